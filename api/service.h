@@ -1,0 +1,57 @@
+/* What the server may ask of the api: one function a route, bytes in and JSON out. No HTTP here. */
+#ifndef GRADD_API_SERVICE_H
+#define GRADD_API_SERVICE_H
+
+#include "api/writer.h"
+#include "core/arena.h"
+#include "core/plan.h"
+
+/* Every limit of a request. The server holds two of these: the configured one, and a small one for
+ * what a network thread may do itself. A request that passes the small one is run again from its
+ * first byte by a worker under the configured one, so nothing here knows about threads. */
+#define SERVICE_LIMITS(X)                                                                          \
+    X(max_body_bytes, 64LL << 20, "bytes of a request's body")                                     \
+    X(max_json_depth, 128, "nesting of JSON")                                                      \
+    X(max_expression_depth, 256, "nesting of an expression")                                       \
+    X(max_nodes, 2000000, "nodes of a graph, derivatives included")                                \
+    X(max_rank, 8, "axes of a tensor")                                                             \
+    X(max_elements, 1LL << 27, "elements of a tensor")                                             \
+    X(max_request_bytes, 1LL << 30, "bytes of memory of a request")                                \
+    X(max_work, 1000000000000LL, "estimated elementary operations of a request")                   \
+    X(max_answer_bytes, 1LL << 30, "bytes of an answer")                                           \
+    X(max_seconds, 60, "seconds a request may run")
+
+struct service_limits {
+#define SERVICE_LIMIT(name, preset, text) int64_t name;
+    SERVICE_LIMITS(SERVICE_LIMIT)
+#undef SERVICE_LIMIT
+};
+
+extern const struct service_limits service_limits_default;
+
+struct service_pair {
+    const char *name, *value; /* decoded, NUL-terminated */
+};
+
+/* One request. */
+struct service_call {
+    struct plan_cache *plans;
+    const struct service_limits *limits;
+    struct run_control control; /* its deadline may be shortened by the request */
+    uint64_t seed;              /* of hash tables, unpredictable */
+    const char *body;           /* of a POST */
+    size_t body_length;
+    const struct service_pair *query; /* of a GET; NULL for a POST */
+    size_t n_query;
+};
+
+/* Writes the answer into `out`; false after a failure, which is then in `error`. */
+typedef bool (*service_function)(const struct service_call *call, struct writer *out,
+                                 struct error *error);
+
+bool service_evaluate(const struct service_call *call, struct writer *out, struct error *error);
+bool service_gradient(const struct service_call *call, struct writer *out, struct error *error);
+bool service_ops(const struct service_call *call, struct writer *out, struct error *error);
+bool service_limits(const struct service_call *call, struct writer *out, struct error *error);
+
+#endif

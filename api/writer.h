@@ -1,0 +1,32 @@
+/* A growing buffer with a ceiling, and JSON written into it. Writing is sticky: past the ceiling or
+ * without memory every call is a no-op and `full` says so. */
+#ifndef GRADD_API_WRITER_H
+#define GRADD_API_WRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/tensor.h"
+
+struct writer {
+    char *data; /* from malloc, not NUL-terminated; the owner frees it with writer_free or takes it */
+    size_t length, capacity, ceiling;
+    bool full;
+};
+
+enum tensor_format { FORMAT_NESTED, FORMAT_TYPED, FORMAT_BASE64 };
+
+void writer_init(struct writer *w, size_t ceiling);
+void writer_free(struct writer *w);
+
+void write_bytes(struct writer *w, const char *bytes, size_t n);
+void write_text(struct writer *w, const char *text);
+/* A JSON string with its quotes; what JSON must escape is escaped. */
+void write_string(struct writer *w, const char *text);
+void write_string_n(struct writer *w, const char *text, size_t n);
+void write_int(struct writer *w, int64_t x);
+void write_double(struct writer *w, double x);
+/* A tensor as api.md says: shortest digits in its dtype; NaN and infinities as strings. */
+void write_tensor(struct writer *w, const struct tensor *t, enum tensor_format format);
+
+#endif

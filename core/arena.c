@@ -1,0 +1,75 @@
+/* Arenas with ceilings: a list of growing chunks. A piece larger than a chunk gets a chunk of its
+ * own size. What lives in an arena is not its business. */
+#include "core/arena.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 16, TENSOR_ALIGNMENT = 64, FIRST_CHUNK = 16 << 10, LARGEST_STEP = 4 << 20 };
+
+struct arena_chunk {
+    struct arena_chunk *next;
+    size_t size;
+};
+
+void arena_init(struct arena *a, size_t ceiling) { *a = (struct arena){.ceiling = ceiling}; }
+
+/* Makes room for `need` bytes. Chunks double, so that n bytes take O(log n) calls of malloc. */
+static bool grow(struct arena *a, size_t need) {
+    size_t step = a->held < FIRST_CHUNK ? FIRST_CHUNK : a->held;
+    if (step > LARGEST_STEP) step = LARGEST_STEP;
+    if (need > SIZE_MAX - sizeof(struct arena_chunk) - TENSOR_ALIGNMENT) return false;
+    size_t least = need + sizeof(struct arena_chunk) + TENSOR_ALIGNMENT;
+    if (step < least) step = least;
+    if (a->held > a->ceiling || least > a->ceiling - a->held) return false;
+    if (step > a->ceiling - a->held) step = a->ceiling - a->held;
+    struct arena_chunk *chunk = malloc(step);
+    if (!chunk) return false;
+    *chunk = (struct arena_chunk){.next = a->chunks, .size = step};
+    a->chunks = chunk;
+    a->held += step;
+    a->at = (char *)(chunk + 1);
+    a->end = (char *)chunk + step;
+    return true;
+}
+
+static void *take(struct arena *a, size_t size, uintptr_t alignment) {
+    for (;;) {
+        uintptr_t at = ((uintptr_t)a->at + alignment - 1) & ~(alignment - 1);
+        if (a->at && at <= (uintptr_t)a->end && size <= (uintptr_t)a->end - at) {
+            char *piece = a->at + (at - (uintptr_t)a->at);
+            a->at = piece + size;
+            return piece;
+        }
+        if (!grow(a, size)) return NULL;
+    }
+}
+
+void *arena_alloc(struct arena *a, size_t size) { return take(a, size, ALIGNMENT); }
+
+void *arena_zalloc(struct arena *a, size_t size) {
+    void *piece = take(a, size, ALIGNMENT);
+    if (piece) memset(piece, 0, size);
+    return piece;
+}
+
+void *arena_alloc_tensor(struct arena *a, size_t size) { return take(a, size, TENSOR_ALIGNMENT); }
+
+char *arena_copy_text(struct arena *a, const char *text, size_t n) {
+    char *copy = take(a, n + 1, 1);
+    if (!copy) return NULL;
+    memcpy(copy, text, n);
+    copy[n] = '\0';
+    return copy;
+}
+
+void arena_free(struct arena *a) {
+    for (struct arena_chunk *chunk = a->chunks; chunk;) {
+        struct arena_chunk *next = chunk->next;
+        free(chunk);
+        chunk = next;
+    }
+    arena_init(a, a->ceiling);
+}

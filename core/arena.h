@@ -1,0 +1,35 @@
+/* Arenas: memory that is taken piece by piece and given back at once.
+ * Functions never free their arguments; what a function returns lives in the arena it was given. */
+#ifndef GRADD_CORE_ARENA_H
+#define GRADD_CORE_ARENA_H
+
+#include <stddef.h>
+
+struct arena_chunk;
+
+struct arena {
+    struct arena_chunk *chunks;
+    char *at, *end;  /* free part of the newest chunk */
+    size_t held;     /* bytes taken from the system */
+    size_t ceiling;  /* most that may be taken from the system */
+};
+
+/* An empty arena that will hold at most `ceiling` bytes. Takes no memory yet. */
+void arena_init(struct arena *a, size_t ceiling);
+
+/* `size` bytes aligned to 16, uninitialised; NULL past the ceiling or when the system has none. */
+void *arena_alloc(struct arena *a, size_t size);
+
+/* The same, zeroed. */
+void *arena_zalloc(struct arena *a, size_t size);
+
+/* The same aligned to 64, as tensors are. */
+void *arena_alloc_tensor(struct arena *a, size_t size);
+
+/* A NUL-terminated copy of n bytes. */
+char *arena_copy_text(struct arena *a, const char *text, size_t n);
+
+/* Gives everything back; the arena is empty and may be used again. */
+void arena_free(struct arena *a);
+
+#endif

@@ -1,0 +1,119 @@
+/* The op table: everything gradd knows of an op stands in one block of its family's file, and every
+ * pass reaches it through this table. A primitive has a kernel and may stand on a tape; a composite
+ * is written in other ops and leaves only those on the tape.
+ *
+ * Rules are called on a healthy tape with checked arguments; they emit and need not look at failures. */
+#ifndef GRADD_CORE_OP_H
+#define GRADD_CORE_OP_H
+
+#include "core/tape.h"
+
+/* How an argument of a call is read. */
+enum param_kind {
+    PARAM_TENSOR,    /* a node; literals take the dtype of the call's first tensor */
+    PARAM_CONDITION, /* a node of dtype bool */
+    PARAM_TENSORS,   /* a list of nodes */
+    PARAM_INT,
+    PARAM_INTS, /* an int or a list of ints */
+    PARAM_FLOAT,
+    PARAM_BOOL,
+    PARAM_DTYPE,
+    PARAM_STRING
+};
+
+struct op_param {
+    const char *name; /* TensorFlow's name */
+    enum param_kind kind;
+    bool optional; /* may be left out or be None; then op_arg.given is false */
+};
+
+struct op_arg {
+    bool given;
+    node_id node; /* TENSOR, CONDITION */
+    const node_id *nodes; /* TENSORS */
+    const int64_t *ints;  /* INTS */
+    size_t n;             /* how many nodes or ints */
+    int64_t i;            /* INT */
+    double f;             /* FLOAT */
+    bool b;               /* BOOL */
+    enum dtype dtype;     /* DTYPE */
+    const char *string;   /* STRING */
+};
+
+struct step;
+struct run;
+
+enum op_kind { OP_PRIMITIVE, OP_COMPOSITE, OP_INTERNAL /* a primitive that rules emit and users do not call */ };
+
+enum op_flag {
+    OP_POINTWISE = 1, /* element i of the result needs element i of each (broadcast) argument */
+    OP_LINEAR = 2,    /* linear in all tensor arguments together: the tangent goes through the op itself */
+    OP_VIEW = 4,      /* the result has the elements of the first argument in the same order */
+    OP_UNRECORDED = 8 /* no GradientTape records it (stop_gradient) */
+};
+
+enum { OP_PARAMS_MAX = 8 };
+
+typedef void (*kernel)(const struct step *step, struct run *run);
+
+struct op {
+    const char *name;
+    const char *notation; /* one line: what it computes and its derivative */
+    enum op_kind kind;
+    unsigned flags; /* enum op_flag */
+    struct op_param params[OP_PARAMS_MAX];
+
+    /* Builds the call: args[i] belongs to params[i]. NULL: the tensors in order, no attributes. */
+    node_id (*emit)(struct tape *t, const struct op_arg *args);
+
+    /* Checks n's arguments and sets *shape (its starting value is the first argument's shape) and
+     * *dtype (starts as the first argument's dtype). False after tape_fail. */
+    bool (*infer)(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype);
+
+    /* Pointwise ops: v times the partial derivative of y by argument i, elementwise; NODE_NONE where
+     * y is not differentiable in argument i. Serves reverse and forward mode. */
+    node_id (*partial)(struct tape *t, node_id y, uint32_t i, node_id v);
+
+    /* Others: the part of argument i in the cotangent, in the argument's shape; NODE_NONE: none. */
+    node_id (*vjp)(struct tape *t, node_id y, uint32_t i, node_id g);
+
+    /* Others that are not OP_LINEAR: the tangent of y; x_dot[i] is NODE_NONE where argument i has none. */
+    node_id (*jvp)(struct tape *t, node_id y, const node_id *x_dot);
+
+    /* The node with one extra leading axis of length n on those arguments x[i] that are `batched[i]`
+     * (and on the result). NULL for pointwise ops, which align their arguments. */
+    node_id (*batch)(struct tape *t, node_id y, const node_id *x, const bool *batched, int64_t n);
+
+    /* Tensor kernels by dtype of the first argument; NULL where the dtype is refused. */
+    kernel kernels[DTYPE_COUNT];
+    /* The same for rank-0 arguments held in 8-byte cells of the slab; may be NULL. */
+    kernel scalars[DTYPE_COUNT];
+
+    /* Estimated elementary operations of a node; NULL: elements of the result. */
+    int64_t (*work)(const struct tape *t, const struct node *n);
+};
+
+enum op_tag {
+#define OP(tag) OP_##tag,
+#include "core/op_list.h"
+#undef OP
+    OP_COUNT
+};
+
+extern const struct op *const op_table[OP_COUNT];
+
+static inline const struct op *op_of(const struct node *n) { return op_table[n->op]; }
+
+/* Finds what users may call, by its name or an alias, with or without "tf." or "tf.math."; -1: none. */
+int op_find(const char *name);
+
+/* The callable name nearest to `name`, or NULL where none is near. */
+const char *op_nearest(const char *name);
+
+/* Of `n` names, the one nearest to `name` by edit distance, or NULL where none is near. */
+const char *name_nearest(const char *name, const char *const *names, size_t n);
+
+/* The alias table for documentation: i-th alias and the name it stands for; false past the end. */
+bool op_alias(size_t i, const char **alias, const char **name);
+
+#endif
