@@ -35,8 +35,17 @@ const struct json *json_first(const struct json *v); /* children of an array or 
 const struct json *json_next(const struct json *v);
 size_t json_length(const struct json *v);
 
+/* The value's own bytes in the body, from its first character to its last. */
+const char *json_text(const struct json *v, size_t *n);
+
 /* The member of an object, or NULL. For objects whose names we chose; linear in their number. */
 const struct json *json_member(const struct json *object, const char *name);
+
+/* The text of a JSON_NUMBER or JSON_NUMBERS in the body, `n` bytes; NULL for others. */
+const char *json_text(const struct json *v, size_t *n);
+/* The elements of a JSON_NUMBERS as a JSON_ARRAY: numbers, bools, strings and shorter JSON_NUMBERS
+ * (an array without a number at any depth becomes a JSON_ARRAY). NULL when the arena is exhausted. */
+struct json *json_split(struct arena *arena, const struct json *numbers);
 
 /* A JSON_NUMBER as double (correctly rounded) or as an exact integer; false where it is none. */
 bool json_double(const struct json *v, double *out);
