@@ -35,9 +35,6 @@ const struct json *json_first(const struct json *v); /* children of an array or 
 const struct json *json_next(const struct json *v);
 size_t json_length(const struct json *v);
 
-/* The value's own bytes in the body, from its first character to its last. */
-const char *json_text(const struct json *v, size_t *n);
-
 /* The member of an object, or NULL. For objects whose names we chose; linear in their number. */
 const struct json *json_member(const struct json *object, const char *name);
 
