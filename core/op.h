@@ -42,6 +42,7 @@ struct op_arg {
 
 struct step;
 struct run;
+struct instr;
 
 enum op_kind { OP_PRIMITIVE, OP_COMPOSITE, OP_INTERNAL /* a primitive that rules emit and users do not call */ };
 
@@ -55,6 +56,7 @@ enum op_flag {
 enum { OP_PARAMS_MAX = 8 };
 
 typedef void (*kernel)(const struct step *step, struct run *run);
+typedef void (*scalar_kernel)(const struct instr *instr, char *slab);
 
 struct op {
     const char *name;
@@ -84,10 +86,10 @@ struct op {
      * (and on the result). NULL for pointwise ops, which align their arguments. */
     node_id (*batch)(struct tape *t, node_id y, const node_id *x, const bool *batched, int64_t n);
 
-    /* Tensor kernels by dtype of the first argument; NULL where the dtype is refused. */
+    /* Tensor kernels by dtype of the last argument; NULL where the dtype is refused. */
     kernel kernels[DTYPE_COUNT];
-    /* The same for rank-0 arguments held in 8-byte cells of the slab; may be NULL. */
-    kernel scalars[DTYPE_COUNT];
+    /* The same for values of one element held in 8-byte cells of the slab; may be NULL. */
+    scalar_kernel scalars[DTYPE_COUNT];
 
     /* Estimated elementary operations of a node; NULL: elements of the result. */
     int64_t (*work)(const struct tape *t, const struct node *n);

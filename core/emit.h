@@ -1,0 +1,75 @@
+/* What derivative rules are written with: one short function an op, and the shape work they share.
+ * Every function is sticky, like tape_emit. */
+#ifndef GRADD_CORE_EMIT_H
+#define GRADD_CORE_EMIT_H
+
+#include "core/op.h"
+#include "core/op_attrs.h"
+
+static inline node_id emit1(struct tape *t, int op, node_id x) { return tape_emit(t, op, &x, 1, NULL, 0); }
+
+static inline node_id emit2(struct tape *t, int op, node_id x, node_id y) {
+    return tape_emit(t, op, (node_id[]){x, y}, 2, NULL, 0);
+}
+
+#define EMIT1(name)                                                                                \
+    static inline node_id emit_##name(struct tape *t, node_id x) { return emit1(t, OP_##name, x); }
+#define EMIT2(name)                                                                                \
+    static inline node_id emit_##name(struct tape *t, node_id x, node_id y) {                      \
+        return emit2(t, OP_##name, x, y);                                                          \
+    }
+EMIT1(negative) EMIT1(reciprocal) EMIT1(exp) EMIT1(log) EMIT1(sin) EMIT1(cos) EMIT1(sinh) EMIT1(cosh)
+EMIT1(sigmoid) EMIT1(sign) EMIT1(step) EMIT1(square)
+EMIT2(add) EMIT2(subtract) EMIT2(multiply) EMIT2(divide) EMIT2(pow) EMIT2(floordiv)
+EMIT2(multiply_no_nan) EMIT2(equal) EMIT2(greater) EMIT2(greater_equal) EMIT2(less_equal)
+#undef EMIT1
+#undef EMIT2
+
+static inline node_id emit_where(struct tape *t, node_id c, node_id x, node_id y) {
+    return tape_emit(t, OP_where, (node_id[]){c, x, y}, 3, NULL, 0);
+}
+
+/* `value` as a scalar of x's dtype. */
+static inline node_id emit_like(struct tape *t, node_id x, double value) {
+    return x == NODE_NONE ? NODE_NONE : tape_scalar(t, tape_dtype(t, x), value);
+}
+
+/* Zeros of x's shape and dtype. */
+node_id emit_zeros_like(struct tape *t, node_id x);
+
+/* The argument itself where nothing would change. */
+node_id emit_reshape(struct tape *t, node_id x, const struct shape *shape);
+node_id emit_broadcast_to(struct tape *t, node_id x, const struct shape *shape);
+node_id emit_cast(struct tape *t, node_id x, enum dtype dtype);
+
+node_id emit_transpose(struct tape *t, node_id x, const int64_t *perm);
+node_id emit_concat(struct tape *t, const node_id *parts, uint32_t n, int64_t axis);
+node_id emit_matmul(struct tape *t, node_id a, node_id b, bool transpose_a, bool transpose_b);
+/* `op` is one of the reductions. */
+node_id emit_reduce(struct tape *t, int op, node_id x, uint32_t axes, bool keepdims);
+/* The elements begin, begin + stride, ... of x, as many as `shape` says, along every axis. */
+node_id emit_strided_slice(struct tape *t, node_id x, const struct shape *shape, const int64_t *begin,
+                           const int64_t *stride);
+
+/* The adjoint of broadcasting: x summed to `shape`, which broadcasts to x's. */
+node_id emit_sum_to(struct tape *t, node_id x, const struct shape *shape);
+
+/* Shape with `1` in front where a batched argument of lower rank meets others: (N, 1.., dims). */
+node_id emit_align_batched(struct tape *t, node_id x, int rank);
+
+/* x repeated along a new leading axis. */
+node_id emit_repeat(struct tape *t, node_id x, int64_t n);
+
+/* A user's axis, from the end where negative; false after tape_fail. */
+bool axis_normalize(struct tape *t, const char *op, int64_t axis, int rank, int *out);
+
+/* What most ops' `infer` begins with: true where all arguments from `first` on have one dtype. */
+bool infer_same_dtype(struct tape *t, const struct node *n, uint32_t first);
+/* Broadcasts the arguments' shapes; dtypes must be the same. */
+bool infer_pointwise(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype);
+/* Keeps the first argument's shape and dtype. */
+bool infer_same(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype);
+/* Refuses the dtypes for which the op has no kernel; tape_emit asks it for every op. */
+bool infer_has_kernel(struct tape *t, const struct node *n);
+
+#endif

@@ -1,0 +1,137 @@
+/* The op table and its names. What an op means stands in its own block, in its family's file. */
+#include "core/op.h"
+
+#include <string.h>
+#include <threads.h>
+
+#include "core/emit.h"
+
+/* The two leaves have no rule: the tape makes them itself. */
+const struct op op_const = {.name = "const", .notation = "a value written in the graph", .kind = OP_INTERNAL};
+const struct op op_input = {.name = "input", .notation = "a value bound when the plan runs", .kind = OP_INTERNAL};
+
+#define OP(id) extern const struct op op_##id;
+#include "core/op_list.h"
+#undef OP
+
+const struct op *const op_table[OP_COUNT] = {
+#define OP(id) [OP_##id] = &op_##id,
+#include "core/op_list.h"
+#undef OP
+};
+
+static const struct {
+    const char *alias, *name;
+} aliases[] = {
+    {"sum", "reduce_sum"},       {"mean", "reduce_mean"},      {"max", "reduce_max"},
+    {"min", "reduce_min"},       {"prod", "reduce_prod"},      {"amax", "reduce_max"},
+    {"amin", "reduce_min"},      {"mul", "multiply"},          {"sub", "subtract"},
+    {"div", "divide"},           {"truediv", "divide"},        {"true_divide", "divide"},
+    {"neg", "negative"},         {"power", "pow"},             {"absolute", "abs"},
+    {"fabs", "abs"},             {"expit", "sigmoid"},         {"concatenate", "concat"},
+    {"floor_divide", "floordiv"}, {"floormod", "mod"},         {"remainder", "mod"},
+    {"mul_no_nan", "multiply_no_nan"},
+};
+enum { N_ALIASES = sizeof aliases / sizeof aliases[0], SLOTS = 1024, NAMES_MAX = 512 };
+
+static const char *const prefixes[] = {"tf.math.", "tf.nn.", "tf.linalg.", "tf.", "np."};
+
+static struct {
+    const char *name;
+    uint32_t hash;
+    int16_t op;
+} slots[SLOTS];
+static const char *callable[NAMES_MAX];
+static size_t n_callable;
+static once_flag once = ONCE_FLAG_INIT;
+
+static uint32_t hash_of(const char *name) {
+    uint32_t h = 2166136261u;
+    for (; *name; name++) h = (h ^ (uint8_t)*name) * 16777619u;
+    return h;
+}
+
+static void enter(const char *name, int op) {
+    uint32_t h = hash_of(name), i = h % SLOTS;
+    while (slots[i].name) i = (i + 1) % SLOTS;
+    slots[i].name = name;
+    slots[i].hash = h;
+    slots[i].op = (int16_t)op;
+    callable[n_callable++] = name;
+}
+
+static int look_up(const char *name) {
+    uint32_t h = hash_of(name);
+    for (uint32_t i = h % SLOTS; slots[i].name; i = (i + 1) % SLOTS)
+        if (slots[i].hash == h && strcmp(slots[i].name, name) == 0) return slots[i].op;
+    return -1;
+}
+
+static void enter_all(void) {
+    _Static_assert(OP_COUNT + N_ALIASES < NAMES_MAX, "the name table is too small");
+    for (int op = 0; op < OP_COUNT; op++)
+        if (op_table[op]->kind != OP_INTERNAL) enter(op_table[op]->name, op);
+    for (size_t i = 0; i < N_ALIASES; i++) enter(aliases[i].alias, look_up(aliases[i].name));
+}
+
+int op_find(const char *name) {
+    call_once(&once, enter_all);
+    int op = look_up(name);
+    for (size_t i = 0; op < 0 && i < sizeof prefixes / sizeof prefixes[0]; i++) {
+        size_t n = strlen(prefixes[i]);
+        if (strncmp(name, prefixes[i], n) == 0) op = look_up(name + n);
+    }
+    return op;
+}
+
+const char *op_nearest(const char *name) {
+    call_once(&once, enter_all);
+    return name_nearest(name, callable, n_callable);
+}
+
+bool op_alias(size_t i, const char **alias, const char **name) {
+    if (i >= N_ALIASES) return false;
+    *alias = aliases[i].alias;
+    *name = aliases[i].name;
+    return true;
+}
+
+enum { NAME_MAX = 40 };
+
+/* Edits (insert, delete, replace, swap of neighbours) from a to b; both at most NAME_MAX long. */
+static size_t edit_distance(const char *a, size_t n, const char *b, size_t m) {
+    size_t rows[3][NAME_MAX + 1], *before = rows[0], *last = rows[1], *row = rows[2];
+    for (size_t j = 0; j <= m; j++) last[j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        row[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            size_t best = last[j - 1] + (a[i - 1] != b[j - 1]);
+            if (last[j] + 1 < best) best = last[j] + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (swapped && before[j - 2] + 1 < best) best = before[j - 2] + 1;
+            row[j] = best;
+        }
+        size_t *free_row = before;
+        before = last;
+        last = row;
+        row = free_row;
+    }
+    return last[m];
+}
+
+const char *name_nearest(const char *name, const char *const *names, size_t n) {
+    size_t length = strlen(name);
+    if (length == 0 || length > NAME_MAX) return NULL;
+    size_t within = length <= 2 ? 1 : length <= 5 ? 2 : length / 3 + 1;
+    const char *nearest = NULL;
+    for (size_t i = 0; i < n; i++) {
+        size_t m = strlen(names[i]);
+        if (m > NAME_MAX || m + within < length || length + within < m) continue;
+        size_t d = edit_distance(name, length, names[i], m);
+        if (d > within || d >= length || (nearest && d == within)) continue;
+        nearest = names[i];
+        within = d;
+    }
+    return nearest;
+}

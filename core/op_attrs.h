@@ -1,0 +1,45 @@
+/* Attributes of the primitives, as they stand on the tape. No pointers and no padding, so that two
+ * nodes are the same op exactly when the bytes are the same. */
+#ifndef GRADD_CORE_OP_ATTRS_H
+#define GRADD_CORE_OP_ATTRS_H
+
+#include "core/tensor.h"
+
+struct reduce_attrs {
+    uint32_t axes; /* bit i: axis i is reduced */
+    uint32_t keepdims;
+};
+
+struct shape_attrs { /* reshape, broadcast_to: the result's shape */
+    int64_t rank;
+    int64_t dim[RANK_MAX];
+};
+
+struct transpose_attrs {
+    int64_t perm[RANK_MAX]; /* axis i of the result is axis perm[i] of the argument */
+};
+
+struct concat_attrs {
+    int64_t axis;
+};
+
+/* Element (i, j, ...) of the smaller tensor is element (begin + i * stride, ...) of the larger. */
+struct slice_attrs {
+    int64_t rank;
+    int64_t dim[RANK_MAX]; /* of the result: the smaller one for strided_slice, the larger for its adjoint */
+    int64_t begin[RANK_MAX], stride[RANK_MAX];
+};
+
+struct matmul_attrs {
+    uint32_t transpose_a, transpose_b;
+};
+
+struct cast_attrs {
+    uint32_t dtype;
+};
+
+struct recurrence_attrs {
+    uint32_t reverse;
+};
+
+#endif

@@ -1,0 +1,197 @@
+/* Matrix product with NumPy's broadcasting of the leading axes. Every element of the result is summed
+ * over k in ascending order, whatever the blocking, so that its bits depend on the request alone. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/emit.h"
+#include "core/kernels/copy.h"
+
+enum { BLOCK_K = 64, BLOCK_N = 64 };
+
+/* One product of matrices given by row and column strides; the result is row-major and contiguous. */
+struct product {
+    int64_t m, k, n;
+    int64_t a_row, a_col, b_row, b_col;
+};
+
+/* A block of b is copied to the stack, so that the inner loop runs along contiguous memory for any
+ * transposition. */
+#define PRODUCT(tag, T, MADD)                                                                      \
+    static bool product_##tag(const struct product *p, const T *a, const T *b, T *c,               \
+                              struct run *run) {                                                   \
+        T block[BLOCK_K][BLOCK_N];                                                                 \
+        memset(c, 0, (size_t)(p->m * p->n) * sizeof(T));                                           \
+        for (int64_t j0 = 0; j0 < p->n; j0 += BLOCK_N) {                                           \
+            int64_t width = p->n - j0 < BLOCK_N ? p->n - j0 : BLOCK_N;                             \
+            for (int64_t k0 = 0; k0 < p->k; k0 += BLOCK_K) {                                       \
+                int64_t depth = p->k - k0 < BLOCK_K ? p->k - k0 : BLOCK_K;                         \
+                for (int64_t k = 0; k < depth; k++)                                                \
+                    for (int64_t j = 0; j < width; j++)                                            \
+                        block[k][j] = b[(k0 + k) * p->b_row + (j0 + j) * p->b_col];                \
+                for (int64_t i = 0; i < p->m; i++) {                                               \
+                    T *restrict row = c + i * p->n + j0;                                           \
+                    for (int64_t k = 0; k < depth; k++) {                                          \
+                        const T x = a[i * p->a_row + (k0 + k) * p->a_col];                         \
+                        for (int64_t j = 0; j < width; j++) row[j] = MADD(T, row[j], x, block[k][j]); \
+                    }                                                                              \
+                    if ((i & 63) == 63 && !run_tick(run, 64 * depth * width)) return false;        \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+        return run_tick(run, p->m);                                                                \
+    }                                                                                              \
+    static void matmul_kernel_##tag(const struct step *step, struct run *run) {                    \
+        struct walk w = walk_of(step);                                                             \
+        const T *a = run_in(run, step, 0), *b = run_in(run, step, 1);                              \
+        T *c = run_out(run, step);                                                                 \
+        for (int64_t i = 0; i < w.count; i++) {                                                    \
+            if (!product_##tag(&w.product, a + w.a_at, b + w.b_at, c, run)) return;                \
+            c += w.product.m * w.product.n;                                                        \
+            walk_next(&w);                                                                         \
+        }                                                                                          \
+    }
+
+#define MADD_FLOAT(T, c, a, b) ((c) + (a) * (b))
+#define MADD_INT(T, c, a, b) ((T)((uint64_t)(c) + (uint64_t)(a) * (uint64_t)(b)))
+
+/* The walk over the leading axes. */
+struct walk {
+    struct product product;
+    int64_t count, a_at, b_at;
+    int rank;
+    int64_t dim[RANK_MAX], index[RANK_MAX], a_stride[RANK_MAX], b_stride[RANK_MAX];
+};
+
+static void leading_strides(const struct shape *x, int rank, int64_t *stride) {
+    int64_t own[RANK_MAX];
+    shape_strides(x, own);
+    for (int i = 0; i < rank; i++) {
+        int k = i - (rank - (x->rank - 2));
+        stride[i] = k < 0 || x->dim[k] == 1 ? 0 : own[k];
+    }
+}
+
+static struct walk walk_of(const struct step *step) {
+    const struct matmul_attrs *attrs = step->attrs;
+    const struct shape *a = step->in[0].shape, *b = step->in[1].shape, *c = step->out.shape;
+    int64_t a_cols = a->dim[a->rank - 1], b_cols = b->dim[b->rank - 1];
+    struct walk w = {.rank = c->rank - 2, .count = 1};
+    w.product.m = c->dim[c->rank - 2];
+    w.product.n = c->dim[c->rank - 1];
+    w.product.k = attrs->transpose_a ? a->dim[a->rank - 2] : a_cols;
+    w.product.a_row = attrs->transpose_a ? 1 : a_cols;
+    w.product.a_col = attrs->transpose_a ? a_cols : 1;
+    w.product.b_row = attrs->transpose_b ? 1 : b_cols;
+    w.product.b_col = attrs->transpose_b ? b_cols : 1;
+    leading_strides(a, w.rank, w.a_stride);
+    leading_strides(b, w.rank, w.b_stride);
+    for (int i = 0; i < w.rank; i++) {
+        w.dim[i] = c->dim[i];
+        w.count *= c->dim[i];
+    }
+    if (w.product.m == 0 || w.product.n == 0) w.count = 0;
+    return w;
+}
+
+static void walk_next(struct walk *w) {
+    for (int i = w->rank - 1; i >= 0; i--) {
+        w->a_at += w->a_stride[i];
+        w->b_at += w->b_stride[i];
+        if (++w->index[i] < w->dim[i]) return;
+        w->index[i] = 0;
+        w->a_at -= w->a_stride[i] * w->dim[i];
+        w->b_at -= w->b_stride[i] * w->dim[i];
+    }
+}
+
+PRODUCT(F32, float, MADD_FLOAT)
+PRODUCT(F64, double, MADD_FLOAT)
+PRODUCT(I32, int32_t, MADD_INT)
+PRODUCT(I64, int64_t, MADD_INT)
+
+static struct shape leading(const struct shape *x) {
+    struct shape s = *x;
+    s.rank -= 2;
+    return s;
+}
+
+static bool matmul_infer(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype) {
+    (void)dtype;
+    const struct matmul_attrs *attrs = n->attrs;
+    const struct shape *a = tape_shape(t, n->arg[0]), *b = tape_shape(t, n->arg[1]);
+    if (!infer_same_dtype(t, n, 0)) return false;
+    for (int i = 0; i < 2; i++) {
+        const struct shape *x = i ? b : a;
+        char text[SHAPE_TEXT];
+        if (x->rank >= 2) continue;
+        tape_fail(t, ERROR_SHAPE_MISMATCH, "matmul: %s has shape %s; a matrix (rank 2 or more) is expected",
+                  i ? "b" : "a", shape_text(x, text));
+        return false;
+    }
+    int64_t m = a->dim[a->rank - (attrs->transpose_a ? 1 : 2)], ka = a->dim[a->rank - (attrs->transpose_a ? 2 : 1)];
+    int64_t kb = b->dim[b->rank - (attrs->transpose_b ? 1 : 2)], columns = b->dim[b->rank - (attrs->transpose_b ? 2 : 1)];
+    char x[SHAPE_TEXT], y[SHAPE_TEXT];
+    if (ka != kb) {
+        tape_fail(t, ERROR_SHAPE_MISMATCH,
+                  "matmul: inner dimensions %" PRId64 " and %" PRId64 " of shapes %s%s and %s%s differ", ka, kb,
+                  shape_text(a, x), attrs->transpose_a ? " (transposed)" : "", shape_text(b, y),
+                  attrs->transpose_b ? " (transposed)" : "");
+        return false;
+    }
+    struct shape lead_a = leading(a), lead_b = leading(b);
+    if (!shape_broadcast(&lead_a, &lead_b, shape)) {
+        tape_fail(t, ERROR_SHAPE_MISMATCH, "matmul: leading axes of shapes %s and %s do not broadcast",
+                  shape_text(a, x), shape_text(b, y));
+        return false;
+    }
+    shape->dim[shape->rank++] = m;
+    shape->dim[shape->rank++] = columns;
+    return true;
+}
+
+/* 2 m k n for each of the leading axes' matrices. Saturates instead of overflowing. */
+static int64_t matmul_work(const struct tape *t, const struct node *n) {
+    const struct matmul_attrs *attrs = n->attrs;
+    const struct shape *a = tape_shape(t, n->arg[0]);
+    int64_t k = a->dim[a->rank - (attrs->transpose_a ? 2 : 1)], work;
+    if (__builtin_mul_overflow(2 * shape_count(n->shape), k, &work)) return INT64_MAX;
+    return work;
+}
+
+/* Reference: gradients of MatMul, all four transpositions; broadcast leading axes are summed. */
+static node_id matmul_vjp(struct tape *t, node_id c, uint32_t i, node_id g) {
+    struct matmul_attrs attrs = *(const struct matmul_attrs *)tape_node(t, c)->attrs;
+    node_id a = tape_arg(t, c, 0), b = tape_arg(t, c, 1);
+    bool ta = attrs.transpose_a, tb = attrs.transpose_b;
+    const struct shape *shape = tape_shape(t, i == 0 ? a : b);
+    if (i == 0)
+        return emit_sum_to(t, ta ? emit_matmul(t, b, g, tb, true) : emit_matmul(t, g, b, false, !tb), shape);
+    return emit_sum_to(t, tb ? emit_matmul(t, g, a, true, ta) : emit_matmul(t, a, g, !ta, false), shape);
+}
+static node_id matmul_jvp(struct tape *t, node_id c, const node_id *x_dot) {
+    struct matmul_attrs attrs = *(const struct matmul_attrs *)tape_node(t, c)->attrs;
+    node_id a = tape_arg(t, c, 0), b = tape_arg(t, c, 1), sum = NODE_NONE;
+    if (x_dot[0] != NODE_NONE) sum = emit_matmul(t, x_dot[0], b, attrs.transpose_a, attrs.transpose_b);
+    if (x_dot[1] == NODE_NONE) return sum;
+    node_id second = emit_matmul(t, a, x_dot[1], attrs.transpose_a, attrs.transpose_b);
+    return sum == NODE_NONE ? second : emit_add(t, sum, second);
+}
+static node_id matmul_batch(struct tape *t, node_id c, const node_id *x, const bool *batched, int64_t n) {
+    (void)n;
+    struct matmul_attrs attrs = *(const struct matmul_attrs *)tape_node(t, c)->attrs;
+    int rank = tape_shape(t, c)->rank + 1;
+    return emit_matmul(t, batched[0] ? emit_align_batched(t, x[0], rank) : x[0],
+                       batched[1] ? emit_align_batched(t, x[1], rank) : x[1], attrs.transpose_a,
+                       attrs.transpose_b);
+}
+static node_id matmul_emit(struct tape *t, const struct op_arg *args) {
+    return emit_matmul(t, args[0].node, args[1].node, args[2].given && args[2].b, args[3].given && args[3].b);
+}
+
+const struct op op_matmul = {
+    .name = "matmul", .notation = "C = A B; A' = G B^T, B' = A^T G for the cotangent G",
+    .params = {{"a", PARAM_TENSOR, false}, {"b", PARAM_TENSOR, false}, {"transpose_a", PARAM_BOOL, true},
+               {"transpose_b", PARAM_BOOL, true}},
+    .emit = matmul_emit, .infer = matmul_infer, .vjp = matmul_vjp, .jvp = matmul_jvp, .batch = matmul_batch,
+    .kernels = {matmul_kernel_F32, matmul_kernel_F64, matmul_kernel_I32, matmul_kernel_I64},
+    .work = matmul_work};

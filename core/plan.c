@@ -1,0 +1,315 @@
+/* The compiler from a program to a plan: places every value, picks kernels, and keeps what a run
+ * needs. Dead code was dropped by whoever numbered the program; caching is not its business. */
+#include <string.h>
+
+#include "core/run.h"
+
+enum { CLASSES = 4 * 64 };
+
+struct freed {
+    size_t offset;
+    struct freed *next;
+};
+
+struct compiler {
+    const struct program *p;
+    struct plan *plan;
+    struct arena *scratch;
+    struct error *error;
+    uint32_t *root;       /* of each value: the one whose memory it has */
+    uint32_t *uses;       /* of each root: how many instructions and results still read it */
+    struct operand *where; /* of each root */
+    uint32_t *free_cells; /* a stack */
+    uint32_t n_free_cells, n_cells;
+    struct freed *freed[CLASSES], *spare;
+    size_t tensor_bytes, literal_bytes;
+    uint32_t n_inputs;
+};
+
+static bool no_memory(struct compiler *c) {
+    return error_set(c->error, ERROR_MEMORY_BUDGET, "the plan needs more than the %zu bytes a request may take",
+                     c->scratch->ceiling);
+}
+
+static const struct node *node_at(const struct compiler *c, uint32_t i) {
+    return tape_node(c->p->tape, c->p->node[i]);
+}
+
+static uint32_t arg_at(const struct compiler *c, const struct node *n, uint32_t i) {
+    return c->p->index[node_args(c->p->tape, n)[i]];
+}
+
+static bool is_cell(const struct shape *s) { return shape_count(s) == 1; }
+
+/* ---- memory: cells one by one, tensors by size class with four classes an octave ----------------- */
+
+static size_t class_size(size_t bytes, int *class) {
+    size_t size = 64;
+    *class = 0;
+    while (size < bytes) {
+        size_t quarter = size / 4 < 64 ? 64 : size / 4;
+        for (int k = 0; k < 4 && size < bytes; k++, ++*class) size += quarter;
+    }
+    return size;
+}
+
+static uint32_t take_cell(struct compiler *c) {
+    return c->n_free_cells ? c->free_cells[--c->n_free_cells] : c->n_cells++;
+}
+
+static void take_tensor(struct compiler *c, struct operand *o, size_t bytes) {
+    int class;
+    size_t size = class_size(bytes, &class);
+    o->base = BASE_TENSORS;
+    if (c->freed[class]) {
+        struct freed *f = c->freed[class];
+        c->freed[class] = f->next;
+        o->offset = f->offset;
+        f->next = c->spare;
+        c->spare = f;
+    } else {
+        o->offset = c->tensor_bytes;
+        c->tensor_bytes += size;
+    }
+}
+
+static bool give_back(struct compiler *c, uint32_t root) {
+    const struct operand *o = &c->where[root];
+    if (o->base == BASE_CELLS) {
+        uint32_t cell = (uint32_t)(o->offset / 8);
+        if (cell >= c->plan->n_literal_cells + c->plan->n_cell_inputs) c->free_cells[c->n_free_cells++] = cell;
+    } else if (o->base == BASE_TENSORS) {
+        int class;
+        class_size((size_t)shape_count(o->shape) * dtype_size(o->dtype), &class);
+        struct freed *f = c->spare ? c->spare : arena_alloc(c->scratch, sizeof *f);
+        if (!f) return no_memory(c);
+        if (f == c->spare) c->spare = f->next;
+        *f = (struct freed){o->offset, c->freed[class]};
+        c->freed[class] = f;
+    }
+    return true;
+}
+
+/* ---- leaves ------------------------------------------------------------------------------------ */
+
+/* Counts uses and gives literals and inputs their places, before any temporary takes one. */
+static bool place_leaves(struct compiler *c) {
+    struct plan *plan = c->plan;
+    uint32_t literal = 0, input = 0;
+    for (uint32_t i = 0; i < c->p->n; i++) {
+        const struct node *n = node_at(c, i);
+        bool view = op_of(n)->flags & OP_VIEW;
+        c->root[i] = view ? c->root[arg_at(c, n, 0)] : i;
+        for (uint32_t k = 0; !view && k < n->n_args; k++) c->uses[c->root[arg_at(c, n, k)]]++;
+        if (n->op == OP_const && is_cell(n->shape)) plan->n_literal_cells++;
+        if (n->op == OP_const && !is_cell(n->shape)) c->literal_bytes += (n->attrs_size + 63u) & ~(size_t)63;
+        if (n->op == OP_input && is_cell(n->shape)) plan->n_cell_inputs++;
+    }
+    for (uint32_t i = 0; i < c->p->n_wanted; i++) c->uses[c->root[c->p->index[c->p->wanted[i]]]]++;
+    c->n_cells = plan->n_literal_cells + plan->n_cell_inputs;
+    plan->literal_cells = arena_zalloc(&plan->arena, plan->n_literal_cells * sizeof *plan->literal_cells);
+    plan->cell_inputs = arena_alloc(&plan->arena, plan->n_cell_inputs * sizeof *plan->cell_inputs);
+    plan->literals = arena_alloc_tensor(&plan->arena, c->literal_bytes);
+    if (!plan->literal_cells || !plan->cell_inputs || !plan->literals) return no_memory(c);
+
+    size_t at = 0;
+    for (uint32_t i = 0; i < c->p->n; i++) {
+        const struct node *n = node_at(c, i);
+        struct operand *o = &c->where[i];
+        o->dtype = (enum dtype)n->dtype;
+        o->shape = n->shape;
+        if (n->op == OP_const && is_cell(n->shape)) {
+            o->base = BASE_CELLS;
+            o->offset = literal * 8;
+            memcpy(&plan->literal_cells[literal++], n->attrs, n->attrs_size);
+        } else if (n->op == OP_const) {
+            o->base = BASE_LITERALS;
+            o->offset = at;
+            if (n->attrs_size) memcpy(plan->literals + at, n->attrs, n->attrs_size);
+            at += (n->attrs_size + 63u) & ~(size_t)63;
+        } else if (n->op == OP_input && is_cell(n->shape)) {
+            uint32_t cell = plan->n_literal_cells + input;
+            o->base = BASE_CELLS;
+            o->offset = (size_t)cell * 8;
+            plan->cell_inputs[input++] =
+                (struct cell_input){c->n_inputs++, cell, (uint32_t)dtype_size(o->dtype)};
+        } else if (n->op == OP_input) {
+            o->base = BASE_INPUTS + c->n_inputs++;
+        }
+    }
+    return true;
+}
+
+/* ---- instructions ------------------------------------------------------------------------------ */
+
+/* Shapes outlive the tape in the plan's arena. Equal neighbours share one copy. */
+static const struct shape *kept_shape(struct compiler *c, const struct shape *s, const struct shape *like) {
+    if (s->rank == 0) return &shape_scalar;
+    if (like && shape_equal(s, like)) return like;
+    struct shape *copy = arena_alloc(&c->plan->arena, sizeof *copy);
+    if (copy) *copy = *s;
+    return copy;
+}
+
+static int64_t broadcast_stride(const struct shape *x, const struct shape *out, int axis, const int64_t *own) {
+    int k = axis - (out->rank - x->rank);
+    return k < 0 || x->dim[k] == 1 ? 0 : own[k];
+}
+
+/* The loops of a pointwise step: axes of length 1 dropped, neighbours merged where every argument
+ * either runs on through both or stands still in both. */
+static const struct nest *nest_of(struct compiler *c, const struct step *step) {
+    struct nest *nest = arena_zalloc(&c->plan->arena, sizeof *nest);
+    const struct shape *out = step->out.shape;
+    int64_t stride[NODE_INLINE_ARGS][RANK_MAX] = {{0}};
+    if (!nest) return NULL;
+    for (uint32_t i = 0; i < step->n_in; i++) {
+        const struct shape *x = step->in[i].shape;
+        int64_t own[RANK_MAX], s = 1;
+        for (int k = x->rank - 1; k >= 0; k--) {
+            own[k] = s;
+            s *= x->dim[k];
+        }
+        for (int k = 0; k < out->rank; k++) stride[i][k] = broadcast_stride(x, out, k, own);
+    }
+    for (int k = 0; k < out->rank; k++) {
+        int last = nest->rank - 1;
+        if (out->dim[k] == 1) continue;
+        bool merge = last >= 0;
+        for (uint32_t i = 0; merge && i < step->n_in; i++)
+            merge = nest->stride[i][last] == stride[i][k] * out->dim[k];
+        int at = merge ? last : nest->rank++;
+        nest->dim[at] = merge ? nest->dim[at] * out->dim[k] : out->dim[k];
+        for (uint32_t i = 0; i < step->n_in; i++) nest->stride[i][at] = stride[i][k];
+    }
+    return nest;
+}
+
+static bool emit_step(struct compiler *c, const struct node *n, const struct operand *out, struct instr *instr) {
+    struct arena *arena = &c->plan->arena;
+    struct step *step = arena_zalloc(arena, sizeof *step + n->n_args * sizeof step->in[0]);
+    if (!step) return no_memory(c);
+    step->op = op_of(n);
+    step->n_in = n->n_args;
+    step->out = *out;
+    step->out.shape = kept_shape(c, n->shape, NULL);
+    if (!step->out.shape) return no_memory(c);
+    for (uint32_t i = 0; i < n->n_args; i++) {
+        uint32_t arg = arg_at(c, n, i);
+        step->in[i] = c->where[c->root[arg]];
+        step->in[i].shape = kept_shape(c, node_at(c, arg)->shape, step->out.shape);
+        if (!step->in[i].shape) return no_memory(c);
+    }
+    if (n->attrs_size) {
+        void *attrs = arena_alloc(arena, n->attrs_size);
+        if (!attrs) return no_memory(c);
+        step->attrs = memcpy(attrs, n->attrs, n->attrs_size);
+    }
+    if (step->op->flags & OP_POINTWISE && !(step->nest = nest_of(c, step))) return no_memory(c);
+    instr->is_step = true;
+    instr->run.tensor = step->op->kernels[step->in[n->n_args - 1].dtype];
+    instr->on.step = step;
+    return true;
+}
+
+static scalar_kernel cell_kernel(const struct compiler *c, const struct node *n) {
+    const struct op *op = op_of(n);
+    if (n->n_args > NODE_INLINE_ARGS || !is_cell(n->shape)) return NULL;
+    for (uint32_t i = 0; i < n->n_args; i++)
+        if (!is_cell(node_at(c, arg_at(c, n, i))->shape)) return NULL;
+    return op->scalars[node_at(c, arg_at(c, n, n->n_args - 1))->dtype];
+}
+
+static bool emit_instr(struct compiler *c, uint32_t i) {
+    const struct node *n = node_at(c, i);
+    struct operand *out = &c->where[i];
+    struct instr *instr = &c->plan->code[c->plan->n_code++];
+    if (is_cell(n->shape)) {
+        out->base = BASE_CELLS;
+        out->offset = (size_t)take_cell(c) * 8;
+    } else {
+        take_tensor(c, out, (size_t)shape_count(n->shape) * dtype_size((enum dtype)n->dtype));
+    }
+    scalar_kernel scalar = cell_kernel(c, n);
+    if (scalar) {
+        instr->is_step = false;
+        instr->run.scalar = scalar;
+        instr->on.cell.out = (uint32_t)(out->offset / 8);
+        for (uint32_t k = 0; k < n->n_args; k++)
+            instr->on.cell.in[k] = (uint32_t)(c->where[c->root[arg_at(c, n, k)]].offset / 8);
+    } else if (!emit_step(c, n, out, instr)) {
+        return false;
+    }
+    const struct op *op = op_of(n);
+    int64_t work = op->work ? op->work(c->p->tape, n) : shape_count(n->shape);
+    if (__builtin_add_overflow(c->plan->work, work + 1, &c->plan->work)) c->plan->work = INT64_MAX - 1;
+    for (uint32_t k = 0; k < n->n_args; k++) {
+        uint32_t root = c->root[arg_at(c, n, k)];
+        if (--c->uses[root] == 0 && !give_back(c, root)) return false;
+    }
+    return true;
+}
+
+static bool place_results(struct compiler *c) {
+    struct plan *plan = c->plan;
+    plan->n_results = c->p->n_wanted;
+    plan->results = arena_alloc(&plan->arena, plan->n_results * sizeof *plan->results);
+    if (!plan->results) return no_memory(c);
+    for (uint32_t i = 0; i < plan->n_results; i++) {
+        uint32_t value = c->p->index[c->p->wanted[i]];
+        plan->results[i] = c->where[c->root[value]];
+        plan->results[i].shape = kept_shape(c, node_at(c, value)->shape, NULL);
+        if (!plan->results[i].shape) return no_memory(c);
+    }
+    return true;
+}
+
+static bool compile(struct compiler *c) {
+    struct arena *s = c->scratch;
+    uint32_t n = c->p->n;
+    c->root = arena_alloc(s, n * sizeof *c->root);
+    c->uses = arena_zalloc(s, n * sizeof *c->uses);
+    c->where = arena_zalloc(s, n * sizeof *c->where);
+    c->free_cells = arena_alloc(s, n * sizeof *c->free_cells);
+    c->plan->code = arena_alloc(&c->plan->arena, n * sizeof *c->plan->code);
+    if (!c->root || !c->uses || !c->where || !c->free_cells || !c->plan->code) return no_memory(c);
+    if (!place_leaves(c)) return false;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct node *node = node_at(c, i);
+        bool leaf = node->op == OP_const || node->op == OP_input || op_of(node)->flags & OP_VIEW;
+        if (!leaf && !emit_instr(c, i)) return false;
+    }
+    c->plan->n_inputs = c->n_inputs;
+    c->plan->n_cells = c->n_cells;
+    c->plan->tensor_bytes = c->tensor_bytes;
+    return place_results(c);
+}
+
+struct plan *plan_compile(const struct program *program, struct arena *scratch, struct error *error) {
+    struct arena arena;
+    arena_init(&arena, scratch->ceiling);
+    struct plan *plan = arena_zalloc(&arena, sizeof *plan);
+    struct compiler c = {.p = program, .plan = plan, .scratch = scratch, .error = error};
+    if (!plan) {
+        no_memory(&c);
+        return NULL;
+    }
+    plan->arena = arena;
+    atomic_init(&plan->references, 1);
+    if (compile(&c)) return plan;
+    plan_release(plan);
+    return NULL;
+}
+
+void plan_release(struct plan *plan) {
+    if (!plan || atomic_fetch_sub(&plan->references, 1) != 1) return;
+    struct arena arena = plan->arena; /* the plan lives in it */
+    arena_free(&arena);
+}
+
+int64_t plan_work(const struct plan *plan) { return plan->work; }
+
+size_t plan_run_bytes(const struct plan *plan) {
+    return sizeof(struct run) + (BASE_INPUTS + plan->n_inputs) * sizeof(char *) + plan->n_cells * 8 +
+           plan->tensor_bytes + 128;
+}

@@ -1,0 +1,126 @@
+/* Runs a plan: takes the slab, binds inputs, executes the code, lends results. All memory of a run is
+ * one piece, kept by the thread for its next run where it is small. */
+#include "core/run.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { CHECK_EVERY = 1 << 20, CODE_BLOCK = 4096, KEPT_BYTES = 64 << 10 };
+
+int64_t clock_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+void run_fail(struct run *run, enum error_code code, const char *format, ...) {
+    char detail[sizeof run->error->detail];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(detail, sizeof detail, format, args);
+    va_end(args);
+    error_set(run->error, code, "%s", detail);
+    run->stopped = true;
+}
+
+bool run_tick_slow(struct run *run) {
+    const struct run_control *control = run->control;
+    run->until_check = CHECK_EVERY;
+    if (run->stopped) return false;
+    if (control && control->cancelled && atomic_load_explicit(control->cancelled, memory_order_relaxed))
+        run_fail(run, ERROR_CANCELLED, "the run was cancelled");
+    else if (control && control->deadline && clock_now() > control->deadline)
+        run_fail(run, ERROR_DEADLINE_EXCEEDED, "the run passed its deadline");
+    return !run->stopped;
+}
+
+/* One small piece of memory is kept by each thread between runs, and freed when the thread ends. */
+static _Thread_local void *kept;
+static pthread_key_t kept_key;
+static pthread_once_t kept_once = PTHREAD_ONCE_INIT;
+
+static void free_kept(void *unused) {
+    (void)unused;
+    free(kept);
+    kept = NULL;
+}
+
+static void make_kept_key(void) { pthread_key_create(&kept_key, free_kept); }
+
+static void *take_memory(size_t size) {
+    void *memory = kept;
+    if (size > KEPT_BYTES) return aligned_alloc(64, (size + 63) & ~(size_t)63);
+    kept = NULL;
+    if (memory) return memory;
+    pthread_once(&kept_once, make_kept_key);
+    pthread_setspecific(kept_key, &kept_key); /* any value: it makes the destructor run */
+    return aligned_alloc(64, KEPT_BYTES);
+}
+
+void run_end(struct run *run) {
+    if (!run) return;
+    if (!kept && plan_run_bytes(run->plan) <= KEPT_BYTES) kept = run;
+    else free(run);
+}
+
+static char *aligned(char *p) { return p + (-(uintptr_t)p & 63); }
+
+static struct run *start(const struct plan *plan, const struct tensor *const *inputs) {
+    struct run *run = take_memory(plan_run_bytes(plan));
+    if (!run) return NULL;
+    run->plan = plan;
+    char *cells = aligned((char *)&run->base[BASE_INPUTS + plan->n_inputs]);
+    run->base[BASE_CELLS] = cells;
+    run->base[BASE_TENSORS] = aligned(cells + (size_t)plan->n_cells * 8);
+    run->base[BASE_LITERALS] = plan->literals;
+    for (uint32_t i = 0; i < plan->n_inputs; i++) run->base[BASE_INPUTS + i] = inputs[i]->data;
+    memcpy(cells, plan->literal_cells, plan->n_literal_cells * sizeof *plan->literal_cells);
+    for (uint32_t i = 0; i < plan->n_cell_inputs; i++) {
+        const struct cell_input *in = &plan->cell_inputs[i];
+        memcpy(cells + (size_t)in->cell * 8, inputs[in->input]->data, in->size);
+    }
+    return run;
+}
+
+static void execute(struct run *run) {
+    const struct instr *code = run->plan->code;
+    char *cells = run->base[BASE_CELLS];
+    for (uint32_t i = 0, n = run->plan->n_code; i < n;) {
+        uint32_t end = n - i < CODE_BLOCK ? n : i + CODE_BLOCK;
+        for (; i < end; i++) {
+            if (!code[i].is_step) {
+                code[i].run.scalar(&code[i], cells);
+                continue;
+            }
+            code[i].run.tensor(code[i].on.step, run);
+            if (run->stopped) return;
+        }
+        if (!run_tick(run, CODE_BLOCK)) return;
+    }
+}
+
+struct run *plan_run(const struct plan *plan, const struct tensor *const *inputs,
+                     const struct run_control *control, struct error *error) {
+    struct run *run = start(plan, inputs);
+    if (!run) {
+        error_set(error, ERROR_MEMORY_BUDGET, "no memory for a run of %zu bytes", plan_run_bytes(plan));
+        return NULL;
+    }
+    run->control = control;
+    run->error = error;
+    run->until_check = CHECK_EVERY;
+    run->stopped = false;
+    execute(run);
+    if (!run->stopped) return run;
+    run_end(run);
+    return NULL;
+}
+
+struct tensor run_result(const struct run *run, size_t i) {
+    const struct operand *o = &run->plan->results[i];
+    return (struct tensor){o->dtype, *o->shape, run->base[o->base] + o->offset};
+}

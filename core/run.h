@@ -1,0 +1,126 @@
+/* What a plan looks like while it runs: shared by the compiler (plan.c), the loop (run.c) and the
+ * kernels, and by nobody outside core. */
+#ifndef GRADD_CORE_RUN_H
+#define GRADD_CORE_RUN_H
+
+#include <stdatomic.h>
+
+#include "core/op.h"
+#include "core/plan.h"
+
+/* Where a value stands: an offset among the slab's cells, the slab's tensors, the plan's literals, or
+ * in an input. */
+enum { BASE_CELLS, BASE_TENSORS, BASE_LITERALS, BASE_INPUTS };
+
+struct operand {
+    uint32_t base; /* one of the above; BASE_INPUTS + i for input i */
+    enum dtype dtype;
+    size_t offset;
+    const struct shape *shape;
+};
+
+/* The loops of a pointwise step with axes that can be merged merged. The result is contiguous; the
+ * innermost stride of each argument is 0 or 1. */
+struct nest {
+    int rank;
+    int64_t dim[RANK_MAX];
+    int64_t stride[NODE_INLINE_ARGS][RANK_MAX]; /* in elements */
+};
+
+/* One op on tensors. */
+struct step {
+    const struct op *op;
+    const void *attrs;
+    const struct nest *nest; /* of pointwise ops */
+    uint32_t n_in;
+    struct operand out;
+    struct operand in[];
+};
+
+/* One instruction: an op on values of one element, each in an 8-byte cell of the slab; or a step. */
+struct instr {
+    union {
+        scalar_kernel scalar;
+        kernel tensor;
+    } run;
+    union {
+        struct {
+            uint32_t out, in[NODE_INLINE_ARGS]; /* cells */
+        } cell;
+        const struct step *step;
+    } on;
+    bool is_step;
+};
+
+/* A value that is copied into its cell before a run. */
+struct cell_input {
+    uint32_t input, cell;
+    uint32_t size;
+};
+
+struct plan {
+    atomic_int references;
+    struct arena arena; /* the plan itself and everything below */
+    uint64_t hash;      /* the cache's, from here to `older` */
+    const char *key;
+    size_t key_size;
+    struct plan *next, *newer, *older;
+
+    struct instr *code;
+    uint32_t n_code;
+    uint64_t *literal_cells; /* the first cells of the slab */
+    uint32_t n_literal_cells, n_cells;
+    struct cell_input *cell_inputs;
+    uint32_t n_cell_inputs;
+    char *literals;
+    uint32_t n_inputs;
+    struct operand *results;
+    uint32_t n_results;
+    size_t tensor_bytes; /* of the slab, after its cells */
+    int64_t work;
+};
+
+struct run {
+    const struct plan *plan;
+    const struct run_control *control;
+    struct error *error;
+    int64_t until_check; /* elementary operations until the clock is read again */
+    bool stopped;
+    char *base[]; /* cells, tensors, literals, inputs; the last two are only read */
+};
+
+static inline const void *run_in(const struct run *run, const struct step *step, uint32_t i) {
+    return run->base[step->in[i].base] + step->in[i].offset;
+}
+
+static inline void *run_out(const struct run *run, const struct step *step) {
+    return run->base[step->out.base] + step->out.offset;
+}
+
+/* The live nodes of a tape in order, renumbered from 0. */
+struct program {
+    const struct tape *tape;
+    const node_id *node;    /* of each index */
+    const uint32_t *index;  /* of each node up to the last that is wanted */
+    uint32_t n;
+    const node_id *wanted;
+    uint32_t n_wanted;
+    uint32_t n_inputs;
+};
+
+/* A new plan with one reference, without key; NULL after a failure. */
+struct plan *plan_compile(const struct program *program, struct arena *scratch, struct error *error);
+
+/* Says that about `work` elementary operations were done; false where the run should stop. */
+bool run_tick_slow(struct run *run);
+
+static inline bool run_tick(struct run *run, int64_t work) {
+    run->until_check -= work;
+    return run->until_check > 0 ? !run->stopped : run_tick_slow(run);
+}
+
+/* Ends the run with a failure of the data. */
+void run_fail(struct run *run, enum error_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif
