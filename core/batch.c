@@ -33,14 +33,7 @@ bool tape_batch(struct tape *t, const node_id *from, const node_id *to, size_t n
         return false;
     }
     memset(image, 0xFF, n * sizeof *image);
-    for (size_t i = 0; i < n_outputs; i++)
-        if (outputs[i] >= first) wanted[outputs[i] - first] = 1;
-    for (uint32_t k = n; k-- > 0;) {
-        const struct node *node = tape_node(t, first + k);
-        const node_id *args = node_args(t, node);
-        for (uint32_t i = 0; wanted[k] && i < node->n_args; i++)
-            if (args[i] >= first) wanted[args[i] - first] = 1;
-    }
+    tape_mark_ancestors(t, first, n, outputs, n_outputs, wanted);
     int64_t length = n_from ? tape_shape(t, to[0])->dim[0] : 1;
     for (size_t i = 0; i < n_from; i++)
         if (from[i] <= last) image[from[i] - first] = to[i];

@@ -13,7 +13,7 @@ struct marks {
 };
 
 enum {
-    ANCESTOR = 1, /* a target depends on it */
+    ANCESTOR = 1, /* a target depends on it: what tape_mark_ancestors sets */
     ON_TAPE = 2,  /* watched, or made by a recorded op */
     RECORDED = 4, /* the tape recorded the op that made it */
     SOURCE = 8,
@@ -23,20 +23,6 @@ enum {
 static bool pass_to(const struct tape *t, node_id arg) { return dtype_is_float(tape_dtype(t, arg)); }
 
 static bool in_range(const struct marks *m, node_id n) { return n >= m->base && n - m->base < m->n; }
-
-/* Marks the ancestors of the targets within the range. Ids fall as the walk goes back, so one pass
- * over the flags from the top is enough. */
-static void mark_ancestors(const struct tape *t, struct marks *m, const node_id *targets, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (in_range(m, targets[i])) m->flags[targets[i] - m->base] |= ANCESTOR;
-    for (uint32_t k = m->n; k-- > 0;) {
-        if (!(m->flags[k] & ANCESTOR)) continue;
-        const struct node *node = tape_node(t, m->base + k);
-        const node_id *args = node_args(t, node);
-        for (uint32_t i = 0; i < node->n_args; i++)
-            if (in_range(m, args[i])) m->flags[args[i] - m->base] |= ANCESTOR;
-    }
-}
 
 /* TensorFlow records an op iff an argument is on the tape and of a floating dtype. */
 static void mark_recorded(const struct tape *t, struct marks *m, const struct window *w) {
@@ -114,7 +100,7 @@ bool tape_gradient(struct tape *t, const struct window *w, const node_id *target
     if (!tape_ok(t) || !prepare(t, &m, w, targets, n_targets, sources, n_sources)) return false;
     for (size_t i = 0; i < n_sources; i++)
         if (in_range(&m, sources[i])) m.flags[sources[i] - m.base] |= SOURCE;
-    mark_ancestors(t, &m, targets, n_targets);
+    tape_mark_ancestors(t, m.base, m.n, targets, n_targets, m.flags);
     mark_recorded(t, &m, w);
 
     for (size_t i = 0; i < n_targets; i++) {

@@ -53,14 +53,7 @@ bool tape_jvp(struct tape *t, const node_id *primals, const node_id *tangents, s
     }
     if (!tape_walk(t, 2 * (int64_t)n)) return false;
     memset(dot, 0xFF, n * sizeof *dot);
-    for (size_t i = 0; i < n_outputs; i++)
-        if (outputs[i] >= first) wanted[outputs[i] - first] = 1;
-    for (uint32_t k = n; k-- > 0;) {
-        const struct node *node = tape_node(t, first + k);
-        const node_id *args = node_args(t, node);
-        for (uint32_t i = 0; wanted[k] && i < node->n_args; i++)
-            if (args[i] >= first) wanted[args[i] - first] = 1;
-    }
+    tape_mark_ancestors(t, first, n, outputs, n_outputs, wanted);
     for (size_t i = 0; i < n_primals; i++)
         if (primals[i] <= last) dot[primals[i] - first] = tangents[i];
 

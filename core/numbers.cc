@@ -170,7 +170,7 @@ template <class T> size_t print_float(char *out, T x) {
             return size_t(end - out) + 2;
         }
     }
-    char scientific[2 * NUMBER_TEXT];
+    char scientific[2 * NUMBER_TEXT] = {}; // lay_out copies a fixed length
     const char *end = std::to_chars(scientific, scientific + NUMBER_TEXT, x, std::chars_format::scientific).ptr;
     if (*scientific == '-') out[sign++] = '-';
     return sign + lay_out(out + sign, scientific + sign, size_t(end - scientific) - sign);

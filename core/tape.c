@@ -37,6 +37,19 @@ bool tape_walk(struct tape *t, int64_t n) {
     return false;
 }
 
+void tape_mark_ancestors(const struct tape *t, node_id first, uint32_t n, const node_id *outputs,
+                         size_t n_outputs, uint8_t *flags) {
+    for (size_t i = 0; i < n_outputs; i++)
+        if (outputs[i] >= first && outputs[i] - first < n) flags[outputs[i] - first] |= 1;
+    for (uint32_t k = n; k-- > 0;) {
+        if (!(flags[k] & 1)) continue;
+        const struct node *node = tape_node(t, first + k);
+        const node_id *args = node_args(t, node);
+        for (uint32_t i = 0; i < node->n_args; i++)
+            if (args[i] >= first) flags[args[i] - first] |= 1;
+    }
+}
+
 /* Doubles an array that lives in the arena; the old copy stays there until the arena goes. */
 static void *grown(struct tape *t, const void *old, uint32_t count, uint32_t *capacity, size_t size) {
     uint32_t wanted = *capacity ? *capacity * 2 : 64;

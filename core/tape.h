@@ -91,6 +91,10 @@ node_id tape_fail(struct tape *t, enum error_code code, const char *format, ...)
 /* Counts `n` visits of a derivative pass; false (too_much_work) past the limit. */
 bool tape_walk(struct tape *t, int64_t n);
 
+/* Sets bit 0 of flags[i], i < n, where one of `outputs` depends on node first + i (or is it). */
+void tape_mark_ancestors(const struct tape *t, node_id first, uint32_t n, const node_id *outputs,
+                         size_t n_outputs, uint8_t *flags);
+
 /* A GradientTape's view of the program: what it watches and which nodes it saw. */
 struct window {
     const node_id *watched;
@@ -101,7 +105,7 @@ struct window {
 /* Reverse mode, graph to graph. Appends the gradient of the sum of all elements of all targets,
  * each weighted by its seed, with respect to each source; `gradients[i]` is a node of the shape and
  * dtype of sources[i], or NODE_NONE where TensorFlow answers None: no recorded differentiable path.
- * Differs from TensorFlow in nothing that its tests could find: an op is recorded iff one of its
+ * As in TensorFlow an op is recorded iff one of its
  * arguments is on the tape and of a floating dtype; a source that is a target gets its seed, watched
  * or not; a source need not be watched, but an op that reads it must have been recorded.
  * seeds may be NULL (ones), as may be each seed (NODE_NONE). False after a failure. */
