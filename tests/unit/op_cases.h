@@ -1,0 +1,27 @@
+/* One table of op cases. It drives finite differences, the dot-product identity, second-order checks
+ * and the batch rule (test_ops.c); an op without a case does not compile. */
+#ifndef GRADD_TESTS_OP_CASES_H
+#define GRADD_TESTS_OP_CASES_H
+
+#include "core/emit.h"
+
+enum { CASE_INPUTS = 3 };
+
+struct op_case {
+    const char *label;
+    int n_in;
+    struct shape in[CASE_INPUTS];
+    double low, high; /* the inputs' range, away from kinks and poles */
+    unsigned inert;   /* bit i: not differentiable in input i, by the op's nature */
+    node_id (*build)(struct tape *t, const node_id *x);
+};
+
+struct op_cases {
+    const char *op;
+    const struct op_case *cases;
+    size_t n;
+};
+
+extern const struct op_cases op_cases[OP_COUNT];
+
+#endif
