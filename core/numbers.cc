@@ -75,7 +75,8 @@ number_status parse_float(const char *s, const char *end, T *out, const char **r
     const char *point = skip_digits(digits, end);
     *rest = s;
     if (point == digits || (*digits == '0' && point > digits + 1)) return NUMBER_MALFORMED;
-    if (point < end && *point == '.' && (point + 1 == end || !is_digit(point[1]))) return NUMBER_MALFORMED;
+    if (point < end && *point == '.' && (point + 1 == end || !is_digit(point[1])))
+        return NUMBER_MALFORMED;
     const auto [stop, failure] = std::from_chars(s, end, *out);
     *rest = stop;
     if (stop < end && (*stop == 'e' || *stop == 'E')) return NUMBER_MALFORMED;
@@ -114,14 +115,16 @@ bool whole_value(const parts &p, int64_t *out) {
     return true;
 }
 
-template <class T> number_status parse_int(const char *s, const char *end, T *out, const char **rest) {
+template <class T>
+number_status parse_int(const char *s, const char *end, T *out, const char **rest) {
     parts p;
     *rest = s;
     if (!take_apart(s, end, &p)) return NUMBER_MALFORMED;
     *rest = p.end;
     int64_t value;
     if (!whole_value(p, &value)) return NUMBER_RANGE;
-    if (value < std::numeric_limits<T>::min() || value > std::numeric_limits<T>::max()) return NUMBER_RANGE;
+    if (value < std::numeric_limits<T>::min() || value > std::numeric_limits<T>::max())
+        return NUMBER_RANGE;
     *out = T(value);
     return NUMBER_OK;
 }
@@ -171,7 +174,8 @@ template <class T> size_t print_float(char *out, T x) {
         }
     }
     char scientific[2 * NUMBER_TEXT] = {}; // lay_out copies a fixed length
-    const char *end = std::to_chars(scientific, scientific + NUMBER_TEXT, x, std::chars_format::scientific).ptr;
+    const char *end =
+        std::to_chars(scientific, scientific + NUMBER_TEXT, x, std::chars_format::scientific).ptr;
     if (*scientific == '-') out[sign++] = '-';
     return sign + lay_out(out + sign, scientific + sign, size_t(end - scientific) - sign);
 }
