@@ -29,6 +29,7 @@
  *     contains       members and elements that the expectation does not name may be there too
  *     within 1e-6    numbers may differ by that much, relative to the larger of 1 and the expected
  *     under 5s       and the answer must have come by then (times GRADD_TEST_PATIENCE)
+ *     taking 8M      and gradd's resident memory must not have grown by more meanwhile
  *     empty          no body
  *
  * An expected header value of `*` asks that the header be there, `(absent)` that it be not, `$name`
@@ -222,10 +223,36 @@ static void record(const struct test *test, const struct answer *answer) {
     cJSON_Delete(line);
 }
 
+/* A field of /proc/PID/status in bytes. */
+static double process_bytes(const char *field) {
+    char path[64], line[256];
+    double kilobytes = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)gradd.pid);
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof line, f))
+        if (!strncmp(line, field, strlen(field))) kilobytes = atof(line + strlen(field) + 1);
+    if (f) fclose(f);
+    return 1024 * kilobytes;
+}
+
+/* Makes the peak of gradd's resident memory begin anew; returns what is resident now. */
+static double forget_peak(void) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/clear_refs", (int)gradd.pid);
+    FILE *f = fopen(path, "w");
+    if (f) {
+        fputs("5", f);
+        fclose(f);
+    }
+    return process_bytes("VmRSS:");
+}
+
 static void run_test(CURL *curl, const struct suite *suite, const struct test *test) {
     struct answer answer = {0};
     struct text why = {0};
+    double before = test->taking > 0 ? forget_peak() : 0;
     CURLcode code = perform(curl, test, &answer);
+    if (test->taking > 0) answer.taken = process_bytes("VmHWM:") - before;
     bool good = false;
     if (code != CURLE_OK) {
         text_say(&why, "  no answer: ");

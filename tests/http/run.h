@@ -23,7 +23,7 @@ struct test {
     struct text body;
     int status;
     bool contains, empty;
-    double within, under; /* 0: exactly, whenever */
+    double within, under, taking; /* 0: exactly, whenever, whatever */
     char *want_headers[HEADERS_MAX];
     size_t n_want_headers;
     struct text want;
@@ -39,7 +39,7 @@ struct suite {
 
 struct answer {
     long status;
-    double seconds;
+    double seconds, taken;     /* until it was there; bytes by which gradd grew */
     struct text headers, body; /* headers as they came, line by line */
 };
 

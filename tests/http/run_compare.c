@@ -250,6 +250,15 @@ static bool same_header(const char *want, const struct answer *answer, struct te
     return equal;
 }
 
+static bool too_much(const char *what, const char *unit, double found, double most,
+                     struct text *why) {
+    char want[64], got[64];
+    snprintf(want, sizeof want, "at most %.10g %s", most, unit);
+    snprintf(got, sizeof got, "%.10g %s", found, unit);
+    differ(why, what, want, got);
+    return false;
+}
+
 bool compare(const struct test *test, const struct answer *answer, double patience,
              struct text *why) {
     if (answer->status != test->status) {
@@ -264,12 +273,10 @@ bool compare(const struct test *test, const struct answer *answer, double patien
     for (size_t i = 0; i < test->n_want_headers; i++)
         if (!same_header(test->want_headers[i], answer, why)) return false;
     if (!same_body(test, answer, why)) return false;
-    if (test->under > 0 && answer->seconds > test->under * patience) {
-        char want[48], got[48];
-        snprintf(want, sizeof want, "at most %g s", test->under * patience);
-        snprintf(got, sizeof got, "%.3f s", answer->seconds);
-        differ(why, "the time", want, got);
-        return false;
-    }
+    if (test->under > 0 && answer->seconds > test->under * patience)
+        return too_much("the time", "s", answer->seconds, test->under * patience, why);
+    /* Other builds than the optimised one, which need patience, need more memory too. */
+    if (test->taking > 0 && patience <= 1 && answer->taken > test->taking)
+        return too_much("the memory", "bytes", answer->taken, test->taking, why);
     return true;
 }

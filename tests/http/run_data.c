@@ -136,6 +136,8 @@ static void parse_expectation(struct test *test, char *line) {
             test->within = atof(word);
         } else if (word && !strcmp(word, "under") && (word = strtok_r(NULL, " ", &save))) {
             test->under = atof(word);
+        } else if (word && !strcmp(word, "taking") && (word = strtok_r(NULL, " ", &save))) {
+            test->taking = 1048576 * atof(word);
         } else {
             die("test \"%s\": unknown word after =>", test->name);
         }
