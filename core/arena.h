@@ -9,9 +9,9 @@ struct arena_chunk;
 
 struct arena {
     struct arena_chunk *chunks;
-    char *at, *end;  /* free part of the newest chunk */
-    size_t held;     /* bytes taken from the system */
-    size_t ceiling;  /* most that may be taken from the system */
+    char *at, *end; /* free part of the newest chunk */
+    size_t held;    /* bytes taken from the system */
+    size_t ceiling; /* most that may be taken from the system */
 };
 
 /* An empty arena that will hold at most `ceiling` bytes. Takes no memory yet. */

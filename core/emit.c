@@ -41,7 +41,8 @@ node_id emit_transpose(struct tape *t, node_id x, const int64_t *perm) {
 }
 
 node_id emit_concat(struct tape *t, const node_id *parts, uint32_t n, int64_t axis) {
-    return tape_emit(t, OP_concat, parts, n, &(struct concat_attrs){axis}, sizeof(struct concat_attrs));
+    return tape_emit(t, OP_concat, parts, n, &(struct concat_attrs){axis},
+                     sizeof(struct concat_attrs));
 }
 
 node_id emit_matmul(struct tape *t, node_id a, node_id b, bool transpose_a, bool transpose_b) {
@@ -54,8 +55,8 @@ node_id emit_reduce(struct tape *t, int op, node_id x, uint32_t axes, bool keepd
     return tape_emit(t, op, &x, 1, &attrs, sizeof attrs);
 }
 
-node_id emit_strided_slice(struct tape *t, node_id x, const struct shape *shape, const int64_t *begin,
-                           const int64_t *stride) {
+node_id emit_strided_slice(struct tape *t, node_id x, const struct shape *shape,
+                           const int64_t *begin, const int64_t *stride) {
     struct slice_attrs attrs = {.rank = shape->rank};
     for (int i = 0; i < shape->rank; i++) {
         attrs.dim[i] = shape->dim[i];
@@ -94,16 +95,17 @@ node_id emit_repeat(struct tape *t, node_id x, int64_t n) {
     const struct shape *from = tape_shape(t, x);
     struct shape shape = {.rank = from->rank + 1, .dim = {n}};
     if (shape.rank > RANK_MAX)
-        return tape_fail(t, ERROR_GRAPH_TOO_LARGE, "a leading axis makes rank %d; at most %d is allowed",
-                         shape.rank, RANK_MAX);
+        return tape_fail(t, ERROR_GRAPH_TOO_LARGE,
+                         "a leading axis makes rank %d; at most %d is allowed", shape.rank,
+                         RANK_MAX);
     for (int i = 0; i < from->rank; i++) shape.dim[i + 1] = from->dim[i];
     return emit_broadcast_to(t, x, &shape);
 }
 
 bool axis_normalize(struct tape *t, const char *op, int64_t axis, int rank, int *out) {
     if (axis < -rank || axis >= rank) {
-        tape_fail(t, ERROR_INVALID_ARGUMENT, "%s: axis %" PRId64 " is out of range for a tensor of rank %d",
-                  op, axis, rank);
+        tape_fail(t, ERROR_INVALID_ARGUMENT,
+                  "%s: axis %" PRId64 " is out of range for a tensor of rank %d", op, axis, rank);
         return false;
     }
     *out = (int)(axis < 0 ? axis + rank : axis);
@@ -116,7 +118,8 @@ bool infer_same_dtype(struct tape *t, const struct node *n, uint32_t first) {
         enum dtype expected = tape_dtype(t, args[first]), found = tape_dtype(t, args[i]);
         if (found == expected) continue;
         tape_fail(t, ERROR_DTYPE_MISMATCH,
-                  "%s: input #%" PRIu32 " (zero-based) was expected to be a %s tensor but is a %s tensor",
+                  "%s: input #%" PRIu32
+                  " (zero-based) was expected to be a %s tensor but is a %s tensor",
                   op_of(n)->name, i, dtype_name(expected), dtype_name(found));
         return false;
     }
@@ -150,7 +153,7 @@ bool infer_has_kernel(struct tape *t, const struct node *n) {
         if (accepted[0]) strcat(accepted, ", ");
         strcat(accepted, dtype_name((enum dtype)d));
     }
-    tape_fail(t, ERROR_DTYPE_MISMATCH, "%s: a %s tensor was found where one of %s is expected", op->name,
-              dtype_name(dtype), accepted);
+    tape_fail(t, ERROR_DTYPE_MISMATCH, "%s: a %s tensor was found where one of %s is expected",
+              op->name, dtype_name(dtype), accepted);
     return false;
 }

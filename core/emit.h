@@ -6,7 +6,9 @@
 #include "core/op.h"
 #include "core/op_attrs.h"
 
-static inline node_id emit1(struct tape *t, int op, node_id x) { return tape_emit(t, op, &x, 1, NULL, 0); }
+static inline node_id emit1(struct tape *t, int op, node_id x) {
+    return tape_emit(t, op, &x, 1, NULL, 0);
+}
 
 static inline node_id emit2(struct tape *t, int op, node_id x, node_id y) {
     return tape_emit(t, op, (node_id[]){x, y}, 2, NULL, 0);
@@ -18,10 +20,29 @@ static inline node_id emit2(struct tape *t, int op, node_id x, node_id y) {
     static inline node_id emit_##name(struct tape *t, node_id x, node_id y) {                      \
         return emit2(t, OP_##name, x, y);                                                          \
     }
-EMIT1(negative) EMIT1(reciprocal) EMIT1(exp) EMIT1(log) EMIT1(sin) EMIT1(cos) EMIT1(sinh) EMIT1(cosh)
-EMIT1(sigmoid) EMIT1(sign) EMIT1(step) EMIT1(square)
-EMIT2(add) EMIT2(subtract) EMIT2(multiply) EMIT2(divide) EMIT2(pow) EMIT2(floordiv)
-EMIT2(multiply_no_nan) EMIT2(equal) EMIT2(greater) EMIT2(greater_equal) EMIT2(less_equal)
+EMIT1(negative)
+EMIT1(reciprocal)
+EMIT1(exp)
+EMIT1(log)
+EMIT1(sin)
+EMIT1(cos)
+EMIT1(sinh)
+EMIT1(cosh)
+EMIT1(sigmoid)
+EMIT1(sign)
+EMIT1(step)
+EMIT1(square)
+EMIT2(add)
+EMIT2(subtract)
+EMIT2(multiply)
+EMIT2(divide)
+EMIT2(pow)
+EMIT2(floordiv)
+EMIT2(multiply_no_nan)
+EMIT2(equal)
+EMIT2(greater)
+EMIT2(greater_equal)
+EMIT2(less_equal)
 #undef EMIT1
 #undef EMIT2
 
@@ -48,8 +69,8 @@ node_id emit_matmul(struct tape *t, node_id a, node_id b, bool transpose_a, bool
 /* `op` is one of the reductions. */
 node_id emit_reduce(struct tape *t, int op, node_id x, uint32_t axes, bool keepdims);
 /* The elements begin, begin + stride, ... of x, as many as `shape` says, along every axis. */
-node_id emit_strided_slice(struct tape *t, node_id x, const struct shape *shape, const int64_t *begin,
-                           const int64_t *stride);
+node_id emit_strided_slice(struct tape *t, node_id x, const struct shape *shape,
+                           const int64_t *begin, const int64_t *stride);
 
 /* The adjoint of broadcasting: x summed to `shape`, which broadcasts to x's. */
 node_id emit_sum_to(struct tape *t, node_id x, const struct shape *shape);

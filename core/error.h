@@ -46,10 +46,11 @@ enum error_code {
 /* The first failure of a piece of work. Later failures do not overwrite it. */
 struct error {
     enum error_code code;
-    uint32_t line, column;  /* place in a text, counted from 1 in characters; 0 where there is none */
-    char pointer[160];      /* RFC 6901 pointer into the request, "" where there is none */
-    char node[80];          /* name of the graph's node or statement, "" where there is none */
-    char detail[512];       /* one sentence, UTF-8, cut at a character where it is too long */
+    uint32_t line,
+        column;        /* place in a text, counted from 1 in characters; 0 where there is none */
+    char pointer[160]; /* RFC 6901 pointer into the request, "" where there is none */
+    char node[80];     /* name of the graph's node or statement, "" where there is none */
+    char detail[512];  /* one sentence, UTF-8, cut at a character where it is too long */
 };
 
 void error_clear(struct error *e);

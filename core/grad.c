@@ -20,9 +20,13 @@ enum {
     NEEDED = 16 /* a source, or recorded and reads something needed through a floating argument */
 };
 
-static bool pass_to(const struct tape *t, node_id arg) { return dtype_is_float(tape_dtype(t, arg)); }
+static bool pass_to(const struct tape *t, node_id arg) {
+    return dtype_is_float(tape_dtype(t, arg));
+}
 
-static bool in_range(const struct marks *m, node_id n) { return n >= m->base && n - m->base < m->n; }
+static bool in_range(const struct marks *m, node_id n) {
+    return n >= m->base && n - m->base < m->n;
+}
 
 /* TensorFlow records an op iff an argument is on the tape and of a floating dtype. */
 static void mark_recorded(const struct tape *t, struct marks *m, const struct window *w) {
@@ -55,7 +59,8 @@ static void accumulate(struct tape *t, struct marks *m, node_id n, node_id g) {
 }
 
 static node_id rule(struct tape *t, const struct op *op, node_id y, uint32_t i, node_id g) {
-    if (op->partial) return emit_sum_to(t, op->partial(t, y, i, g), tape_shape(t, tape_arg(t, y, i)));
+    if (op->partial)
+        return emit_sum_to(t, op->partial(t, y, i, g), tape_shape(t, tape_arg(t, y, i)));
     return op->vjp ? op->vjp(t, y, i, g) : NODE_NONE;
 }
 
@@ -85,7 +90,8 @@ static bool prepare(struct tape *t, struct marks *m, const struct window *w, con
     m->flags = arena_zalloc(t->arena, m->n);
     m->cotangent = arena_alloc(t->arena, m->n * sizeof *m->cotangent);
     if (!m->flags || !m->cotangent) {
-        tape_fail(t, ERROR_MEMORY_BUDGET, "the gradient needs more than the %zu bytes a request may take",
+        tape_fail(t, ERROR_MEMORY_BUDGET,
+                  "the gradient needs more than the %zu bytes a request may take",
                   t->arena->ceiling);
         return false;
     }
@@ -93,8 +99,9 @@ static bool prepare(struct tape *t, struct marks *m, const struct window *w, con
     return tape_walk(t, 3 * (int64_t)m->n);
 }
 
-bool tape_gradient(struct tape *t, const struct window *w, const node_id *targets, const node_id *seeds,
-                   size_t n_targets, const node_id *sources, size_t n_sources, node_id *gradients) {
+bool tape_gradient(struct tape *t, const struct window *w, const node_id *targets,
+                   const node_id *seeds, size_t n_targets, const node_id *sources, size_t n_sources,
+                   node_id *gradients) {
     struct marks m;
     for (size_t i = 0; i < n_sources; i++) gradients[i] = NODE_NONE;
     if (!tape_ok(t) || !prepare(t, &m, w, targets, n_targets, sources, n_sources)) return false;
@@ -106,7 +113,8 @@ bool tape_gradient(struct tape *t, const struct window *w, const node_id *target
     for (size_t i = 0; i < n_targets; i++) {
         if (!in_range(&m, targets[i]) || !(m.flags[targets[i] - m.base] & NEEDED)) continue;
         node_id seed = seeds ? seeds[i] : NODE_NONE;
-        if (seed == NODE_NONE) seed = tape_fill(t, tape_dtype(t, targets[i]), tape_shape(t, targets[i]), 1);
+        if (seed == NODE_NONE)
+            seed = tape_fill(t, tape_dtype(t, targets[i]), tape_shape(t, targets[i]), 1);
         accumulate(t, &m, targets[i], seed);
     }
     for (uint32_t k = m.n; k-- > 0 && tape_ok(t);) {

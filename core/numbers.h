@@ -22,8 +22,10 @@ enum number_status {
  * its sign; an integer dtype accepts what is integral in value (2, 2.0, 1e3). */
 enum number_status number_parse_f64(const char *s, const char *end, double *out, const char **rest);
 enum number_status number_parse_f32(const char *s, const char *end, float *out, const char **rest);
-enum number_status number_parse_i64(const char *s, const char *end, int64_t *out, const char **rest);
-enum number_status number_parse_i32(const char *s, const char *end, int32_t *out, const char **rest);
+enum number_status number_parse_i64(const char *s, const char *end, int64_t *out,
+                                    const char **rest);
+enum number_status number_parse_i32(const char *s, const char *end, int32_t *out,
+                                    const char **rest);
 
 /* Most characters that any of these writes; nothing is NUL-terminated. */
 enum { NUMBER_TEXT = 32 };

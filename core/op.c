@@ -7,8 +7,10 @@
 #include "core/emit.h"
 
 /* The two leaves have no rule: the tape makes them itself. */
-const struct op op_const = {.name = "const", .notation = "a value written in the graph", .kind = OP_INTERNAL};
-const struct op op_input = {.name = "input", .notation = "a value bound when the plan runs", .kind = OP_INTERNAL};
+const struct op op_const = {
+    .name = "const", .notation = "a value written in the graph", .kind = OP_INTERNAL};
+const struct op op_input = {
+    .name = "input", .notation = "a value bound when the plan runs", .kind = OP_INTERNAL};
 
 #define OP(id) extern const struct op op_##id;
 #include "core/op_list.h"
@@ -23,14 +25,17 @@ const struct op *const op_table[OP_COUNT] = {
 static const struct {
     const char *alias, *name;
 } aliases[] = {
-    {"sum", "reduce_sum"},       {"mean", "reduce_mean"},      {"max", "reduce_max"},
-    {"min", "reduce_min"},       {"prod", "reduce_prod"},      {"amax", "reduce_max"},
-    {"amin", "reduce_min"},      {"mul", "multiply"},          {"sub", "subtract"},
-    {"div", "divide"},           {"truediv", "divide"},        {"true_divide", "divide"},
-    {"neg", "negative"},         {"power", "pow"},             {"absolute", "abs"},
-    {"fabs", "abs"},             {"expit", "sigmoid"},         {"concatenate", "concat"},
-    {"floor_divide", "floordiv"}, {"floormod", "mod"},         {"remainder", "mod"},
-    {"mul_no_nan", "multiply_no_nan"},
+    {"sum", "reduce_sum"},        {"mean", "reduce_mean"},
+    {"max", "reduce_max"},        {"min", "reduce_min"},
+    {"prod", "reduce_prod"},      {"amax", "reduce_max"},
+    {"amin", "reduce_min"},       {"mul", "multiply"},
+    {"sub", "subtract"},          {"div", "divide"},
+    {"truediv", "divide"},        {"true_divide", "divide"},
+    {"neg", "negative"},          {"power", "pow"},
+    {"absolute", "abs"},          {"fabs", "abs"},
+    {"expit", "sigmoid"},         {"concatenate", "concat"},
+    {"floor_divide", "floordiv"}, {"floormod", "mod"},
+    {"remainder", "mod"},         {"mul_no_nan", "multiply_no_nan"},
 };
 enum { N_ALIASES = sizeof aliases / sizeof aliases[0], SLOTS = 1024, NAMES_MAX = 512 };
 

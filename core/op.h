@@ -29,7 +29,7 @@ struct op_param {
 
 struct op_arg {
     bool given;
-    node_id node; /* TENSOR, CONDITION */
+    node_id node;         /* TENSOR, CONDITION */
     const node_id *nodes; /* TENSORS */
     const int64_t *ints;  /* INTS */
     size_t n;             /* how many nodes or ints */
@@ -44,11 +44,16 @@ struct step;
 struct run;
 struct instr;
 
-enum op_kind { OP_PRIMITIVE, OP_COMPOSITE, OP_INTERNAL /* a primitive that rules emit and users do not call */ };
+enum op_kind {
+    OP_PRIMITIVE,
+    OP_COMPOSITE,
+    OP_INTERNAL /* a primitive that rules emit and users do not call */
+};
 
 enum op_flag {
     OP_POINTWISE = 1, /* element i of the result needs element i of each (broadcast) argument */
-    OP_LINEAR = 2,    /* linear in all tensor arguments together: the tangent goes through the op itself */
+    OP_LINEAR =
+        2, /* linear in all tensor arguments together: the tangent goes through the op itself */
     OP_VIEW = 4,      /* the result has the elements of the first argument in the same order */
     OP_UNRECORDED = 8 /* no GradientTape records it (stop_gradient) */
 };

@@ -32,18 +32,25 @@ static node_id identity_vjp(struct tape *t, node_id y, uint32_t i, node_id g) {
     (void)t, (void)y, (void)i;
     return g;
 }
-static node_id same_batch(struct tape *t, node_id y, const node_id *x, const bool *batched, int64_t n) {
+static node_id same_batch(struct tape *t, node_id y, const node_id *x, const bool *batched,
+                          int64_t n) {
     (void)batched, (void)n;
     return emit1(t, tape_node(t, y)->op, x[0]);
 }
-const struct op op_identity = {.name = "identity", .notation = "y = x; dy/dx = 1",
-                               .flags = OP_VIEW | OP_LINEAR, .params = {{"input", PARAM_TENSOR, false}},
-                               .infer = infer_same, .vjp = identity_vjp, .batch = same_batch};
+const struct op op_identity = {.name = "identity",
+                               .notation = "y = x; dy/dx = 1",
+                               .flags = OP_VIEW | OP_LINEAR,
+                               .params = {{"input", PARAM_TENSOR, false}},
+                               .infer = infer_same,
+                               .vjp = identity_vjp,
+                               .batch = same_batch};
 const struct op op_stop_gradient = {.name = "stop_gradient",
-                                    .notation = "y = x, which no tape records: its gradient is None",
+                                    .notation =
+                                        "y = x, which no tape records: its gradient is None",
                                     .flags = OP_VIEW | OP_UNRECORDED,
                                     .params = {{"input", PARAM_TENSOR, false}},
-                                    .infer = infer_same, .batch = same_batch};
+                                    .infer = infer_same,
+                                    .batch = same_batch};
 
 /* ---- zeros_like, ones_like: constants of a known shape; they do not read their argument -------- */
 
@@ -54,16 +61,21 @@ static node_id ones_like_emit(struct tape *t, const struct op_arg *args) {
     if (args[0].node == NODE_NONE) return NODE_NONE;
     return tape_fill(t, tape_dtype(t, args[0].node), tape_shape(t, args[0].node), 1);
 }
-const struct op op_zeros_like = {.name = "zeros_like", .notation = "y = 0 in x's shape; not differentiable",
-                                 .kind = OP_COMPOSITE, .params = {{"input", PARAM_TENSOR, false}},
+const struct op op_zeros_like = {.name = "zeros_like",
+                                 .notation = "y = 0 in x's shape; not differentiable",
+                                 .kind = OP_COMPOSITE,
+                                 .params = {{"input", PARAM_TENSOR, false}},
                                  .emit = zeros_like_emit};
-const struct op op_ones_like = {.name = "ones_like", .notation = "y = 1 in x's shape; not differentiable",
-                                .kind = OP_COMPOSITE, .params = {{"input", PARAM_TENSOR, false}},
+const struct op op_ones_like = {.name = "ones_like",
+                                .notation = "y = 1 in x's shape; not differentiable",
+                                .kind = OP_COMPOSITE,
+                                .params = {{"input", PARAM_TENSOR, false}},
                                 .emit = ones_like_emit};
 
 /* ---- reshape, expand_dims, squeeze ------------------------------------------------------------- */
 
-static bool reshape_infer(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype) {
+static bool reshape_infer(struct tape *t, const struct node *n, struct shape *shape,
+                          enum dtype *dtype) {
     (void)t, (void)dtype;
     const struct shape_attrs *a = n->attrs;
     *shape = shape_of_attrs(a->rank, a->dim);
@@ -72,7 +84,8 @@ static bool reshape_infer(struct tape *t, const struct node *n, struct shape *sh
 static node_id reshape_vjp(struct tape *t, node_id y, uint32_t i, node_id g) {
     return emit_reshape(t, g, tape_shape(t, tape_arg(t, y, i)));
 }
-static node_id reshape_batch(struct tape *t, node_id y, const node_id *x, const bool *batched, int64_t n) {
+static node_id reshape_batch(struct tape *t, node_id y, const node_id *x, const bool *batched,
+                             int64_t n) {
     (void)batched;
     struct shape shape;
     return with_leading(t, tape_shape(t, y), n, &shape) ? emit_reshape(t, x[0], &shape) : NODE_NONE;
@@ -82,8 +95,8 @@ static node_id reshape_batch(struct tape *t, node_id y, const node_id *x, const 
 static bool read_shape(struct tape *t, const char *op, const struct op_arg *arg, int64_t count,
                        struct shape *shape) {
     if (arg->n > RANK_MAX) {
-        tape_fail(t, ERROR_GRAPH_TOO_LARGE, "%s: shape has rank %zu; at most %d is allowed", op, arg->n,
-                  RANK_MAX);
+        tape_fail(t, ERROR_GRAPH_TOO_LARGE, "%s: shape has rank %zu; at most %d is allowed", op,
+                  arg->n, RANK_MAX);
         return false;
     }
     *shape = (struct shape){.rank = (int32_t)arg->n};
@@ -92,10 +105,11 @@ static bool read_shape(struct tape *t, const char *op, const struct op_arg *arg,
         shape->dim[i] = arg->ints[i];
         if (arg->ints[i] >= 0) continue;
         if (arg->ints[i] != -1 || open >= 0 || count < 0) {
-            tape_fail(t, ERROR_INVALID_ARGUMENT, "%s: shape[%d] is %" PRId64 "%s", op, i, arg->ints[i],
-                      count < 0        ? "; a dimension cannot be negative"
-                      : open >= 0      ? "; only one dimension may be -1"
-                                       : "; a dimension is -1 or not negative");
+            tape_fail(t, ERROR_INVALID_ARGUMENT, "%s: shape[%d] is %" PRId64 "%s", op, i,
+                      arg->ints[i],
+                      count < 0   ? "; a dimension cannot be negative"
+                      : open >= 0 ? "; only one dimension may be -1"
+                                  : "; a dimension is -1 or not negative");
             return false;
         }
         open = i;
@@ -105,8 +119,9 @@ static bool read_shape(struct tape *t, const char *op, const struct op_arg *arg,
     if (!shape_count_within(shape, t->limits.elements, &known)) {
         char text[SHAPE_TEXT];
         tape_fail(t, ERROR_TOO_MANY_ELEMENTS,
-                  "%s: a result of shape %s has more than the %" PRId64 " elements a tensor may have", op,
-                  shape_text(shape, text), t->limits.elements);
+                  "%s: a result of shape %s has more than the %" PRId64
+                  " elements a tensor may have",
+                  op, shape_text(shape, text), t->limits.elements);
         return false;
     }
     if (open >= 0) shape->dim[open] = known > 0 && count % known == 0 ? count / known : -1;
@@ -123,16 +138,21 @@ static node_id reshape_emit(struct tape *t, const struct op_arg *args) {
     if (!fits || shape_count(&shape) != count) {
         char from[SHAPE_TEXT], to[SHAPE_TEXT];
         return tape_fail(t, ERROR_SHAPE_MISMATCH,
-                         "reshape: shape %s has %" PRId64 " elements, which do not fit into shape %s",
+                         "reshape: shape %s has %" PRId64
+                         " elements, which do not fit into shape %s",
                          shape_text(tape_shape(t, x), from), count, shape_text(&shape, to));
     }
     return emit_reshape(t, x, &shape);
 }
-const struct op op_reshape = {.name = "reshape", .notation = "y has x's elements in order, in another shape",
-                              .flags = OP_VIEW | OP_LINEAR,
-                              .params = {{"tensor", PARAM_TENSOR, false}, {"shape", PARAM_INTS, false}},
-                              .emit = reshape_emit, .infer = reshape_infer, .vjp = reshape_vjp,
-                              .batch = reshape_batch};
+const struct op op_reshape = {
+    .name = "reshape",
+    .notation = "y has x's elements in order, in another shape",
+    .flags = OP_VIEW | OP_LINEAR,
+    .params = {{"tensor", PARAM_TENSOR, false}, {"shape", PARAM_INTS, false}},
+    .emit = reshape_emit,
+    .infer = reshape_infer,
+    .vjp = reshape_vjp,
+    .batch = reshape_batch};
 
 static node_id expand_dims_emit(struct tape *t, const struct op_arg *args) {
     node_id x = args[0].node;
@@ -141,16 +161,19 @@ static node_id expand_dims_emit(struct tape *t, const struct op_arg *args) {
     struct shape shape = {.rank = from->rank + 1};
     int axis;
     if (shape.rank > RANK_MAX)
-        return tape_fail(t, ERROR_GRAPH_TOO_LARGE, "expand_dims: the result has rank %d; at most %d is allowed",
-                         shape.rank, RANK_MAX);
+        return tape_fail(t, ERROR_GRAPH_TOO_LARGE,
+                         "expand_dims: the result has rank %d; at most %d is allowed", shape.rank,
+                         RANK_MAX);
     if (!axis_normalize(t, "expand_dims", args[1].i, shape.rank, &axis)) return NODE_NONE;
     for (int i = 0; i < shape.rank; i++) shape.dim[i] = i == axis ? 1 : from->dim[i - (i > axis)];
     return emit_reshape(t, x, &shape);
 }
-const struct op op_expand_dims = {.name = "expand_dims", .notation = "y = x with an axis of length 1 put in",
-                                  .kind = OP_COMPOSITE,
-                                  .params = {{"input", PARAM_TENSOR, false}, {"axis", PARAM_INT, false}},
-                                  .emit = expand_dims_emit};
+const struct op op_expand_dims = {
+    .name = "expand_dims",
+    .notation = "y = x with an axis of length 1 put in",
+    .kind = OP_COMPOSITE,
+    .params = {{"input", PARAM_TENSOR, false}, {"axis", PARAM_INT, false}},
+    .emit = expand_dims_emit};
 
 static node_id squeeze_emit(struct tape *t, const struct op_arg *args) {
     node_id x = args[0].node;
@@ -165,8 +188,9 @@ static node_id squeeze_emit(struct tape *t, const struct op_arg *args) {
         if (from->dim[axis] != 1) {
             char text[SHAPE_TEXT];
             return tape_fail(t, ERROR_INVALID_ARGUMENT,
-                             "squeeze: axis %d of shape %s has length %" PRId64 " where 1 is expected", axis,
-                             shape_text(from, text), from->dim[axis]);
+                             "squeeze: axis %d of shape %s has length %" PRId64
+                             " where 1 is expected",
+                             axis, shape_text(from, text), from->dim[axis]);
         }
         drop |= 1u << axis;
     }
@@ -175,10 +199,12 @@ static node_id squeeze_emit(struct tape *t, const struct op_arg *args) {
         if (!(drop >> i & 1)) shape.dim[shape.rank++] = from->dim[i];
     return emit_reshape(t, x, &shape);
 }
-const struct op op_squeeze = {.name = "squeeze", .notation = "y = x without its axes of length 1",
-                              .kind = OP_COMPOSITE,
-                              .params = {{"input", PARAM_TENSOR, false}, {"axis", PARAM_INTS, true}},
-                              .emit = squeeze_emit};
+const struct op op_squeeze = {
+    .name = "squeeze",
+    .notation = "y = x without its axes of length 1",
+    .kind = OP_COMPOSITE,
+    .params = {{"input", PARAM_TENSOR, false}, {"axis", PARAM_INTS, true}},
+    .emit = squeeze_emit};
 
 /* ---- transpose --------------------------------------------------------------------------------- */
 
@@ -191,7 +217,8 @@ static void transpose_kernel(const struct step *step, struct run *run) {
     copy_strided(run, dtype_size(step->out.dtype), step->out.shape, run_out(run, step), to,
                  run_in(run, step, 0), from);
 }
-static bool transpose_infer(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype) {
+static bool transpose_infer(struct tape *t, const struct node *n, struct shape *shape,
+                            enum dtype *dtype) {
     (void)dtype;
     const struct transpose_attrs *a = n->attrs;
     const struct shape *from = tape_shape(t, n->arg[0]);
@@ -205,11 +232,13 @@ static node_id transpose_vjp(struct tape *t, node_id y, uint32_t i, node_id g) {
     for (int k = 0; k < tape_shape(t, y)->rank; k++) inverse[a->perm[k]] = k;
     return emit_transpose(t, g, inverse);
 }
-static node_id transpose_batch(struct tape *t, node_id y, const node_id *x, const bool *batched, int64_t n) {
+static node_id transpose_batch(struct tape *t, node_id y, const node_id *x, const bool *batched,
+                               int64_t n) {
     (void)batched, (void)n;
     const struct transpose_attrs *a = tape_node(t, y)->attrs;
     int64_t perm[RANK_MAX] = {0};
-    for (int k = 0; k < tape_shape(t, y)->rank && k + 1 < RANK_MAX; k++) perm[k + 1] = a->perm[k] + 1;
+    for (int k = 0; k < tape_shape(t, y)->rank && k + 1 < RANK_MAX; k++)
+        perm[k + 1] = a->perm[k] + 1;
     return emit_transpose(t, x[0], perm);
 }
 static node_id transpose_emit(struct tape *t, const struct op_arg *args) {
@@ -219,23 +248,30 @@ static node_id transpose_emit(struct tape *t, const struct op_arg *args) {
     int64_t perm[RANK_MAX];
     uint32_t seen = 0;
     if (args[1].given && args[1].n != (size_t)rank)
-        return tape_fail(t, ERROR_INVALID_ARGUMENT, "transpose: perm has %zu entries for a tensor of rank %d",
-                         args[1].n, rank);
+        return tape_fail(t, ERROR_INVALID_ARGUMENT,
+                         "transpose: perm has %zu entries for a tensor of rank %d", args[1].n,
+                         rank);
     for (int i = 0; i < rank; i++) {
         int axis = rank - 1 - i;
-        if (args[1].given && !axis_normalize(t, "transpose", args[1].ints[i], rank, &axis)) return NODE_NONE;
+        if (args[1].given && !axis_normalize(t, "transpose", args[1].ints[i], rank, &axis))
+            return NODE_NONE;
         if (seen >> axis & 1)
-            return tape_fail(t, ERROR_INVALID_ARGUMENT, "transpose: perm names axis %d twice", axis);
+            return tape_fail(t, ERROR_INVALID_ARGUMENT, "transpose: perm names axis %d twice",
+                             axis);
         seen |= 1u << axis;
         perm[i] = axis;
     }
     return emit_transpose(t, x, perm);
 }
-const struct op op_transpose = {.name = "transpose", .notation = "y_ij.. = x_perm(ij..), axes reversed by default",
+const struct op op_transpose = {.name = "transpose",
+                                .notation = "y_ij.. = x_perm(ij..), axes reversed by default",
                                 .flags = OP_LINEAR,
                                 .params = {{"a", PARAM_TENSOR, false}, {"perm", PARAM_INTS, true}},
-                                .emit = transpose_emit, .infer = transpose_infer, .vjp = transpose_vjp,
-                                .batch = transpose_batch, KERNELS_ALL(transpose_kernel)};
+                                .emit = transpose_emit,
+                                .infer = transpose_infer,
+                                .vjp = transpose_vjp,
+                                .batch = transpose_batch,
+                                KERNELS_ALL(transpose_kernel)};
 
 /* ---- broadcast_to ------------------------------------------------------------------------------ */
 
@@ -245,10 +281,13 @@ static void broadcast_to_kernel(const struct step *step, struct run *run) {
     shape_strides(y, to);
     shape_strides(x, own);
     int extra = y->rank - x->rank;
-    for (int i = 0; i < y->rank; i++) from[i] = i < extra || x->dim[i - extra] == 1 ? 0 : own[i - extra];
-    copy_strided(run, dtype_size(step->out.dtype), y, run_out(run, step), to, run_in(run, step, 0), from);
+    for (int i = 0; i < y->rank; i++)
+        from[i] = i < extra || x->dim[i - extra] == 1 ? 0 : own[i - extra];
+    copy_strided(run, dtype_size(step->out.dtype), y, run_out(run, step), to, run_in(run, step, 0),
+                 from);
 }
-static bool broadcast_to_infer(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype) {
+static bool broadcast_to_infer(struct tape *t, const struct node *n, struct shape *shape,
+                               enum dtype *dtype) {
     (void)dtype;
     const struct shape_attrs *a = n->attrs;
     const struct shape *from = tape_shape(t, n->arg[0]);
@@ -256,14 +295,15 @@ static bool broadcast_to_infer(struct tape *t, const struct node *n, struct shap
     *shape = shape_of_attrs(a->rank, a->dim);
     if (shape_broadcast(from, shape, &joint) && shape_equal(&joint, shape)) return true;
     char x[SHAPE_TEXT], y[SHAPE_TEXT];
-    tape_fail(t, ERROR_SHAPE_MISMATCH, "broadcast_to: shape %s does not broadcast to %s", shape_text(from, x),
-              shape_text(shape, y));
+    tape_fail(t, ERROR_SHAPE_MISMATCH, "broadcast_to: shape %s does not broadcast to %s",
+              shape_text(from, x), shape_text(shape, y));
     return false;
 }
 static node_id broadcast_to_vjp(struct tape *t, node_id y, uint32_t i, node_id g) {
     return emit_sum_to(t, g, tape_shape(t, tape_arg(t, y, i)));
 }
-static node_id broadcast_to_batch(struct tape *t, node_id y, const node_id *x, const bool *batched, int64_t n) {
+static node_id broadcast_to_batch(struct tape *t, node_id y, const node_id *x, const bool *batched,
+                                  int64_t n) {
     (void)batched;
     struct shape shape;
     if (!with_leading(t, tape_shape(t, y), n, &shape)) return NODE_NONE;
@@ -271,15 +311,20 @@ static node_id broadcast_to_batch(struct tape *t, node_id y, const node_id *x, c
 }
 static node_id broadcast_to_emit(struct tape *t, const struct op_arg *args) {
     struct shape shape;
-    if (args[0].node == NODE_NONE || !read_shape(t, "broadcast_to", &args[1], -1, &shape)) return NODE_NONE;
+    if (args[0].node == NODE_NONE || !read_shape(t, "broadcast_to", &args[1], -1, &shape))
+        return NODE_NONE;
     return emit_broadcast_to(t, args[0].node, &shape);
 }
-const struct op op_broadcast_to = {.name = "broadcast_to", .notation = "y = x repeated along new and length-1 axes",
-                                   .flags = OP_LINEAR,
-                                   .params = {{"input", PARAM_TENSOR, false}, {"shape", PARAM_INTS, false}},
-                                   .emit = broadcast_to_emit, .infer = broadcast_to_infer,
-                                   .vjp = broadcast_to_vjp, .batch = broadcast_to_batch,
-                                   KERNELS_ALL(broadcast_to_kernel)};
+const struct op op_broadcast_to = {
+    .name = "broadcast_to",
+    .notation = "y = x repeated along new and length-1 axes",
+    .flags = OP_LINEAR,
+    .params = {{"input", PARAM_TENSOR, false}, {"shape", PARAM_INTS, false}},
+    .emit = broadcast_to_emit,
+    .infer = broadcast_to_infer,
+    .vjp = broadcast_to_vjp,
+    .batch = broadcast_to_batch,
+    KERNELS_ALL(broadcast_to_kernel)};
 
 /* ---- concat, stack ----------------------------------------------------------------------------- */
 
@@ -295,7 +340,8 @@ static void concat_kernel(const struct step *step, struct run *run) {
         out += (size_t)(step->in[i].shape->dim[axis] * to[axis]) * size;
     }
 }
-static bool concat_infer(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype) {
+static bool concat_infer(struct tape *t, const struct node *n, struct shape *shape,
+                         enum dtype *dtype) {
     (void)dtype;
     int64_t axis = ((const struct concat_attrs *)n->attrs)->axis;
     const node_id *args = node_args(t, n);
@@ -303,12 +349,14 @@ static bool concat_infer(struct tape *t, const struct node *n, struct shape *sha
     for (uint32_t i = 1; i < n->n_args; i++) {
         const struct shape *part = tape_shape(t, args[i]);
         bool fits = part->rank == shape->rank;
-        for (int k = 0; fits && k < part->rank; k++) fits = k == axis || part->dim[k] == shape->dim[k];
+        for (int k = 0; fits && k < part->rank; k++)
+            fits = k == axis || part->dim[k] == shape->dim[k];
         if (!fits) {
             char x[SHAPE_TEXT], y[SHAPE_TEXT];
             tape_fail(t, ERROR_SHAPE_MISMATCH,
-                      "concat: value %" PRIu32 " of shape %s does not join shape %s along axis %" PRId64, i,
-                      shape_text(part, x), shape_text(tape_shape(t, args[0]), y), axis);
+                      "concat: value %" PRIu32
+                      " of shape %s does not join shape %s along axis %" PRId64,
+                      i, shape_text(part, x), shape_text(tape_shape(t, args[0]), y), axis);
             return false;
         }
         shape->dim[axis] += part->dim[axis];
@@ -323,11 +371,14 @@ static node_id concat_vjp(struct tape *t, node_id y, uint32_t i, node_id g) {
     for (uint32_t k = 0; k < i; k++) begin[axis] += tape_shape(t, tape_arg(t, y, k))->dim[axis];
     return emit_strided_slice(t, g, part, begin, stride);
 }
-static node_id concat_batch(struct tape *t, node_id y, const node_id *x, const bool *batched, int64_t n) {
+static node_id concat_batch(struct tape *t, node_id y, const node_id *x, const bool *batched,
+                            int64_t n) {
     int64_t axis = ((const struct concat_attrs *)tape_node(t, y)->attrs)->axis;
     uint32_t n_args = tape_node(t, y)->n_args;
     node_id *parts = arena_alloc(t->arena, n_args * sizeof *parts);
-    if (!parts) return tape_fail(t, ERROR_MEMORY_BUDGET, "concat: no memory for %" PRIu32 " values", n_args);
+    if (!parts)
+        return tape_fail(t, ERROR_MEMORY_BUDGET, "concat: no memory for %" PRIu32 " values",
+                         n_args);
     for (uint32_t i = 0; i < n_args; i++) parts[i] = batched[i] ? x[i] : emit_repeat(t, x[i], n);
     return emit_concat(t, parts, n_args, axis + 1);
 }
@@ -336,15 +387,21 @@ static node_id concat_emit(struct tape *t, const struct op_arg *args) {
     if (args[0].nodes[0] == NODE_NONE) return NODE_NONE;
     int axis, rank = tape_shape(t, args[0].nodes[0])->rank;
     if (rank == 0)
-        return tape_fail(t, ERROR_SHAPE_MISMATCH, "concat: value 0 is a scalar; use stack to join scalars");
+        return tape_fail(t, ERROR_SHAPE_MISMATCH,
+                         "concat: value 0 is a scalar; use stack to join scalars");
     if (!axis_normalize(t, "concat", args[1].i, rank, &axis)) return NODE_NONE;
     return emit_concat(t, args[0].nodes, (uint32_t)args[0].n, axis);
 }
-const struct op op_concat = {.name = "concat", .notation = "y = the values one after another along an axis",
-                             .flags = OP_LINEAR,
-                             .params = {{"values", PARAM_TENSORS, false}, {"axis", PARAM_INT, false}},
-                             .emit = concat_emit, .infer = concat_infer, .vjp = concat_vjp,
-                             .batch = concat_batch, KERNELS_ALL(concat_kernel)};
+const struct op op_concat = {
+    .name = "concat",
+    .notation = "y = the values one after another along an axis",
+    .flags = OP_LINEAR,
+    .params = {{"values", PARAM_TENSORS, false}, {"axis", PARAM_INT, false}},
+    .emit = concat_emit,
+    .infer = concat_infer,
+    .vjp = concat_vjp,
+    .batch = concat_batch,
+    KERNELS_ALL(concat_kernel)};
 
 static node_id stack_emit(struct tape *t, const struct op_arg *args) {
     size_t n = args[0].n;
@@ -353,10 +410,12 @@ static node_id stack_emit(struct tape *t, const struct op_arg *args) {
     if (!parts) return tape_fail(t, ERROR_MEMORY_BUDGET, "stack: no memory for %zu values", n);
     for (size_t i = 0; i < n; i++) {
         if (args[0].nodes[i] == NODE_NONE) return NODE_NONE;
-        const struct shape *first = tape_shape(t, args[0].nodes[0]), *part = tape_shape(t, args[0].nodes[i]);
+        const struct shape *first = tape_shape(t, args[0].nodes[0]),
+                           *part = tape_shape(t, args[0].nodes[i]);
         if (!shape_equal(first, part)) {
             char x[SHAPE_TEXT], y[SHAPE_TEXT];
-            return tape_fail(t, ERROR_SHAPE_MISMATCH, "stack: value %zu has shape %s where value 0 has %s", i,
+            return tape_fail(t, ERROR_SHAPE_MISMATCH,
+                             "stack: value %zu has shape %s where value 0 has %s", i,
                              shape_text(part, x), shape_text(first, y));
         }
         struct op_arg expand[2] = {{.given = true, .node = args[0].nodes[i]},
@@ -365,11 +424,13 @@ static node_id stack_emit(struct tape *t, const struct op_arg *args) {
         if (parts[i] == NODE_NONE) return NODE_NONE;
     }
     int axis;
-    if (!axis_normalize(t, "stack", args[1].given ? args[1].i : 0, tape_shape(t, parts[0])->rank, &axis))
+    if (!axis_normalize(t, "stack", args[1].given ? args[1].i : 0, tape_shape(t, parts[0])->rank,
+                        &axis))
         return NODE_NONE;
     return emit_concat(t, parts, (uint32_t)n, axis);
 }
-const struct op op_stack = {.name = "stack", .notation = "y = the values side by side along a new axis",
+const struct op op_stack = {.name = "stack",
+                            .notation = "y = the values side by side along a new axis",
                             .kind = OP_COMPOSITE,
                             .params = {{"values", PARAM_TENSORS, false}, {"axis", PARAM_INT, true}},
                             .emit = stack_emit};
@@ -377,7 +438,8 @@ const struct op op_stack = {.name = "stack", .notation = "y = the values side by
 /* ---- strided_slice and its adjoint; slice -------------------------------------------------------- */
 
 /* Where element 0 of the smaller tensor stands in the larger, and the strides between its elements. */
-static int64_t slice_layout(const struct slice_attrs *a, const struct shape *larger, int64_t *stride) {
+static int64_t slice_layout(const struct slice_attrs *a, const struct shape *larger,
+                            int64_t *stride) {
     int64_t own[RANK_MAX], start = 0;
     shape_strides(larger, own);
     for (int i = 0; i < larger->rank; i++) {
@@ -403,16 +465,18 @@ static void strided_slice_grad_kernel(const struct step *step, struct run *run) 
     if (shape_count(step->in[0].shape) == 0) return;
     shape_strides(step->in[0].shape, from);
     int64_t start = slice_layout(step->attrs, step->out.shape, to);
-    copy_strided(run, size, step->in[0].shape, out + start * (int64_t)size, to, run_in(run, step, 0), from);
+    copy_strided(run, size, step->in[0].shape, out + start * (int64_t)size, to,
+                 run_in(run, step, 0), from);
 }
-static bool slice_infer(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype) {
+static bool slice_infer(struct tape *t, const struct node *n, struct shape *shape,
+                        enum dtype *dtype) {
     (void)t, (void)dtype;
     const struct slice_attrs *a = n->attrs;
     *shape = shape_of_attrs(a->rank, a->dim);
     return true;
 }
-static node_id emit_slice_grad(struct tape *t, node_id g, const struct shape *larger, const int64_t *begin,
-                               const int64_t *stride) {
+static node_id emit_slice_grad(struct tape *t, node_id g, const struct shape *larger,
+                               const int64_t *begin, const int64_t *stride) {
     struct slice_attrs attrs = {.rank = larger->rank};
     for (int i = 0; i < larger->rank; i++) {
         attrs.dim[i] = larger->dim[i];
@@ -429,7 +493,8 @@ static node_id strided_slice_grad_vjp(struct tape *t, node_id y, uint32_t i, nod
     const struct slice_attrs *a = tape_node(t, y)->attrs;
     return emit_strided_slice(t, g, tape_shape(t, tape_arg(t, y, i)), a->begin, a->stride);
 }
-static node_id slice_batch(struct tape *t, node_id y, const node_id *x, const bool *batched, int64_t n) {
+static node_id slice_batch(struct tape *t, node_id y, const node_id *x, const bool *batched,
+                           int64_t n) {
     (void)batched;
     const struct slice_attrs *a = tape_node(t, y)->attrs;
     int64_t begin[RANK_MAX] = {0}, stride[RANK_MAX] = {1};
@@ -439,8 +504,9 @@ static node_id slice_batch(struct tape *t, node_id y, const node_id *x, const bo
         begin[i] = a->begin[i - 1];
         stride[i] = a->stride[i - 1];
     }
-    return tape_node(t, y)->op == OP_strided_slice ? emit_strided_slice(t, x[0], &shape, begin, stride)
-                                                   : emit_slice_grad(t, x[0], &shape, begin, stride);
+    return tape_node(t, y)->op == OP_strided_slice
+               ? emit_strided_slice(t, x[0], &shape, begin, stride)
+               : emit_slice_grad(t, x[0], &shape, begin, stride);
 }
 static node_id strided_slice_emit(struct tape *t, const struct op_arg *args) {
     if (args[0].node == NODE_NONE) return NODE_NONE;
@@ -454,17 +520,28 @@ static node_id strided_slice_emit(struct tape *t, const struct op_arg *args) {
 }
 /* What indexing compiles to. begin, end and strides have one entry an axis; begin is an index, end
  * one past the last in the direction of the stride, so that -1 is the place before the first. */
-const struct op op_strided_slice = {
-    .name = "strided_slice", .notation = "y_i = x_(begin + i stride), along every axis", .kind = OP_INTERNAL,
-    .flags = OP_LINEAR,
-    .params = {{"input", PARAM_TENSOR, false}, {"begin", PARAM_INTS, false}, {"end", PARAM_INTS, false},
-               {"strides", PARAM_INTS, false}},
-    .emit = strided_slice_emit, .infer = slice_infer, .vjp = strided_slice_vjp, .batch = slice_batch,
-    KERNELS_ALL(strided_slice_kernel)};
-const struct op op_strided_slice_grad = {
-    .name = "strided_slice_grad", .notation = "y_(begin + i stride) = x_i, 0 elsewhere", .kind = OP_INTERNAL,
-    .flags = OP_LINEAR, .params = {{"input", PARAM_TENSOR, false}}, .infer = slice_infer,
-    .vjp = strided_slice_grad_vjp, .batch = slice_batch, KERNELS_ALL(strided_slice_grad_kernel)};
+const struct op op_strided_slice = {.name = "strided_slice",
+                                    .notation = "y_i = x_(begin + i stride), along every axis",
+                                    .kind = OP_INTERNAL,
+                                    .flags = OP_LINEAR,
+                                    .params = {{"input", PARAM_TENSOR, false},
+                                               {"begin", PARAM_INTS, false},
+                                               {"end", PARAM_INTS, false},
+                                               {"strides", PARAM_INTS, false}},
+                                    .emit = strided_slice_emit,
+                                    .infer = slice_infer,
+                                    .vjp = strided_slice_vjp,
+                                    .batch = slice_batch,
+                                    KERNELS_ALL(strided_slice_kernel)};
+const struct op op_strided_slice_grad = {.name = "strided_slice_grad",
+                                         .notation = "y_(begin + i stride) = x_i, 0 elsewhere",
+                                         .kind = OP_INTERNAL,
+                                         .flags = OP_LINEAR,
+                                         .params = {{"input", PARAM_TENSOR, false}},
+                                         .infer = slice_infer,
+                                         .vjp = strided_slice_grad_vjp,
+                                         .batch = slice_batch,
+                                         KERNELS_ALL(strided_slice_grad_kernel)};
 
 static node_id slice_emit(struct tape *t, const struct op_arg *args) {
     node_id x = args[0].node;
@@ -474,21 +551,26 @@ static node_id slice_emit(struct tape *t, const struct op_arg *args) {
     int64_t stride[RANK_MAX];
     if (args[1].n != (size_t)from->rank || args[2].n != (size_t)from->rank)
         return tape_fail(t, ERROR_INVALID_ARGUMENT,
-                         "slice: begin has %zu entries and size %zu for a tensor of rank %d", args[1].n,
-                         args[2].n, from->rank);
+                         "slice: begin has %zu entries and size %zu for a tensor of rank %d",
+                         args[1].n, args[2].n, from->rank);
     for (int i = 0; i < from->rank; i++) {
         int64_t begin = args[1].ints[i], size = args[2].ints[i];
         stride[i] = 1;
         shape.dim[i] = size == -1 ? from->dim[i] - begin : size;
-        if (begin < 0 || begin > from->dim[i] || shape.dim[i] < 0 || shape.dim[i] > from->dim[i] - begin)
+        if (begin < 0 || begin > from->dim[i] || shape.dim[i] < 0 ||
+            shape.dim[i] > from->dim[i] - begin)
             return tape_fail(t, ERROR_INVALID_ARGUMENT,
-                             "slice: begin %" PRId64 " and size %" PRId64 " do not fit axis %d of length %" PRId64,
+                             "slice: begin %" PRId64 " and size %" PRId64
+                             " do not fit axis %d of length %" PRId64,
                              begin, size, i, from->dim[i]);
     }
     return emit_strided_slice(t, x, &shape, args[1].ints, stride);
 }
-const struct op op_slice = {.name = "slice", .notation = "y = size elements of x from begin, along every axis; size -1 takes the rest",
-                            .kind = OP_COMPOSITE,
-                            .params = {{"input", PARAM_TENSOR, false}, {"begin", PARAM_INTS, false},
-                                       {"size", PARAM_INTS, false}},
-                            .emit = slice_emit};
+const struct op op_slice = {
+    .name = "slice",
+    .notation = "y = size elements of x from begin, along every axis; size -1 takes the rest",
+    .kind = OP_COMPOSITE,
+    .params = {{"input", PARAM_TENSOR, false},
+               {"begin", PARAM_INTS, false},
+               {"size", PARAM_INTS, false}},
+    .emit = slice_emit};

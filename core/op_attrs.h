@@ -26,7 +26,8 @@ struct concat_attrs {
 /* Element (i, j, ...) of the smaller tensor is element (begin + i * stride, ...) of the larger. */
 struct slice_attrs {
     int64_t rank;
-    int64_t dim[RANK_MAX]; /* of the result: the smaller one for strided_slice, the larger for its adjoint */
+    int64_t dim
+        [RANK_MAX]; /* of the result: the smaller one for strided_slice, the larger for its adjoint */
     int64_t begin[RANK_MAX], stride[RANK_MAX];
 };
 

@@ -6,9 +6,13 @@
 #include "core/kernels/pointwise.h"
 
 #define X_PARAMS                                                                                   \
-    { {"x", PARAM_TENSOR, false} }
+    {                                                                                              \
+        { "x", PARAM_TENSOR, false }                                                               \
+    }
 #define XY_PARAMS                                                                                  \
-    { {"x", PARAM_TENSOR, false}, {"y", PARAM_TENSOR, false} }
+    {                                                                                              \
+        {"x", PARAM_TENSOR, false}, { "y", PARAM_TENSOR, false }                                   \
+    }
 
 /* One argument of a float dtype: dy/dx * v is the last macro argument, with x, y and v as nodes. */
 #define UNARY_OP(id, text, value, derivative)                                                      \
@@ -18,8 +22,12 @@
         (void)i, (void)x;                                                                          \
         return derivative;                                                                         \
     }                                                                                              \
-    const struct op op_##id = {.name = #id, .notation = text, .flags = OP_POINTWISE,               \
-                               .params = X_PARAMS, .infer = infer_same, .partial = id##_partial,   \
+    const struct op op_##id = {.name = #id,                                                        \
+                               .notation = text,                                                   \
+                               .flags = OP_POINTWISE,                                              \
+                               .params = X_PARAMS,                                                 \
+                               .infer = infer_same,                                                \
+                               .partial = id##_partial,                                            \
                                ROWS_FLOATS(id)};
 
 /* Signed overflow is undefined in C; integers wrap around as in TensorFlow. */
@@ -31,9 +39,13 @@
     BINARY(name, I64, int64_t, int64_t, WRAP(int64_t, x, operator, y))
 
 #define BINARY_OP(id, text)                                                                        \
-    const struct op op_##id = {.name = #id, .notation = text, .flags = OP_POINTWISE,               \
-                               .params = XY_PARAMS, .infer = infer_pointwise,                      \
-                               .partial = id##_partial, ROWS_NUMBERS(id)};
+    const struct op op_##id = {.name = #id,                                                        \
+                               .notation = text,                                                   \
+                               .flags = OP_POINTWISE,                                              \
+                               .params = XY_PARAMS,                                                \
+                               .infer = infer_pointwise,                                           \
+                               .partial = id##_partial,                                            \
+                               ROWS_NUMBERS(id)};
 
 ARITHMETIC(add, +)
 static node_id add_partial(struct tape *t, node_id y, uint32_t i, node_id v) {
@@ -72,9 +84,14 @@ static node_id divide_emit(struct tape *t, const struct op_arg *args) {
     }
     return emit_divide(t, x, y);
 }
-const struct op op_divide = {.name = "divide", .notation = "z = x / y; dz/dx = 1/y, dz/dy = -x/y^2",
-                             .flags = OP_POINTWISE, .params = XY_PARAMS, .emit = divide_emit,
-                             .infer = infer_pointwise, .partial = divide_partial, ROWS_FLOATS(divide)};
+const struct op op_divide = {.name = "divide",
+                             .notation = "z = x / y; dz/dx = 1/y, dz/dy = -x/y^2",
+                             .flags = OP_POINTWISE,
+                             .params = XY_PARAMS,
+                             .emit = divide_emit,
+                             .infer = infer_pointwise,
+                             .partial = divide_partial,
+                             ROWS_FLOATS(divide)};
 
 UNARY_FLOATS(negative, -x)
 UNARY(negative, I32, int32_t, int32_t, WRAP(int32_t, 0, -, x))
@@ -83,9 +100,13 @@ static node_id negative_partial(struct tape *t, node_id y, uint32_t i, node_id v
     (void)y, (void)i;
     return emit_negative(t, v);
 }
-const struct op op_negative = {.name = "negative", .notation = "y = -x; dy/dx = -1",
-                               .flags = OP_POINTWISE, .params = X_PARAMS, .infer = infer_same,
-                               .partial = negative_partial, ROWS_NUMBERS(negative)};
+const struct op op_negative = {.name = "negative",
+                               .notation = "y = -x; dy/dx = -1",
+                               .flags = OP_POINTWISE,
+                               .params = X_PARAMS,
+                               .infer = infer_same,
+                               .partial = negative_partial,
+                               ROWS_NUMBERS(negative)};
 
 /* pow: dz/dx = y x^(y-1); dz/dy = z log x, where the logarithm counts as 0 for x <= 0. */
 static int64_t pow_int(int64_t x, int64_t y) {
@@ -102,14 +123,16 @@ static bool any_negative(const struct step *step, struct run *run, uint32_t i) {
     const void *data = run_in(run, step, i);
     int64_t n = shape_count(step->in[i].shape);
     for (int64_t k = 0; k < n; k++) {
-        if (step->in[i].dtype == DTYPE_I32 ? ((const int32_t *)data)[k] < 0 : ((const int64_t *)data)[k] < 0)
+        if (step->in[i].dtype == DTYPE_I32 ? ((const int32_t *)data)[k] < 0
+                                           : ((const int64_t *)data)[k] < 0)
             return true;
     }
     return false;
 }
 static void pow_checked(const struct step *step, struct run *run) {
     if (shape_count(step->out.shape) > 0 && any_negative(step, run, 1)) {
-        run_fail(run, ERROR_INVALID_ARGUMENT, "pow: Integers to negative integer powers are not allowed");
+        run_fail(run, ERROR_INVALID_ARGUMENT,
+                 "pow: Integers to negative integer powers are not allowed");
         return;
     }
     (step->in[0].dtype == DTYPE_I32 ? pow_kernel_I32 : pow_kernel_I64)(step, run);
@@ -123,14 +146,18 @@ static node_id pow_partial(struct tape *t, node_id z, uint32_t i, node_id v) {
     node_id log_x = emit_where(t, positive, emit_log(t, emit_where(t, positive, x, one)), zero);
     return emit_multiply(t, v, emit_multiply(t, z, log_x));
 }
-const struct op op_pow = {.name = "pow", .notation = "z = x^y; dz/dx = y x^(y-1), dz/dy = z log x (0 where x <= 0)",
-                          .flags = OP_POINTWISE, .params = XY_PARAMS, .infer = infer_pointwise,
-                          .partial = pow_partial,
-                          .kernels = {KERNEL(pow, F32), KERNEL(pow, F64), [DTYPE_I32] = pow_checked,
-                                      [DTYPE_I64] = pow_checked},
-                          .scalars = {CELL(pow, F32), CELL(pow, F64)}};
+const struct op op_pow = {
+    .name = "pow",
+    .notation = "z = x^y; dz/dx = y x^(y-1), dz/dy = z log x (0 where x <= 0)",
+    .flags = OP_POINTWISE,
+    .params = XY_PARAMS,
+    .infer = infer_pointwise,
+    .partial = pow_partial,
+    .kernels = {KERNEL(pow, F32),
+                KERNEL(pow, F64), [DTYPE_I32] = pow_checked, [DTYPE_I64] = pow_checked},
+    .scalars = {CELL(pow, F32), CELL(pow, F64)}};
 
-UNARY_FLOATS(square, x * x)
+UNARY_FLOATS(square, x *x)
 UNARY(square, I32, int32_t, int32_t, WRAP(int32_t, x, *, x))
 UNARY(square, I64, int64_t, int64_t, WRAP(int64_t, x, *, x))
 static node_id square_partial(struct tape *t, node_id y, uint32_t i, node_id v) {
@@ -138,8 +165,12 @@ static node_id square_partial(struct tape *t, node_id y, uint32_t i, node_id v) 
     (void)i;
     return emit_multiply(t, v, emit_multiply(t, x, emit_like(t, x, 2)));
 }
-const struct op op_square = {.name = "square", .notation = "y = x^2; dy/dx = 2 x", .flags = OP_POINTWISE,
-                             .params = X_PARAMS, .infer = infer_same, .partial = square_partial,
+const struct op op_square = {.name = "square",
+                             .notation = "y = x^2; dy/dx = 2 x",
+                             .flags = OP_POINTWISE,
+                             .params = X_PARAMS,
+                             .infer = infer_same,
+                             .partial = square_partial,
                              ROWS_NUMBERS(square)};
 
 /* These three answer 0 where the incoming gradient is 0, whatever y is: TensorFlow's kernels do. */
@@ -171,7 +202,10 @@ UNARY_OP(sigmoid, "y = 1/(1 + e^-x); dy/dx = y (1 - y)",
          emit_multiply(t, v, emit_multiply(t, y, emit_subtract(t, emit_like(t, y, 1), y))))
 /* softplus: log1p(e^-|x|) + max(x, 0) neither overflows nor loses the small tail. */
 UNARY_OP(softplus, "y = log(1 + e^x); dy/dx = sigmoid x",
-         (x > 0 ? x + log1p(exp(-x)) : x == x ? log1p(exp(x)) : x), emit_multiply(t, v, emit_sigmoid(t, x)))
+         (x > 0    ? x + log1p(exp(-x))
+          : x == x ? log1p(exp(x))
+                   : x),
+         emit_multiply(t, v, emit_sigmoid(t, x)))
 
 /* step: the mask of relu. Its derivative is a connected zero, as the second derivative of relu is. */
 UNARY_OP(relu, "y = max(x, 0); dy/dx = 1 where x > 0, else 0", (x < 0 ? 0 : x),
@@ -181,9 +215,14 @@ static node_id zero_partial(struct tape *t, node_id y, uint32_t i, node_id v) {
     (void)i, (void)v;
     return emit_zeros_like(t, y);
 }
-const struct op op_step = {.name = "step", .notation = "y = 1 where x > 0, else 0; dy/dx = 0",
-                           .kind = OP_INTERNAL, .flags = OP_POINTWISE, .params = X_PARAMS,
-                           .infer = infer_same, .partial = zero_partial, ROWS_FLOATS(step)};
+const struct op op_step = {.name = "step",
+                           .notation = "y = 1 where x > 0, else 0; dy/dx = 0",
+                           .kind = OP_INTERNAL,
+                           .flags = OP_POINTWISE,
+                           .params = X_PARAMS,
+                           .infer = infer_same,
+                           .partial = zero_partial,
+                           ROWS_FLOATS(step)};
 
 UNARY_FLOATS(abs, fabs(x))
 UNARY(abs, I32, int32_t, int32_t, x < 0 ? WRAP(int32_t, 0, -, x) : x)
@@ -192,15 +231,23 @@ static node_id abs_partial(struct tape *t, node_id y, uint32_t i, node_id v) {
     (void)i;
     return emit_multiply(t, v, emit_sign(t, tape_arg(t, y, 0)));
 }
-const struct op op_abs = {.name = "abs", .notation = "y = |x|; dy/dx = sign x", .flags = OP_POINTWISE,
-                          .params = X_PARAMS, .infer = infer_same, .partial = abs_partial,
+const struct op op_abs = {.name = "abs",
+                          .notation = "y = |x|; dy/dx = sign x",
+                          .flags = OP_POINTWISE,
+                          .params = X_PARAMS,
+                          .infer = infer_same,
+                          .partial = abs_partial,
                           ROWS_NUMBERS(abs)};
 
 UNARY_FLOATS(sign, (x > 0 ? 1 : x < 0 ? -1 : x == 0 ? 0 : x))
 UNARY(sign, I32, int32_t, int32_t, (x > 0) - (x < 0))
 UNARY(sign, I64, int64_t, int64_t, (x > 0) - (x < 0))
-const struct op op_sign = {.name = "sign", .notation = "y = -1, 0 or 1; dy/dx = 0", .flags = OP_POINTWISE,
-                           .params = X_PARAMS, .infer = infer_same, .partial = zero_partial,
+const struct op op_sign = {.name = "sign",
+                           .notation = "y = -1, 0 or 1; dy/dx = 0",
+                           .flags = OP_POINTWISE,
+                           .params = X_PARAMS,
+                           .infer = infer_same,
+                           .partial = zero_partial,
                            ROWS_NUMBERS(sign)};
 
 /* maximum, minimum: a tie belongs to x, a NaN on either side to y; the result is NaN then. */
@@ -245,7 +292,8 @@ static bool divisor_is_zero(const struct step *step, struct run *run) {
     const void *data = run_in(run, step, 1);
     int64_t n = shape_count(step->out.shape) ? shape_count(step->in[1].shape) : 0;
     for (int64_t k = 0; k < n; k++) {
-        if (step->in[1].dtype == DTYPE_I32 ? !((const int32_t *)data)[k] : !((const int64_t *)data)[k]) {
+        if (step->in[1].dtype == DTYPE_I32 ? !((const int32_t *)data)[k]
+                                           : !((const int64_t *)data)[k]) {
             run_fail(run, ERROR_INVALID_ARGUMENT, "%s: Integer division by zero", step->op->name);
             return true;
         }
@@ -259,11 +307,16 @@ static void floordiv_checked(const struct step *step, struct run *run) {
     if (divisor_is_zero(step, run)) return;
     (step->in[0].dtype == DTYPE_I32 ? floordiv_kernel_I32 : floordiv_kernel_I64)(step, run);
 }
-const struct op op_floordiv = {.name = "floordiv", .notation = "z = floor(x / y); not differentiable",
-                               .flags = OP_POINTWISE, .params = XY_PARAMS, .infer = infer_pointwise,
-                               .kernels = {KERNEL(floordiv, F32), KERNEL(floordiv, F64),
-                                           [DTYPE_I32] = floordiv_checked, [DTYPE_I64] = floordiv_checked},
-                               .scalars = {CELL(floordiv, F32), CELL(floordiv, F64)}};
+const struct op op_floordiv = {
+    .name = "floordiv",
+    .notation = "z = floor(x / y); not differentiable",
+    .flags = OP_POINTWISE,
+    .params = XY_PARAMS,
+    .infer = infer_pointwise,
+    .kernels =
+        {KERNEL(floordiv, F32),
+         KERNEL(floordiv, F64), [DTYPE_I32] = floordiv_checked, [DTYPE_I64] = floordiv_checked},
+    .scalars = {CELL(floordiv, F32), CELL(floordiv, F64)}};
 
 BINARY(mod, F32, float, float, mod_f32(x, y))
 BINARY(mod, F64, double, double, mod_f64(x, y))
@@ -278,12 +331,16 @@ static node_id mod_partial(struct tape *t, node_id z, uint32_t i, node_id v) {
     node_id x = tape_arg(t, z, 0), y = tape_arg(t, z, 1);
     return emit_multiply(t, v, emit_negative(t, emit_floordiv(t, x, y)));
 }
-const struct op op_mod = {.name = "mod", .notation = "z = x - y floor(x / y); dz/dx = 1, dz/dy = -floor(x / y)",
-                          .flags = OP_POINTWISE, .params = XY_PARAMS, .infer = infer_pointwise,
-                          .partial = mod_partial,
-                          .kernels = {KERNEL(mod, F32), KERNEL(mod, F64), [DTYPE_I32] = mod_checked,
-                                      [DTYPE_I64] = mod_checked},
-                          .scalars = {CELL(mod, F32), CELL(mod, F64)}};
+const struct op op_mod = {
+    .name = "mod",
+    .notation = "z = x - y floor(x / y); dz/dx = 1, dz/dy = -floor(x / y)",
+    .flags = OP_POINTWISE,
+    .params = XY_PARAMS,
+    .infer = infer_pointwise,
+    .partial = mod_partial,
+    .kernels = {KERNEL(mod, F32),
+                KERNEL(mod, F64), [DTYPE_I32] = mod_checked, [DTYPE_I64] = mod_checked},
+    .scalars = {CELL(mod, F32), CELL(mod, F64)}};
 
 /* multiply_no_nan: 0 where y is 0, even if x is infinite or NaN. */
 BINARY_FLOATS(multiply_no_nan, (y == 0 ? 0 : x * y))
@@ -291,7 +348,10 @@ static node_id multiply_no_nan_partial(struct tape *t, node_id z, uint32_t i, no
     return i == 0 ? emit_multiply_no_nan(t, v, tape_arg(t, z, 1))
                   : emit_multiply_no_nan(t, tape_arg(t, z, 0), v);
 }
-const struct op op_multiply_no_nan = {
-    .name = "multiply_no_nan", .notation = "z = x y, 0 where y = 0; dz/dx = y, dz/dy = x",
-    .flags = OP_POINTWISE, .params = XY_PARAMS, .infer = infer_pointwise,
-    .partial = multiply_no_nan_partial, ROWS_FLOATS(multiply_no_nan)};
+const struct op op_multiply_no_nan = {.name = "multiply_no_nan",
+                                      .notation = "z = x y, 0 where y = 0; dz/dx = y, dz/dy = x",
+                                      .flags = OP_POINTWISE,
+                                      .params = XY_PARAMS,
+                                      .infer = infer_pointwise,
+                                      .partial = multiply_no_nan_partial,
+                                      ROWS_FLOATS(multiply_no_nan)};

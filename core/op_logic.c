@@ -5,7 +5,8 @@
 #include "core/emit.h"
 #include "core/kernels/pointwise.h"
 
-static bool infer_comparison(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype) {
+static bool infer_comparison(struct tape *t, const struct node *n, struct shape *shape,
+                             enum dtype *dtype) {
     if (!infer_pointwise(t, n, shape, dtype)) return false;
     *dtype = DTYPE_BOOL;
     return true;
@@ -18,13 +19,12 @@ static bool infer_comparison(struct tape *t, const struct node *n, struct shape 
     BINARY(id, I64, int64_t, uint8_t, x operator y)
 
 #define COMPARISON_OP(id, text, rows)                                                              \
-    const struct op op_##id = {                                                                    \
-        .name = #id,                                                                               \
-        .notation = text "; not differentiable",                                                   \
-        .flags = OP_POINTWISE,                                                                     \
-        .params = {{"x", PARAM_TENSOR, false}, {"y", PARAM_TENSOR, false}},                        \
-        .infer = infer_comparison,                                                                 \
-        rows};
+    const struct op op_##id = {.name = #id,                                                        \
+                               .notation = text "; not differentiable",                            \
+                               .flags = OP_POINTWISE,                                              \
+                               .params = {{"x", PARAM_TENSOR, false}, {"y", PARAM_TENSOR, false}}, \
+                               .infer = infer_comparison,                                          \
+                               rows};
 
 #define ROWS_ALL(id)                                                                               \
     .kernels = {KERNEL(id, F32), KERNEL(id, F64), KERNEL(id, I32), KERNEL(id, I64),                \
@@ -58,7 +58,7 @@ COMPARISON_OP(greater_equal, "z = (x >= y)", ROWS_NUMBERS(greater_equal))
         .infer = infer_pointwise,                                                                  \
         ROWS_BOOL(id)};
 
-LOGICAL_OP(logical_and, "z = x and y", x & y)
+LOGICAL_OP(logical_and, "z = x and y", x &y)
 LOGICAL_OP(logical_or, "z = x or y", x | y)
 UNARY(logical_not, BOOL, uint8_t, uint8_t, !x)
 const struct op op_logical_not = {.name = "logical_not",
@@ -91,7 +91,8 @@ WHERE(I32, int32_t)
 WHERE(I64, int64_t)
 WHERE(BOOL, uint8_t)
 
-static bool where_infer(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype) {
+static bool where_infer(struct tape *t, const struct node *n, struct shape *shape,
+                        enum dtype *dtype) {
     const node_id *args = node_args(t, n);
     if (tape_dtype(t, args[0]) != DTYPE_BOOL) {
         tape_fail(t, ERROR_DTYPE_MISMATCH, "where: condition is %s where bool is expected",
@@ -123,13 +124,17 @@ const struct op op_where = {
     .name = "where",
     .notation = "z = x where condition, else y; dz/dx = condition, dz/dy = not condition",
     .flags = OP_POINTWISE,
-    .params = {{"condition", PARAM_CONDITION, false}, {"x", PARAM_TENSOR, false}, {"y", PARAM_TENSOR, false}},
+    .params = {{"condition", PARAM_CONDITION, false},
+               {"x", PARAM_TENSOR, false},
+               {"y", PARAM_TENSOR, false}},
     .infer = where_infer,
     .partial = where_partial,
     ROWS_ALL(where)};
 
 /* cast: to an integer towards zero; what does not fit becomes the smallest integer, as on x86. */
-static int32_t to_i32(double x) { return x > -2147483649.0 && x < 2147483648.0 ? (int32_t)x : INT32_MIN; }
+static int32_t to_i32(double x) {
+    return x > -2147483649.0 && x < 2147483648.0 ? (int32_t)x : INT32_MIN;
+}
 static int64_t to_i64(double x) { return x >= -0x1p63 && x < 0x1p63 ? (int64_t)x : INT64_MIN; }
 
 #define CAST_LOOP(from, T, to, R, expr)                                                            \
@@ -159,7 +164,8 @@ CAST(I32, int32_t, x, x)
 CAST(I64, int64_t, (uint32_t)(uint64_t)x, x)
 CAST(BOOL, uint8_t, x, x)
 
-static bool cast_infer(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype) {
+static bool cast_infer(struct tape *t, const struct node *n, struct shape *shape,
+                       enum dtype *dtype) {
     (void)t, (void)shape;
     *dtype = (enum dtype)((const struct cast_attrs *)n->attrs)->dtype;
     return true;

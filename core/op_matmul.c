@@ -32,7 +32,8 @@ struct product {
                     T *restrict row = c + i * p->n + j0;                                           \
                     for (int64_t k = 0; k < depth; k++) {                                          \
                         const T x = a[i * p->a_row + (k0 + k) * p->a_col];                         \
-                        for (int64_t j = 0; j < width; j++) row[j] = MADD(T, row[j], x, block[k][j]); \
+                        for (int64_t j = 0; j < width; j++)                                        \
+                            row[j] = MADD(T, row[j], x, block[k][j]);                              \
                     }                                                                              \
                     if ((i & 63) == 63 && !run_tick(run, 64 * depth * width)) return false;        \
                 }                                                                                  \
@@ -115,7 +116,8 @@ static struct shape leading(const struct shape *x) {
     return s;
 }
 
-static bool matmul_infer(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype) {
+static bool matmul_infer(struct tape *t, const struct node *n, struct shape *shape,
+                         enum dtype *dtype) {
     (void)dtype;
     const struct matmul_attrs *attrs = n->attrs;
     const struct shape *a = tape_shape(t, n->arg[0]), *b = tape_shape(t, n->arg[1]);
@@ -124,24 +126,29 @@ static bool matmul_infer(struct tape *t, const struct node *n, struct shape *sha
         const struct shape *x = i ? b : a;
         char text[SHAPE_TEXT];
         if (x->rank >= 2) continue;
-        tape_fail(t, ERROR_SHAPE_MISMATCH, "matmul: %s has shape %s; a matrix (rank 2 or more) is expected",
-                  i ? "b" : "a", shape_text(x, text));
+        tape_fail(t, ERROR_SHAPE_MISMATCH,
+                  "matmul: %s has shape %s; a matrix (rank 2 or more) is expected", i ? "b" : "a",
+                  shape_text(x, text));
         return false;
     }
-    int64_t m = a->dim[a->rank - (attrs->transpose_a ? 1 : 2)], ka = a->dim[a->rank - (attrs->transpose_a ? 2 : 1)];
-    int64_t kb = b->dim[b->rank - (attrs->transpose_b ? 1 : 2)], columns = b->dim[b->rank - (attrs->transpose_b ? 2 : 1)];
+    int64_t m = a->dim[a->rank - (attrs->transpose_a ? 1 : 2)],
+            ka = a->dim[a->rank - (attrs->transpose_a ? 2 : 1)];
+    int64_t kb = b->dim[b->rank - (attrs->transpose_b ? 1 : 2)],
+            columns = b->dim[b->rank - (attrs->transpose_b ? 2 : 1)];
     char x[SHAPE_TEXT], y[SHAPE_TEXT];
     if (ka != kb) {
         tape_fail(t, ERROR_SHAPE_MISMATCH,
-                  "matmul: inner dimensions %" PRId64 " and %" PRId64 " of shapes %s%s and %s%s differ", ka, kb,
-                  shape_text(a, x), attrs->transpose_a ? " (transposed)" : "", shape_text(b, y),
-                  attrs->transpose_b ? " (transposed)" : "");
+                  "matmul: inner dimensions %" PRId64 " and %" PRId64
+                  " of shapes %s%s and %s%s differ",
+                  ka, kb, shape_text(a, x), attrs->transpose_a ? " (transposed)" : "",
+                  shape_text(b, y), attrs->transpose_b ? " (transposed)" : "");
         return false;
     }
     struct shape lead_a = leading(a), lead_b = leading(b);
     if (!shape_broadcast(&lead_a, &lead_b, shape)) {
-        tape_fail(t, ERROR_SHAPE_MISMATCH, "matmul: leading axes of shapes %s and %s do not broadcast",
-                  shape_text(a, x), shape_text(b, y));
+        tape_fail(t, ERROR_SHAPE_MISMATCH,
+                  "matmul: leading axes of shapes %s and %s do not broadcast", shape_text(a, x),
+                  shape_text(b, y));
         return false;
     }
     shape->dim[shape->rank++] = m;
@@ -165,18 +172,22 @@ static node_id matmul_vjp(struct tape *t, node_id c, uint32_t i, node_id g) {
     bool ta = attrs.transpose_a, tb = attrs.transpose_b;
     const struct shape *shape = tape_shape(t, i == 0 ? a : b);
     if (i == 0)
-        return emit_sum_to(t, ta ? emit_matmul(t, b, g, tb, true) : emit_matmul(t, g, b, false, !tb), shape);
-    return emit_sum_to(t, tb ? emit_matmul(t, g, a, true, ta) : emit_matmul(t, a, g, !ta, false), shape);
+        return emit_sum_to(
+            t, ta ? emit_matmul(t, b, g, tb, true) : emit_matmul(t, g, b, false, !tb), shape);
+    return emit_sum_to(t, tb ? emit_matmul(t, g, a, true, ta) : emit_matmul(t, a, g, !ta, false),
+                       shape);
 }
 static node_id matmul_jvp(struct tape *t, node_id c, const node_id *x_dot) {
     struct matmul_attrs attrs = *(const struct matmul_attrs *)tape_node(t, c)->attrs;
     node_id a = tape_arg(t, c, 0), b = tape_arg(t, c, 1), sum = NODE_NONE;
-    if (x_dot[0] != NODE_NONE) sum = emit_matmul(t, x_dot[0], b, attrs.transpose_a, attrs.transpose_b);
+    if (x_dot[0] != NODE_NONE)
+        sum = emit_matmul(t, x_dot[0], b, attrs.transpose_a, attrs.transpose_b);
     if (x_dot[1] == NODE_NONE) return sum;
     node_id second = emit_matmul(t, a, x_dot[1], attrs.transpose_a, attrs.transpose_b);
     return sum == NODE_NONE ? second : emit_add(t, sum, second);
 }
-static node_id matmul_batch(struct tape *t, node_id c, const node_id *x, const bool *batched, int64_t n) {
+static node_id matmul_batch(struct tape *t, node_id c, const node_id *x, const bool *batched,
+                            int64_t n) {
     (void)n;
     struct matmul_attrs attrs = *(const struct matmul_attrs *)tape_node(t, c)->attrs;
     int rank = tape_shape(t, c)->rank + 1;
@@ -185,13 +196,21 @@ static node_id matmul_batch(struct tape *t, node_id c, const node_id *x, const b
                        attrs.transpose_b);
 }
 static node_id matmul_emit(struct tape *t, const struct op_arg *args) {
-    return emit_matmul(t, args[0].node, args[1].node, args[2].given && args[2].b, args[3].given && args[3].b);
+    return emit_matmul(t, args[0].node, args[1].node, args[2].given && args[2].b,
+                       args[3].given && args[3].b);
 }
 
 const struct op op_matmul = {
-    .name = "matmul", .notation = "C = A B; A' = G B^T, B' = A^T G for the cotangent G",
-    .params = {{"a", PARAM_TENSOR, false}, {"b", PARAM_TENSOR, false}, {"transpose_a", PARAM_BOOL, true},
+    .name = "matmul",
+    .notation = "C = A B; A' = G B^T, B' = A^T G for the cotangent G",
+    .params = {{"a", PARAM_TENSOR, false},
+               {"b", PARAM_TENSOR, false},
+               {"transpose_a", PARAM_BOOL, true},
                {"transpose_b", PARAM_BOOL, true}},
-    .emit = matmul_emit, .infer = matmul_infer, .vjp = matmul_vjp, .jvp = matmul_jvp, .batch = matmul_batch,
+    .emit = matmul_emit,
+    .infer = matmul_infer,
+    .vjp = matmul_vjp,
+    .jvp = matmul_jvp,
+    .batch = matmul_batch,
     .kernels = {matmul_kernel_F32, matmul_kernel_F64, matmul_kernel_I32, matmul_kernel_I64},
     .work = matmul_work};

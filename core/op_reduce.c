@@ -5,9 +5,12 @@
 #include "core/emit.h"
 #include "core/kernels/reduce.h"
 
-static const struct reduce_attrs *attrs_of(const struct tape *t, node_id y) { return tape_node(t, y)->attrs; }
+static const struct reduce_attrs *attrs_of(const struct tape *t, node_id y) {
+    return tape_node(t, y)->attrs;
+}
 
-static bool reduce_infer(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype) {
+static bool reduce_infer(struct tape *t, const struct node *n, struct shape *shape,
+                         enum dtype *dtype) {
     (void)dtype;
     const struct reduce_attrs *a = n->attrs;
     const struct shape *x = tape_shape(t, n->arg[0]);
@@ -23,7 +26,8 @@ static int64_t reduce_work(const struct tape *t, const struct node *n) {
     return shape_count(tape_shape(t, n->arg[0]));
 }
 
-static node_id reduce_batch(struct tape *t, node_id y, const node_id *x, const bool *batched, int64_t n) {
+static node_id reduce_batch(struct tape *t, node_id y, const node_id *x, const bool *batched,
+                            int64_t n) {
     (void)batched, (void)n;
     struct reduce_attrs a = *attrs_of(t, y);
     return emit_reduce(t, tape_node(t, y)->op, x[0], a.axes << 1, a.keepdims);
@@ -38,7 +42,8 @@ static node_id reduce_emit(struct tape *t, int op, const struct op_arg *args) {
         int axis;
         if (!axis_normalize(t, op_table[op]->name, args[1].ints[i], rank, &axis)) return NODE_NONE;
         if (axes >> axis & 1)
-            return tape_fail(t, ERROR_INVALID_ARGUMENT, "%s: axis %d is named twice", op_table[op]->name, axis);
+            return tape_fail(t, ERROR_INVALID_ARGUMENT, "%s: axis %d is named twice",
+                             op_table[op]->name, axis);
         axes |= 1u << axis;
     }
     return emit_reduce(t, op, x, axes, args[2].given && args[2].b);
@@ -59,7 +64,11 @@ static node_id sum_like(struct tape *t, node_id y, node_id x) {
 }
 
 #define REDUCE_PARAMS                                                                              \
-    { {"input_tensor", PARAM_TENSOR, false}, {"axis", PARAM_INTS, true}, {"keepdims", PARAM_BOOL, true} }
+    {                                                                                              \
+        {"input_tensor", PARAM_TENSOR, false}, {"axis", PARAM_INTS, true}, {                       \
+            "keepdims", PARAM_BOOL, true                                                           \
+        }                                                                                          \
+    }
 #define REDUCE_KERNELS(id)                                                                         \
     .kernels = {id##_kernel_F32, id##_kernel_F64, id##_kernel_I32, id##_kernel_I64}
 #define REDUCE_EMIT(id)                                                                            \
@@ -79,10 +88,16 @@ static node_id reduce_sum_vjp(struct tape *t, node_id y, uint32_t i, node_id g) 
     (void)i;
     return spread(t, y, g);
 }
-const struct op op_reduce_sum = {.name = "reduce_sum", .notation = "y = sum of x over axes; dy/dx = 1",
-                                 .flags = OP_LINEAR, .params = REDUCE_PARAMS, .emit = reduce_sum_emit,
-                                 .infer = reduce_infer, .vjp = reduce_sum_vjp, .batch = reduce_batch,
-                                 REDUCE_KERNELS(reduce_sum), .work = reduce_work};
+const struct op op_reduce_sum = {.name = "reduce_sum",
+                                 .notation = "y = sum of x over axes; dy/dx = 1",
+                                 .flags = OP_LINEAR,
+                                 .params = REDUCE_PARAMS,
+                                 .emit = reduce_sum_emit,
+                                 .infer = reduce_infer,
+                                 .vjp = reduce_sum_vjp,
+                                 .batch = reduce_batch,
+                                 REDUCE_KERNELS(reduce_sum),
+                                 .work = reduce_work};
 
 #define MEAN(tag, T, division)                                                                     \
     static void reduce_mean_kernel_##tag(const struct step *step, struct run *run) {               \
@@ -101,10 +116,16 @@ static node_id reduce_mean_vjp(struct tape *t, node_id y, uint32_t i, node_id g)
     int64_t n = reduce_length(tape_shape(t, tape_arg(t, y, i)), attrs_of(t, y)->axes);
     return emit_divide(t, spread(t, y, g), emit_like(t, g, (double)n));
 }
-const struct op op_reduce_mean = {.name = "reduce_mean", .notation = "y = mean of x over axes; dy/dx = 1/n",
-                                  .flags = OP_LINEAR, .params = REDUCE_PARAMS, .emit = reduce_mean_emit,
-                                  .infer = reduce_infer, .vjp = reduce_mean_vjp, .batch = reduce_batch,
-                                  REDUCE_KERNELS(reduce_mean), .work = reduce_work};
+const struct op op_reduce_mean = {.name = "reduce_mean",
+                                  .notation = "y = mean of x over axes; dy/dx = 1/n",
+                                  .flags = OP_LINEAR,
+                                  .params = REDUCE_PARAMS,
+                                  .emit = reduce_mean_emit,
+                                  .infer = reduce_infer,
+                                  .vjp = reduce_mean_vjp,
+                                  .batch = reduce_batch,
+                                  REDUCE_KERNELS(reduce_mean),
+                                  .work = reduce_work};
 
 /* ---- max and min: equal elements share the gradient; NaN wins ------------------------------------ */
 
@@ -132,16 +153,28 @@ static node_id extremum_vjp(struct tape *t, node_id y, uint32_t i, node_id g) {
 static node_id extremum_jvp(struct tape *t, node_id y, const node_id *x_dot) {
     return sum_like(t, y, emit_multiply(t, shares(t, y), x_dot[0]));
 }
-const struct op op_reduce_max = {.name = "reduce_max",
-                                 .notation = "y = max of x over axes; dy/dx = 1 at the maximum, ties share equally",
-                                 .params = REDUCE_PARAMS, .emit = reduce_max_emit, .infer = reduce_infer,
-                                 .vjp = extremum_vjp, .jvp = extremum_jvp, .batch = reduce_batch,
-                                 REDUCE_KERNELS(reduce_max), .work = reduce_work};
-const struct op op_reduce_min = {.name = "reduce_min",
-                                 .notation = "y = min of x over axes; dy/dx = 1 at the minimum, ties share equally",
-                                 .params = REDUCE_PARAMS, .emit = reduce_min_emit, .infer = reduce_infer,
-                                 .vjp = extremum_vjp, .jvp = extremum_jvp, .batch = reduce_batch,
-                                 REDUCE_KERNELS(reduce_min), .work = reduce_work};
+const struct op op_reduce_max = {
+    .name = "reduce_max",
+    .notation = "y = max of x over axes; dy/dx = 1 at the maximum, ties share equally",
+    .params = REDUCE_PARAMS,
+    .emit = reduce_max_emit,
+    .infer = reduce_infer,
+    .vjp = extremum_vjp,
+    .jvp = extremum_jvp,
+    .batch = reduce_batch,
+    REDUCE_KERNELS(reduce_max),
+    .work = reduce_work};
+const struct op op_reduce_min = {
+    .name = "reduce_min",
+    .notation = "y = min of x over axes; dy/dx = 1 at the minimum, ties share equally",
+    .params = REDUCE_PARAMS,
+    .emit = reduce_min_emit,
+    .infer = reduce_infer,
+    .vjp = extremum_vjp,
+    .jvp = extremum_jvp,
+    .batch = reduce_batch,
+    REDUCE_KERNELS(reduce_min),
+    .work = reduce_work};
 
 /* ---- recurrence: s_i = a_i s_(i-1) + b_i along the last axis, s_(-1) = 0 --------------------------- *
  * Its derivatives are recurrences again, so that what is built on it (products, scans) is exact at
@@ -185,11 +218,14 @@ static node_id shifted(struct tape *t, node_id x, bool to_right, double fill) {
     begin[last] = to_right ? 0 : 1;
     node_id filled = tape_fill(t, tape_dtype(t, x), &edge, fill);
     node_id kept = emit_strided_slice(t, x, &rest, begin, stride);
-    return emit_concat(t, to_right ? (node_id[]){filled, kept} : (node_id[]){kept, filled}, 2, last);
+    return emit_concat(t, to_right ? (node_id[]){filled, kept} : (node_id[]){kept, filled}, 2,
+                       last);
 }
 
-static bool recurrence_infer(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype) {
-    (void)t, (void)n, (void)shape, (void)dtype; /* only rules emit it, with equal shapes of rank >= 1 */
+static bool recurrence_infer(struct tape *t, const struct node *n, struct shape *shape,
+                             enum dtype *dtype) {
+    (void)t, (void)n, (void)shape,
+        (void)dtype; /* only rules emit it, with equal shapes of rank >= 1 */
     return true;
 }
 static node_id recurrence_vjp(struct tape *t, node_id s, uint32_t i, node_id g) {
@@ -207,23 +243,28 @@ static node_id recurrence_jvp(struct tape *t, node_id s, const node_id *x_dot) {
     }
     return emit_recurrence(t, tape_arg(t, s, 0), source, reverse);
 }
-static node_id recurrence_batch(struct tape *t, node_id s, const node_id *x, const bool *batched, int64_t n) {
+static node_id recurrence_batch(struct tape *t, node_id s, const node_id *x, const bool *batched,
+                                int64_t n) {
     bool reverse = ((const struct recurrence_attrs *)tape_node(t, s)->attrs)->reverse;
     return emit_recurrence(t, batched[0] ? x[0] : emit_repeat(t, x[0], n),
                            batched[1] ? x[1] : emit_repeat(t, x[1], n), reverse);
 }
-const struct op op_recurrence = {
-    .name = "recurrence", .notation = "s_i = a_i s_(i-1) + b_i along the last axis", .kind = OP_INTERNAL,
-    .params = {{"a", PARAM_TENSOR, false}, {"b", PARAM_TENSOR, false}}, .infer = recurrence_infer,
-    .vjp = recurrence_vjp, .jvp = recurrence_jvp, .batch = recurrence_batch,
-    .kernels = {recurrence_kernel_F32, recurrence_kernel_F64}};
+const struct op op_recurrence = {.name = "recurrence",
+                                 .notation = "s_i = a_i s_(i-1) + b_i along the last axis",
+                                 .kind = OP_INTERNAL,
+                                 .params = {{"a", PARAM_TENSOR, false}, {"b", PARAM_TENSOR, false}},
+                                 .infer = recurrence_infer,
+                                 .vjp = recurrence_vjp,
+                                 .jvp = recurrence_jvp,
+                                 .batch = recurrence_batch,
+                                 .kernels = {recurrence_kernel_F32, recurrence_kernel_F64}};
 
 /* ---- prod -------------------------------------------------------------------------------------- */
 
-REDUCER(reduce_prod, F32, float, 1, a * b)
-REDUCER(reduce_prod, F64, double, 1, a * b)
-REDUCER(reduce_prod, I32, int32_t, 1, (int32_t)((uint64_t)a * (uint64_t)b))
-REDUCER(reduce_prod, I64, int64_t, 1, (int64_t)((uint64_t)a * (uint64_t)b))
+REDUCER(reduce_prod, F32, float, 1, a *b)
+REDUCER(reduce_prod, F64, double, 1, a *b)
+REDUCER(reduce_prod, I32, int32_t, 1, (int32_t)((uint64_t)a *(uint64_t)b))
+REDUCER(reduce_prod, I64, int64_t, 1, (int64_t)((uint64_t)a *(uint64_t)b))
 REDUCE_EMIT(reduce_prod)
 
 /* For every element of x the product of the others in its slice: left times right exclusive product,
@@ -247,7 +288,8 @@ static node_id product_of_others(struct tape *t, node_id y) {
 
     node_id zeros = emit_zeros_like(t, flat);
     node_id left = emit_recurrence(t, shifted(t, flat, true, 0), shifted(t, zeros, true, 1), false);
-    node_id right = emit_recurrence(t, shifted(t, flat, false, 0), shifted(t, zeros, false, 1), true);
+    node_id right =
+        emit_recurrence(t, shifted(t, flat, false, 0), shifted(t, zeros, false, 1), true);
     return emit_transpose(t, emit_reshape(t, emit_multiply(t, left, right), moved_shape), inverse);
 }
 static node_id reduce_prod_vjp(struct tape *t, node_id y, uint32_t i, node_id g) {
@@ -258,7 +300,13 @@ static node_id reduce_prod_jvp(struct tape *t, node_id y, const node_id *x_dot) 
     return sum_like(t, y, emit_multiply(t, product_of_others(t, y), x_dot[0]));
 }
 const struct op op_reduce_prod = {.name = "reduce_prod",
-                                  .notation = "y = product of x over axes; dy/dx = product of the others",
-                                  .params = REDUCE_PARAMS, .emit = reduce_prod_emit, .infer = reduce_infer,
-                                  .vjp = reduce_prod_vjp, .jvp = reduce_prod_jvp, .batch = reduce_batch,
-                                  REDUCE_KERNELS(reduce_prod), .work = reduce_work};
+                                  .notation =
+                                      "y = product of x over axes; dy/dx = product of the others",
+                                  .params = REDUCE_PARAMS,
+                                  .emit = reduce_prod_emit,
+                                  .infer = reduce_infer,
+                                  .vjp = reduce_prod_vjp,
+                                  .jvp = reduce_prod_jvp,
+                                  .batch = reduce_batch,
+                                  REDUCE_KERNELS(reduce_prod),
+                                  .work = reduce_work};

@@ -16,10 +16,10 @@ struct compiler {
     struct plan *plan;
     struct arena *scratch;
     struct error *error;
-    uint32_t *root;       /* of each value: the one whose memory it has */
-    uint32_t *uses;       /* of each root: how many instructions and results still read it */
+    uint32_t *root;        /* of each value: the one whose memory it has */
+    uint32_t *uses;        /* of each root: how many instructions and results still read it */
     struct operand *where; /* of each root */
-    uint32_t *free_cells; /* a stack */
+    uint32_t *free_cells;  /* a stack */
     uint32_t n_free_cells, n_cells;
     struct freed *freed[CLASSES], *spare;
     size_t tensor_bytes, literal_bytes;
@@ -27,7 +27,8 @@ struct compiler {
 };
 
 static bool no_memory(struct compiler *c) {
-    return error_set(c->error, ERROR_MEMORY_BUDGET, "the plan needs more than the %zu bytes a request may take",
+    return error_set(c->error, ERROR_MEMORY_BUDGET,
+                     "the plan needs more than the %zu bytes a request may take",
                      c->scratch->ceiling);
 }
 
@@ -77,7 +78,8 @@ static bool give_back(struct compiler *c, uint32_t root) {
     const struct operand *o = &c->where[root];
     if (o->base == BASE_CELLS) {
         uint32_t cell = (uint32_t)(o->offset / 8);
-        if (cell >= c->plan->n_literal_cells + c->plan->n_cell_inputs) c->free_cells[c->n_free_cells++] = cell;
+        if (cell >= c->plan->n_literal_cells + c->plan->n_cell_inputs)
+            c->free_cells[c->n_free_cells++] = cell;
     } else if (o->base == BASE_TENSORS) {
         int class;
         class_size((size_t)shape_count(o->shape) * dtype_size(o->dtype), &class);
@@ -102,12 +104,14 @@ static bool place_leaves(struct compiler *c) {
         c->root[i] = view ? c->root[arg_at(c, n, 0)] : i;
         for (uint32_t k = 0; !view && k < n->n_args; k++) c->uses[c->root[arg_at(c, n, k)]]++;
         if (n->op == OP_const && is_cell(n->shape)) plan->n_literal_cells++;
-        if (n->op == OP_const && !is_cell(n->shape)) c->literal_bytes += (n->attrs_size + 63u) & ~(size_t)63;
+        if (n->op == OP_const && !is_cell(n->shape))
+            c->literal_bytes += (n->attrs_size + 63u) & ~(size_t)63;
         if (n->op == OP_input && is_cell(n->shape)) plan->n_cell_inputs++;
     }
     for (uint32_t i = 0; i < c->p->n_wanted; i++) c->uses[c->root[c->p->index[c->p->wanted[i]]]]++;
     c->n_cells = plan->n_literal_cells + plan->n_cell_inputs;
-    plan->literal_cells = arena_zalloc(&plan->arena, plan->n_literal_cells * sizeof *plan->literal_cells);
+    plan->literal_cells =
+        arena_zalloc(&plan->arena, plan->n_literal_cells * sizeof *plan->literal_cells);
     plan->cell_inputs = arena_alloc(&plan->arena, plan->n_cell_inputs * sizeof *plan->cell_inputs);
     plan->literals = arena_alloc_tensor(&plan->arena, c->literal_bytes);
     if (!plan->literal_cells || !plan->cell_inputs || !plan->literals) return no_memory(c);
@@ -143,7 +147,8 @@ static bool place_leaves(struct compiler *c) {
 /* ---- instructions ------------------------------------------------------------------------------ */
 
 /* Shapes outlive the tape in the plan's arena. Equal neighbours share one copy. */
-static const struct shape *kept_shape(struct compiler *c, const struct shape *s, const struct shape *like) {
+static const struct shape *kept_shape(struct compiler *c, const struct shape *s,
+                                      const struct shape *like) {
     if (s->rank == 0) return &shape_scalar;
     if (like && shape_equal(s, like)) return like;
     struct shape *copy = arena_alloc(&c->plan->arena, sizeof *copy);
@@ -151,7 +156,8 @@ static const struct shape *kept_shape(struct compiler *c, const struct shape *s,
     return copy;
 }
 
-static int64_t broadcast_stride(const struct shape *x, const struct shape *out, int axis, const int64_t *own) {
+static int64_t broadcast_stride(const struct shape *x, const struct shape *out, int axis,
+                                const int64_t *own) {
     int k = axis - (out->rank - x->rank);
     return k < 0 || x->dim[k] == 1 ? 0 : own[k];
 }
@@ -185,7 +191,8 @@ static const struct nest *nest_of(struct compiler *c, const struct step *step) {
     return nest;
 }
 
-static bool emit_step(struct compiler *c, const struct node *n, const struct operand *out, struct instr *instr) {
+static bool emit_step(struct compiler *c, const struct node *n, const struct operand *out,
+                      struct instr *instr) {
     struct arena *arena = &c->plan->arena;
     struct step *step = arena_zalloc(arena, sizeof *step + n->n_args * sizeof step->in[0]);
     if (!step) return no_memory(c);
@@ -242,7 +249,8 @@ static bool emit_instr(struct compiler *c, uint32_t i) {
     }
     const struct op *op = op_of(n);
     int64_t work = op->work ? op->work(c->p->tape, n) : shape_count(n->shape);
-    if (__builtin_add_overflow(c->plan->work, work + 1, &c->plan->work)) c->plan->work = INT64_MAX - 1;
+    if (__builtin_add_overflow(c->plan->work, work + 1, &c->plan->work))
+        c->plan->work = INT64_MAX - 1;
     for (uint32_t k = 0; k < n->n_args; k++) {
         uint32_t root = c->root[arg_at(c, n, k)];
         if (--c->uses[root] == 0 && !give_back(c, root)) return false;
@@ -285,7 +293,8 @@ static bool compile(struct compiler *c) {
     return place_results(c);
 }
 
-struct plan *plan_compile(const struct program *program, struct arena *scratch, struct error *error) {
+struct plan *plan_compile(const struct program *program, struct arena *scratch,
+                          struct error *error) {
     struct arena arena;
     arena_init(&arena, scratch->ceiling);
     struct plan *plan = arena_zalloc(&arena, sizeof *plan);
@@ -310,6 +319,6 @@ void plan_release(struct plan *plan) {
 int64_t plan_work(const struct plan *plan) { return plan->work; }
 
 size_t plan_run_bytes(const struct plan *plan) {
-    return sizeof(struct run) + (BASE_INPUTS + plan->n_inputs) * sizeof(char *) + plan->n_cells * 8 +
-           plan->tensor_bytes + 128;
+    return sizeof(struct run) + (BASE_INPUTS + plan->n_inputs) * sizeof(char *) +
+           plan->n_cells * 8 + plan->tensor_bytes + 128;
 }

@@ -47,8 +47,8 @@ struct plan_stats plan_cache_stats(struct plan_cache *cache) {
 
 /* ---- keys -------------------------------------------------------------------------------------- */
 
-static bool number_live(const struct tape *t, const node_id *wanted, size_t n_wanted, struct arena *scratch,
-                        struct program *p) {
+static bool number_live(const struct tape *t, const node_id *wanted, size_t n_wanted,
+                        struct arena *scratch, struct program *p) {
     uint32_t last = 0, n = 0;
     for (size_t i = 0; i < n_wanted; i++)
         if (wanted[i] > last) last = wanted[i];
@@ -65,7 +65,8 @@ static bool number_live(const struct tape *t, const node_id *wanted, size_t n_wa
     }
     node_id *live = arena_alloc(scratch, n * sizeof *live);
     if (!live) return false;
-    *p = (struct program){.tape = t, .node = live, .index = index, .wanted = wanted, .n_wanted = (uint32_t)n_wanted};
+    *p = (struct program){
+        .tape = t, .node = live, .index = index, .wanted = wanted, .n_wanted = (uint32_t)n_wanted};
     for (uint32_t i = 0; i < count; i++) {
         if (!index[i]) continue;
         p->n_inputs += tape_node(t, i)->op == OP_input;
@@ -101,13 +102,15 @@ static char *write_key(const struct program *p, struct arena *scratch, size_t *s
     if (!key) return NULL;
     memset(key + *size - 8, 0, 8);
     at = put(at, &p->n_wanted, sizeof p->n_wanted);
-    for (uint32_t i = 0; i < p->n_wanted; i++) at = put(at, &p->index[p->wanted[i]], sizeof(uint32_t));
+    for (uint32_t i = 0; i < p->n_wanted; i++)
+        at = put(at, &p->index[p->wanted[i]], sizeof(uint32_t));
     for (uint32_t i = 0; i < p->n; i++) {
         const struct node *node = tape_node(p->tape, p->node[i]);
         const node_id *args = node_args(p->tape, node);
         struct key_node head = {node->op, node->dtype, (uint8_t)node->shape->rank, node->n_args};
         at = put(at, &head, sizeof head);
-        for (uint32_t k = 0; k < node->n_args; k++) at = put(at, &p->index[args[k]], sizeof(uint32_t));
+        for (uint32_t k = 0; k < node->n_args; k++)
+            at = put(at, &p->index[args[k]], sizeof(uint32_t));
         at = put(at, node->shape->dim, (size_t)node->shape->rank * sizeof(int64_t));
         at = put(at, node->attrs, node->attrs_size);
     }
@@ -143,7 +146,8 @@ static void link_newest(struct plan_cache *cache, struct plan *plan) {
 /* A reference to the plan with this key, or NULL. */
 static struct plan *find(struct plan_cache *cache, uint64_t hash, const char *key, size_t size) {
     for (struct plan *plan = cache->bucket[hash % BUCKETS]; plan; plan = plan->next) {
-        if (plan->hash != hash || plan->key_size != size || memcmp(plan->key, key, size) != 0) continue;
+        if (plan->hash != hash || plan->key_size != size || memcmp(plan->key, key, size) != 0)
+            continue;
         if (plan != cache->newest) {
             unlink_use(cache, plan);
             link_newest(cache, plan);
@@ -181,15 +185,15 @@ static void insert(struct plan_cache *cache, struct plan *plan) {
     cache->stats.bytes += plan->arena.held;
 }
 
-static struct plan *compile_with_key(const struct program *p, const char *key, size_t size, struct arena *scratch,
-                                     struct error *error) {
+static struct plan *compile_with_key(const struct program *p, const char *key, size_t size,
+                                     struct arena *scratch, struct error *error) {
     struct plan *plan = plan_compile(p, scratch, error);
     if (!plan) return NULL;
     char *copy = arena_alloc(&plan->arena, size);
     if (!copy) {
         plan_release(plan);
-        error_set(error, ERROR_MEMORY_BUDGET, "the plan needs more than the %zu bytes a request may take",
-                  scratch->ceiling);
+        error_set(error, ERROR_MEMORY_BUDGET,
+                  "the plan needs more than the %zu bytes a request may take", scratch->ceiling);
         return NULL;
     }
     plan->key = memcpy(copy, key, size);
@@ -205,15 +209,17 @@ static const node_id *input_nodes(const struct program *p, struct arena *scratch
     return inputs;
 }
 
-struct plan *plan_get(struct plan_cache *cache, const struct tape *t, const node_id *wanted, size_t n_wanted,
-                      const node_id **inputs, size_t *n_inputs, struct arena *scratch, struct error *error) {
+struct plan *plan_get(struct plan_cache *cache, const struct tape *t, const node_id *wanted,
+                      size_t n_wanted, const node_id **inputs, size_t *n_inputs,
+                      struct arena *scratch, struct error *error) {
     struct program p;
     size_t size = 0;
-    char *key = number_live(t, wanted, n_wanted, scratch, &p) ? write_key(&p, scratch, &size) : NULL;
+    char *key =
+        number_live(t, wanted, n_wanted, scratch, &p) ? write_key(&p, scratch, &size) : NULL;
     *inputs = key ? input_nodes(&p, scratch) : NULL;
     if (!key || !*inputs) {
-        error_set(error, ERROR_MEMORY_BUDGET, "the plan needs more than the %zu bytes a request may take",
-                  scratch->ceiling);
+        error_set(error, ERROR_MEMORY_BUDGET,
+                  "the plan needs more than the %zu bytes a request may take", scratch->ceiling);
         return NULL;
     }
     *n_inputs = p.n_inputs;

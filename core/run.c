@@ -31,7 +31,8 @@ bool run_tick_slow(struct run *run) {
     const struct run_control *control = run->control;
     run->until_check = CHECK_EVERY;
     if (run->stopped) return false;
-    if (control && control->cancelled && atomic_load_explicit(control->cancelled, memory_order_relaxed))
+    if (control && control->cancelled &&
+        atomic_load_explicit(control->cancelled, memory_order_relaxed))
         run_fail(run, ERROR_CANCELLED, "the run was cancelled");
     else if (control && control->deadline && clock_now() > control->deadline)
         run_fail(run, ERROR_DEADLINE_EXCEEDED, "the run passed its deadline");
@@ -63,8 +64,10 @@ static void *take_memory(size_t size) {
 
 void run_end(struct run *run) {
     if (!run) return;
-    if (!kept && plan_run_bytes(run->plan) <= KEPT_BYTES) kept = run;
-    else free(run);
+    if (!kept && plan_run_bytes(run->plan) <= KEPT_BYTES)
+        kept = run;
+    else
+        free(run);
 }
 
 static char *aligned(char *p) { return p + (-(uintptr_t)p & 63); }
@@ -107,7 +110,8 @@ struct run *plan_run(const struct plan *plan, const struct tensor *const *inputs
                      const struct run_control *control, struct error *error) {
     struct run *run = start(plan, inputs);
     if (!run) {
-        error_set(error, ERROR_MEMORY_BUDGET, "no memory for a run of %zu bytes", plan_run_bytes(plan));
+        error_set(error, ERROR_MEMORY_BUDGET, "no memory for a run of %zu bytes",
+                  plan_run_bytes(plan));
         return NULL;
     }
     run->control = control;

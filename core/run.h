@@ -100,8 +100,8 @@ static inline void *run_out(const struct run *run, const struct step *step) {
 /* The live nodes of a tape in order, renumbered from 0. */
 struct program {
     const struct tape *tape;
-    const node_id *node;    /* of each index */
-    const uint32_t *index;  /* of each node up to the last that is wanted */
+    const node_id *node;   /* of each index */
+    const uint32_t *index; /* of each node up to the last that is wanted */
     uint32_t n;
     const node_id *wanted;
     uint32_t n_wanted;
@@ -109,7 +109,8 @@ struct program {
 };
 
 /* A new plan with one reference, without key; NULL after a failure. */
-struct plan *plan_compile(const struct program *program, struct arena *scratch, struct error *error);
+struct plan *plan_compile(const struct program *program, struct arena *scratch,
+                          struct error *error);
 
 /* Says that about `work` elementary operations were done; false where the run should stop. */
 bool run_tick_slow(struct run *run);

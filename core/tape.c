@@ -9,7 +9,8 @@
 
 #include "core/emit.h"
 
-void tape_init(struct tape *t, struct arena *arena, struct error *error, struct tape_limits limits) {
+void tape_init(struct tape *t, struct arena *arena, struct error *error,
+               struct tape_limits limits) {
     *t = (struct tape){.arena = arena, .error = error, .limits = limits};
 }
 
@@ -25,15 +26,16 @@ node_id tape_fail(struct tape *t, enum error_code code, const char *format, ...)
 }
 
 static node_id fail_memory(struct tape *t) {
-    return tape_fail(t, ERROR_MEMORY_BUDGET, "the graph needs more than the %zu bytes a request may take",
+    return tape_fail(t, ERROR_MEMORY_BUDGET,
+                     "the graph needs more than the %zu bytes a request may take",
                      t->arena->ceiling);
 }
 
 bool tape_walk(struct tape *t, int64_t n) {
     t->walked += n;
     if (t->walked <= t->limits.walk) return true;
-    tape_fail(t, ERROR_TOO_MUCH_WORK, "differentiating this graph visits more than %" PRId64 " nodes",
-              t->limits.walk);
+    tape_fail(t, ERROR_TOO_MUCH_WORK,
+              "differentiating this graph visits more than %" PRId64 " nodes", t->limits.walk);
     return false;
 }
 
@@ -51,7 +53,8 @@ void tape_mark_ancestors(const struct tape *t, node_id first, uint32_t n, const 
 }
 
 /* Doubles an array that lives in the arena; the old copy stays there until the arena goes. */
-static void *grown(struct tape *t, const void *old, uint32_t count, uint32_t *capacity, size_t size) {
+static void *grown(struct tape *t, const void *old, uint32_t count, uint32_t *capacity,
+                   size_t size) {
     uint32_t wanted = *capacity ? *capacity * 2 : 64;
     void *array = arena_alloc(t->arena, wanted * size);
     if (!array) return NULL;
@@ -102,7 +105,8 @@ static bool infer(struct tape *t, struct node *n, const struct op *op) {
     if (!shape_count_within(&shape, t->limits.elements, &count)) {
         char text[SHAPE_TEXT];
         tape_fail(t, ERROR_TOO_MANY_ELEMENTS,
-                  "%s: a result of shape %s has more than the %" PRId64 " elements a tensor may have",
+                  "%s: a result of shape %s has more than the %" PRId64
+                  " elements a tensor may have",
                   op->name, shape_text(&shape, text), t->limits.elements);
         return false;
     }
@@ -116,7 +120,8 @@ static bool infer(struct tape *t, struct node *n, const struct op *op) {
 static node_id append(struct tape *t, const struct node *n) {
     if (t->count >= t->limits.nodes) {
         return tape_fail(t, ERROR_GRAPH_TOO_LARGE,
-                         "the graph has more than the %" PRIu32 " nodes a graph may have, derivatives included",
+                         "the graph has more than the %" PRIu32
+                         " nodes a graph may have, derivatives included",
                          t->limits.nodes);
     }
     if (t->count == t->capacity) {
@@ -147,8 +152,8 @@ node_id tape_emit(struct tape *t, int op, const node_id *args, uint32_t n_args, 
     return id;
 }
 
-static node_id leaf(struct tape *t, int op, enum dtype dtype, const struct shape *shape, const void *data,
-                    size_t size) {
+static node_id leaf(struct tape *t, int op, enum dtype dtype, const struct shape *shape,
+                    const void *data, size_t size) {
     if (!tape_ok(t)) return NODE_NONE;
     struct node n = {.op = (uint16_t)op, .dtype = (uint8_t)dtype, .shape = &shape_scalar};
     if (shape->rank) {
@@ -185,12 +190,22 @@ node_id tape_scalar(struct tape *t, enum dtype dtype, double value) {
         uint8_t b;
     } x;
     switch (dtype) {
-    case DTYPE_F32: x.f32 = (float)value; break;
-    case DTYPE_F64: x.f64 = value; break;
-    case DTYPE_I32: x.i32 = (int32_t)value; break;
-    case DTYPE_I64: x.i64 = (int64_t)value; break;
+    case DTYPE_F32:
+        x.f32 = (float)value;
+        break;
+    case DTYPE_F64:
+        x.f64 = value;
+        break;
+    case DTYPE_I32:
+        x.i32 = (int32_t)value;
+        break;
+    case DTYPE_I64:
+        x.i64 = (int64_t)value;
+        break;
     case DTYPE_BOOL:
-    case DTYPE_COUNT: x.b = value != 0; break;
+    case DTYPE_COUNT:
+        x.b = value != 0;
+        break;
     }
     return tape_const(t, dtype, &shape_scalar, &x);
 }

@@ -18,8 +18,8 @@ typedef uint32_t node_id;
 enum { NODE_INLINE_ARGS = 3 };
 
 struct node {
-    uint16_t op;    /* enum op_tag of a primitive */
-    uint8_t dtype;  /* enum dtype */
+    uint16_t op;   /* enum op_tag of a primitive */
+    uint8_t dtype; /* enum dtype */
     uint32_t n_args;
     node_id arg[NODE_INLINE_ARGS]; /* where there are more, arg[0] is their place in the arg pool */
     uint32_t attrs_size;
@@ -109,8 +109,9 @@ struct window {
  * arguments is on the tape and of a floating dtype; a source that is a target gets its seed, watched
  * or not; a source need not be watched, but an op that reads it must have been recorded.
  * seeds may be NULL (ones), as may be each seed (NODE_NONE). False after a failure. */
-bool tape_gradient(struct tape *t, const struct window *w, const node_id *targets, const node_id *seeds,
-                   size_t n_targets, const node_id *sources, size_t n_sources, node_id *gradients);
+bool tape_gradient(struct tape *t, const struct window *w, const node_id *targets,
+                   const node_id *seeds, size_t n_targets, const node_id *sources, size_t n_sources,
+                   node_id *gradients);
 
 /* Forward mode, graph to graph: appends the directional derivative of each output along
  * `tangents` of `primals` (same shapes and dtypes); NODE_NONE where there is no differentiable path. */
@@ -118,9 +119,9 @@ bool tape_jvp(struct tape *t, const node_id *primals, const node_id *tangents, s
               const node_id *outputs, size_t n_outputs, node_id *derivatives);
 
 /* One extra leading axis: appends nodes that compute `outputs` for N values of some inputs at once.
- * `from[i]` is replaced by `to[i]`, of shape (N,) + shape of from[i]. `batched[i]` gets the
+ * `from[i]` is replaced by `to[i]`, of shape (N,) + shape of from[i]. `images[i]` has the
  * leading axis, or is the output itself where it depends on none of `from`. */
 bool tape_batch(struct tape *t, const node_id *from, const node_id *to, size_t n_from,
-                const node_id *outputs, size_t n_outputs, node_id *batched);
+                const node_id *outputs, size_t n_outputs, node_id *images);
 
 #endif

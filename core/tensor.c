@@ -53,8 +53,8 @@ bool shape_count_within(const struct shape *s, int64_t most, int64_t *count) {
 }
 
 bool shape_equal(const struct shape *a, const struct shape *b) {
-    return a == b || (a->rank == b->rank &&
-                      memcmp(a->dim, b->dim, (size_t)a->rank * sizeof a->dim[0]) == 0);
+    return a == b ||
+           (a->rank == b->rank && memcmp(a->dim, b->dim, (size_t)a->rank * sizeof a->dim[0]) == 0);
 }
 
 bool shape_broadcast(const struct shape *a, const struct shape *b, struct shape *out) {

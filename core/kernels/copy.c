@@ -60,8 +60,9 @@ void copy_strided(struct run *run, size_t size, const struct shape *shape, char 
                   const int64_t *to_stride, const char *from, const int64_t *from_stride) {
     if (shape_count(shape) == 0) return;
     struct layout l = merged(shape, to_stride, from_stride);
-    void (*row)(int64_t, char *, int64_t, const char *, int64_t) =
-        size == 1 ? copy_row_uint8_t : size == 4 ? copy_row_uint32_t : copy_row_uint64_t;
+    void (*row)(int64_t, char *, int64_t, const char *, int64_t) = size == 1   ? copy_row_uint8_t
+                                                                   : size == 4 ? copy_row_uint32_t
+                                                                               : copy_row_uint64_t;
     int last = l.rank - 1;
     int64_t index[RANK_MAX] = {0}, width = (int64_t)size;
     for (;;) {

@@ -49,14 +49,21 @@ static void drive(const struct step *step, struct run *run, loop1 f1, loop2 f2, 
             const void *x = element(&in[0], at[0], i);
             if (f1) f1(length, out, x, in[0].stride);
             if (f2) f2(length, out, x, in[0].stride, element(&in[1], at[1], i), in[1].stride);
-            if (f3) f3(length, out, x, in[0].stride, element(&in[1], at[1], i), in[1].stride,
-                       element(&in[2], at[2], i), in[2].stride);
+            if (f3)
+                f3(length, out, x, in[0].stride, element(&in[1], at[1], i), in[1].stride,
+                   element(&in[2], at[2], i), in[2].stride);
             out += (size_t)length * size_out;
             if (!run_tick(run, length)) return;
         }
     } while (advance(nest, step->n_in, index, at));
 }
 
-void pointwise1(const struct step *step, struct run *run, loop1 loop) { drive(step, run, loop, NULL, NULL); }
-void pointwise2(const struct step *step, struct run *run, loop2 loop) { drive(step, run, NULL, loop, NULL); }
-void pointwise3(const struct step *step, struct run *run, loop3 loop) { drive(step, run, NULL, NULL, loop); }
+void pointwise1(const struct step *step, struct run *run, loop1 loop) {
+    drive(step, run, loop, NULL, NULL);
+}
+void pointwise2(const struct step *step, struct run *run, loop2 loop) {
+    drive(step, run, NULL, loop, NULL);
+}
+void pointwise3(const struct step *step, struct run *run, loop3 loop) {
+    drive(step, run, NULL, NULL, loop);
+}

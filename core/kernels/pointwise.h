@@ -76,7 +76,8 @@ static inline void *cell_at(char *slab, uint32_t cell) { return slab + (size_t)c
 #define KERNEL(name, tag) [DTYPE_##tag] = name##_kernel_##tag
 #define CELL(name, tag) [DTYPE_##tag] = name##_cell_##tag
 
-#define UNARY_FLOATS(name, expr) UNARY(name, F32, float, float, expr) UNARY(name, F64, double, double, expr)
+#define UNARY_FLOATS(name, expr)                                                                   \
+    UNARY(name, F32, float, float, expr) UNARY(name, F64, double, double, expr)
 #define BINARY_FLOATS(name, expr)                                                                  \
     BINARY(name, F32, float, float, expr) BINARY(name, F64, double, double, expr)
 

@@ -16,7 +16,8 @@ int64_t reduce_length(const struct shape *shape, uint32_t axes) {
 /* The tensor as alternating groups of kept and reduced axes. */
 struct groups {
     int rank;
-    int64_t dim[RANK_MAX + 2], in[RANK_MAX + 2], out[RANK_MAX + 2]; /* strides in elements; out 0: reduced */
+    int64_t dim[RANK_MAX + 2], in[RANK_MAX + 2],
+        out[RANK_MAX + 2]; /* strides in elements; out 0: reduced */
     bool reduced[RANK_MAX + 2];
 };
 
@@ -56,7 +57,8 @@ static struct groups grouped(const struct shape *shape, uint32_t axes) {
 }
 
 /* Contiguous elements: as rows of LANES, then the lanes, then the rest. */
-static void reduce_line(const struct reducer *r, const char *in, int64_t n, size_t size, char *out) {
+static void reduce_line(const struct reducer *r, const char *in, int64_t n, size_t size,
+                        char *out) {
     _Alignas(16) char lanes[LANES * sizeof(double)], one[sizeof(double)];
     int64_t rows = n / LANES;
     if (rows > 0) {
@@ -68,8 +70,8 @@ static void reduce_line(const struct reducer *r, const char *in, int64_t n, size
 }
 
 /* One block of g's last reduced group, `rows` by `width`, into out[0..width). */
-static void reduce_block(const struct reducer *r, const char *in, int64_t rows, int64_t width, size_t size,
-                         char *out) {
+static void reduce_block(const struct reducer *r, const char *in, int64_t rows, int64_t width,
+                         size_t size, char *out) {
     _Alignas(16) char acc[REDUCE_TILE * sizeof(double)];
     if (width == 1) {
         reduce_line(r, in, rows, size, out);

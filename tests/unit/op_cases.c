@@ -1,10 +1,20 @@
 /* The table of op cases: for each op ordinary, broadcast, scalar, empty and attribute forms. */
 #include "op_cases.h"
 
-#define SCALAR {.rank = 0}
-#define V(n) {.rank = 1, .dim = {n}}
-#define M(m, n) {.rank = 2, .dim = {m, n}}
-#define T3(l, m, n) {.rank = 3, .dim = {l, m, n}}
+#define SCALAR                                                                                     \
+    { .rank = 0 }
+#define V(n)                                                                                       \
+    {                                                                                              \
+        .rank = 1, .dim = { n }                                                                    \
+    }
+#define M(m, n)                                                                                    \
+    {                                                                                              \
+        .rank = 2, .dim = { m, n }                                                                 \
+    }
+#define T3(l, m, n)                                                                                \
+    {                                                                                              \
+        .rank = 3, .dim = { l, m, n }                                                              \
+    }
 
 #define CASES(id, ...)                                                                             \
     static const struct op_case rows_##id[] = {__VA_ARGS__};                                       \
@@ -13,19 +23,33 @@
 #define BUILD1(id)                                                                                 \
     static node_id build_##id(struct tape *t, const node_id *x) { return emit1(t, OP_##id, x[0]); }
 #define BUILD2(id)                                                                                 \
-    static node_id build_##id(struct tape *t, const node_id *x) { return emit2(t, OP_##id, x[0], x[1]); }
+    static node_id build_##id(struct tape *t, const node_id *x) {                                  \
+        return emit2(t, OP_##id, x[0], x[1]);                                                      \
+    }
 
 /* Calls a composite or an op with attributes the way the language does. */
-static node_id call(struct tape *t, int op, const struct op_arg *args) { return op_table[op]->emit(t, args); }
+static node_id call(struct tape *t, int op, const struct op_arg *args) {
+    return op_table[op]->emit(t, args);
+}
 
-#define NODE(n) {.given = true, .node = (n)}
-#define INT(v) {.given = true, .i = (v)}
+#define NODE(n)                                                                                    \
+    { .given = true, .node = (n) }
+#define INT(v)                                                                                     \
+    { .given = true, .i = (v) }
 #define INTS(...)                                                                                  \
-    {.given = true, .ints = (int64_t[]){__VA_ARGS__}, .n = sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)}
+    {                                                                                              \
+        .given = true, .ints = (int64_t[]){__VA_ARGS__},                                           \
+        .n = sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)                                    \
+    }
 #define NODES(...)                                                                                 \
-    {.given = true, .nodes = (node_id[]){__VA_ARGS__}, .n = sizeof((node_id[]){__VA_ARGS__}) / sizeof(node_id)}
-#define BOOL(v) {.given = true, .b = (v)}
-#define NONE {.given = false}
+    {                                                                                              \
+        .given = true, .nodes = (node_id[]){__VA_ARGS__},                                          \
+        .n = sizeof((node_id[]){__VA_ARGS__}) / sizeof(node_id)                                    \
+    }
+#define BOOL(v)                                                                                    \
+    { .given = true, .b = (v) }
+#define NONE                                                                                       \
+    { .given = false }
 #define CALL(op, ...) call(t, OP_##op, (struct op_arg[]){__VA_ARGS__})
 #define BUILD(name, ...)                                                                           \
     static node_id build_##name(struct tape *t, const node_id *x) {                                \
@@ -36,7 +60,8 @@ static node_id call(struct tape *t, int op, const struct op_arg *args) { return 
 /* ---- leaves ---- */
 BUILD(input, x[0])
 CASES(input, {"input", 1, {V(3)}, -1, 1, 0, build_input})
-BUILD(const, emit_multiply(t, x[0], tape_const(t, DTYPE_F64, &(struct shape)V(2), (double[]){2, 3})))
+BUILD(const,
+      emit_multiply(t, x[0], tape_const(t, DTYPE_F64, &(struct shape)V(2), (double[]){2, 3})))
 CASES(const, {"const times x", 1, {V(2)}, -1, 1, 0, build_const})
 
 /* ---- element-wise, one argument ---- */
@@ -97,9 +122,11 @@ BINARY_CASES_INERT(greater, -2, 2, 3)
 BINARY_CASES_INERT(greater_equal, -2, 2, 3)
 
 /* ---- logic and conversion ---- */
-BUILD(logical_and, emit2(t, OP_logical_and, emit2(t, OP_less, x[0], x[1]), emit2(t, OP_greater, x[0], x[1])))
+BUILD(logical_and,
+      emit2(t, OP_logical_and, emit2(t, OP_less, x[0], x[1]), emit2(t, OP_greater, x[0], x[1])))
 CASES(logical_and, {"logical_and", 2, {M(2, 3), V(3)}, -2, 2, 3, build_logical_and})
-BUILD(logical_or, emit2(t, OP_logical_or, emit2(t, OP_less, x[0], x[1]), emit2(t, OP_greater, x[0], x[1])))
+BUILD(logical_or,
+      emit2(t, OP_logical_or, emit2(t, OP_less, x[0], x[1]), emit2(t, OP_greater, x[0], x[1])))
 CASES(logical_or, {"logical_or", 2, {M(2, 3), V(3)}, -2, 2, 3, build_logical_or})
 BUILD(logical_not, emit1(t, OP_logical_not, emit2(t, OP_less, x[0], x[1])))
 CASES(logical_not, {"logical_not", 2, {M(2, 3), V(3)}, -2, 2, 3, build_logical_not})
@@ -131,10 +158,12 @@ REDUCE_CASES(reduce_max, -2, 2)
 REDUCE_CASES(reduce_min, -2, 2)
 REDUCE_CASES(reduce_prod, 0.8, 1.25)
 static node_id build_recurrence(struct tape *t, const node_id *x) {
-    return tape_emit(t, OP_recurrence, x, 2, &(struct recurrence_attrs){0}, sizeof(struct recurrence_attrs));
+    return tape_emit(t, OP_recurrence, x, 2, &(struct recurrence_attrs){0},
+                     sizeof(struct recurrence_attrs));
 }
 static node_id build_recurrence_reverse(struct tape *t, const node_id *x) {
-    return tape_emit(t, OP_recurrence, x, 2, &(struct recurrence_attrs){1}, sizeof(struct recurrence_attrs));
+    return tape_emit(t, OP_recurrence, x, 2, &(struct recurrence_attrs){1},
+                     sizeof(struct recurrence_attrs));
 }
 CASES(recurrence, {"recurrence", 2, {M(2, 5), M(2, 5)}, -1, 1, 0, build_recurrence},
       {"recurrence reversed", 2, {M(2, 5), M(2, 5)}, -1, 1, 0, build_recurrence_reverse},
@@ -173,9 +202,11 @@ CASES(broadcast_to, {"broadcast_to from a scalar", 1, {SCALAR}, -2, 2, 0, build_
       {"broadcast_to nothing", 1, {V(3)}, -2, 2, 0, build_broadcast_to_empty})
 BUILD(concat, CALL(concat, NODES(x[0], x[1], x[2], x[0]), INT(-1)))
 BUILD(concat_0, CALL(concat, NODES(x[0], x[1]), INT(0)))
-CASES(concat, {"concat of four along the last axis", 3, {M(2, 3), M(2, 1), M(2, 2)}, -2, 2, 0, build_concat},
-      {"concat along axis 0", 2, {M(2, 3), M(1, 3)}, -2, 2, 0, build_concat_0},
-      {"concat with nothing", 2, {M(0, 3), M(1, 3)}, -2, 2, 0, build_concat_0})
+CASES(
+    concat,
+    {"concat of four along the last axis", 3, {M(2, 3), M(2, 1), M(2, 2)}, -2, 2, 0, build_concat},
+    {"concat along axis 0", 2, {M(2, 3), M(1, 3)}, -2, 2, 0, build_concat_0},
+    {"concat with nothing", 2, {M(0, 3), M(1, 3)}, -2, 2, 0, build_concat_0})
 BUILD(stack, CALL(stack, NODES(x[0], x[1], x[2]), INT(1)))
 CASES(stack, {"stack", 3, {V(2), V(2), V(2)}, -2, 2, 0, build_stack},
       {"stack of matrices", 3, {M(2, 2), M(2, 2), M(2, 2)}, -2, 2, 0, build_stack})

@@ -33,7 +33,8 @@ static double uniform(double low, double high) {
     return low + (high - low) * (double)(random_state >> 11) * 0x1p-53;
 }
 
-static struct tensor random_tensor(struct bench *b, const struct shape *shape, double low, double high) {
+static struct tensor random_tensor(struct bench *b, const struct shape *shape, double low,
+                                   double high) {
     struct tensor x = {DTYPE_F64, *shape, NULL};
     x.data = arena_alloc_tensor(&b->arena, tensor_bytes(&x) + 8);
     for (int64_t i = 0; i < shape_count(shape); i++) ((double *)x.data)[i] = uniform(low, high);
@@ -63,12 +64,13 @@ static void assert_healthy(const struct bench *b) {
 }
 
 /* Values of nodes with inputs bound by id; copies live in the arena. */
-static void run(struct bench *b, const node_id *wanted, size_t n, const node_id *ids, const struct tensor *values,
-                size_t n_ids, struct tensor *out) {
+static void run(struct bench *b, const node_id *wanted, size_t n, const node_id *ids,
+                const struct tensor *values, size_t n_ids, struct tensor *out) {
     const node_id *inputs;
     const struct tensor *bound[64];
     size_t n_inputs;
-    struct plan *plan = plan_get(b->plans, &b->tape, wanted, n, &inputs, &n_inputs, &b->arena, &b->error);
+    struct plan *plan =
+        plan_get(b->plans, &b->tape, wanted, n, &inputs, &n_inputs, &b->arena, &b->error);
     assert_healthy(b);
     assert_true(n_inputs <= 64);
     for (size_t i = 0; i < n_inputs; i++) {
@@ -88,7 +90,8 @@ static void run(struct bench *b, const node_id *wanted, size_t n, const node_id 
     plan_release(plan);
 }
 
-static struct tensor moved(struct bench *b, const struct tensor *x, const struct tensor *v, double h) {
+static struct tensor moved(struct bench *b, const struct tensor *x, const struct tensor *v,
+                           double h) {
     struct tensor y = *x;
     y.data = arena_alloc_tensor(&b->arena, tensor_bytes(x) + 8);
     for (int64_t i = 0; i < shape_count(&x->shape); i++)
@@ -96,14 +99,16 @@ static struct tensor moved(struct bench *b, const struct tensor *x, const struct
     return y;
 }
 
-static void assert_close(const struct bench *b, const char *what, double a, double expected, double tolerance) {
+static void assert_close(const struct bench *b, const char *what, double a, double expected,
+                         double tolerance) {
     if (fabs(a - expected) <= tolerance * (1 + fabs(expected))) return;
     fail_msg("%s: %s is %.17g where %.17g is expected", b->c->label, what, a, expected);
 }
 
 /* Central difference of the scalar node along v from the point. */
-static double difference(struct bench *b, node_id scalar, const node_id *ids, const struct tensor *values, size_t n_ids,
-                         const struct tensor *v, double h) {
+static double difference(struct bench *b, node_id scalar, const node_id *ids,
+                         const struct tensor *values, size_t n_ids, const struct tensor *v,
+                         double h) {
     struct tensor at[8], out[2];
     double f[2];
     for (int side = 0; side < 2; side++) {
@@ -153,7 +158,8 @@ static void check_derivatives(const struct op_case *c) {
     assert_healthy(&b);
     unsigned inert = 0;
     for (int i = 0; i < n; i++) inert |= (unsigned)(g[i] == NODE_NONE) << i;
-    if (inert != c->inert) fail_msg("%s: inert arguments are %x where %x is expected", c->label, inert, c->inert);
+    if (inert != c->inert)
+        fail_msg("%s: inert arguments are %x where %x is expected", c->label, inert, c->inert);
     run(&b, &y, 1, ids, values, n_ids, out);
     if (is_float) {
         ids[n_ids] = u;
@@ -176,7 +182,8 @@ static void check_derivatives(const struct op_case *c) {
     run(&b, (node_id[]){slope, forward}, 2, ids, values, n_ids, out);
     double reverse_slope = *(double *)out[0].data;
     assert_close(&b, "<Jv,u>", *(double *)out[1].data, reverse_slope, 1e-13);
-    assert_close(&b, "the gradient along v", reverse_slope, difference(&b, f, ids, values, n_ids, along, 1e-5), 3e-9);
+    assert_close(&b, "the gradient along v", reverse_slope,
+                 difference(&b, f, ids, values, n_ids, along, 1e-5), 3e-9);
 
     node_id second[CASE_INPUTS], curvature = NODE_NONE, slope_dot;
     gradient(&b, slope, NODE_NONE, second);
@@ -208,7 +215,8 @@ static void check_derivatives(const struct op_case *c) {
         run(&b, &slope_dot, 1, all_ids, all_values, n_ids + (size_t)n, expected);
         by_forward = *(double *)expected[0].data;
     }
-    assert_close(&b, "the second derivative, reverse over reverse", by_reverse, by_difference, 3e-8);
+    assert_close(&b, "the second derivative, reverse over reverse", by_reverse, by_difference,
+                 3e-8);
     assert_close(&b, "the second derivative, forward over reverse", by_forward, by_reverse, 1e-12);
     teardown(&b);
 }
@@ -221,7 +229,8 @@ static void check_batch(const struct op_case *c) {
         struct tape *t = &b.tape;
         node_id wanted[1 + CASE_INPUTS], batched[1 + CASE_INPUTS], g[CASE_INPUTS];
         node_id from[CASE_INPUTS], to[CASE_INPUTS], ids[2 * CASE_INPUTS];
-        struct tensor values[2 * CASE_INPUTS], points[BATCH][CASE_INPUTS], one[1 + CASE_INPUTS], all[1 + CASE_INPUTS];
+        struct tensor values[2 * CASE_INPUTS], points[BATCH][CASE_INPUTS], one[1 + CASE_INPUTS],
+            all[1 + CASE_INPUTS];
         size_t n_wanted = 0, n_from = 0;
         node_id y = wanted[n_wanted++] = c->build(t, b.x);
         gradient(&b, y, NODE_NONE, g);
@@ -251,7 +260,8 @@ static void check_batch(const struct op_case *c) {
                 size_t at = batched[i] == wanted[i] ? 0 : (size_t)k * bytes;
                 if (batched[i] != wanted[i]) assert_int_equal(all[i].shape.dim[0], BATCH);
                 if (memcmp((char *)all[i].data + at, one[i].data, bytes) != 0)
-                    fail_msg("%s: batch of inputs %x differs from the loop at point %d, result %zu", c->label, set, k, i);
+                    fail_msg("%s: batch of inputs %x differs from the loop at point %d, result %zu",
+                             c->label, set, k, i);
             }
         }
         teardown(&b);
@@ -286,7 +296,8 @@ static void every_op_is_described_and_complete(void **state) {
         assert_false(o->partial && o->vjp);
         assert_true(!o->vjp || o->jvp || o->flags & OP_LINEAR);
         bool declared = strstr(o->notation, "not differentiable") || o->flags & OP_UNRECORDED;
-        if (!(o->partial || o->vjp) && !declared) fail_msg("%s has no derivative and does not say so", o->name);
+        if (!(o->partial || o->vjp) && !declared)
+            fail_msg("%s has no derivative and does not say so", o->name);
     }
 }
 

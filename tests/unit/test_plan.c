@@ -35,7 +35,8 @@ static double answer(struct plan_cache *cache, double factor, double x) {
     struct fixture f;
     begin(&f);
     node_id in = tape_input(&f.tape, DTYPE_F64, &shape_scalar);
-    node_id y = emit_add(&f.tape, emit_multiply(&f.tape, emit_sin(&f.tape, in), emit_like(&f.tape, in, factor)), in);
+    node_id y = emit_add(
+        &f.tape, emit_multiply(&f.tape, emit_sin(&f.tape, in), emit_like(&f.tape, in, factor)), in);
     struct plan *plan = compile(&f, cache, y);
     assert_non_null(plan);
     struct tensor value = {DTYPE_F64, {0}, &x};
@@ -136,7 +137,8 @@ static void a_cancelled_or_late_run_stops_and_says_so(void **state) {
     struct plan *plan = compile(&f, cache, y);
     atomic_bool cancelled = true;
     int64_t before = clock_now();
-    assert_null(plan_run(plan, (const struct tensor *[]){&x}, &(struct run_control){&cancelled, 0}, &f.error));
+    assert_null(plan_run(plan, (const struct tensor *[]){&x}, &(struct run_control){&cancelled, 0},
+                         &f.error));
     assert_int_equal(f.error.code, ERROR_CANCELLED);
     error_clear(&f.error);
     struct run_control late = {NULL, clock_now() + 1000000};
@@ -161,7 +163,8 @@ static void every_ceiling_of_memory_ends_in_a_failure_or_in_a_plan(void **state)
         arena_init(&scratch, ceiling);
         error_clear(&error);
         node_id x = tape_input(&f.tape, DTYPE_F32, &(struct shape){2, {3, 4}}), y = x;
-        for (int i = 0; i < 100; i++) y = emit_multiply(&f.tape, emit_sin(&f.tape, y), emit_cos(&f.tape, x));
+        for (int i = 0; i < 100; i++)
+            y = emit_multiply(&f.tape, emit_sin(&f.tape, y), emit_cos(&f.tape, x));
         const node_id *inputs;
         size_t n;
         plan = plan_get(cache, &f.tape, &y, 1, &inputs, &n, &scratch, &error);
@@ -184,7 +187,8 @@ static void threads_share_plans(void **state) {
     (void)state;
     struct plan_cache *cache = plan_cache_new(8, 1 << 20, 3);
     pthread_t threads[4];
-    for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, run_many, cache), 0);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, run_many, cache), 0);
     for (int i = 0; i < 4; i++) {
         void *failed;
         pthread_join(threads[i], &failed);
@@ -204,7 +208,8 @@ static void a_sum_of_many_floats_is_accurate(void **state) {
     for (int64_t i = 0; i < shape_count(&x.shape); i++) data[i] = 0.1f;
     node_id in = tape_input(&f.tape, DTYPE_F32, &x.shape);
     for (unsigned axes = 1; axes <= 3; axes += 2) {
-        struct plan *plan = compile(&f, cache, emit_reduce(&f.tape, OP_reduce_sum, in, axes, false));
+        struct plan *plan =
+            compile(&f, cache, emit_reduce(&f.tape, OP_reduce_sum, in, axes, false));
         struct run *run = plan_run(plan, (const struct tensor *[]){&x}, NULL, &f.error);
         double exact = (double)0.1f * 1000003 * (axes == 3 ? 3 : 1);
         double found = (double)*(float *)run_result(run, 0).data;

@@ -24,7 +24,9 @@ static void begin(struct fixture *f, struct tape_limits limits) {
     tape_init(&f->tape, &f->arena, &f->error, limits);
 }
 
-static node_id scalar_input(struct fixture *f) { return tape_input(&f->tape, DTYPE_F32, &shape_scalar); }
+static node_id scalar_input(struct fixture *f) {
+    return tape_input(&f->tape, DTYPE_F32, &shape_scalar);
+}
 
 /* The gradient of one target with everything so far recorded. */
 static bool gradient(struct fixture *f, node_id target, const node_id *watched, size_t n_watched,
@@ -189,14 +191,19 @@ static node_id bad_where(struct tape *t) {
 }
 static void wrong_arguments_are_refused_with_both_values(void **state) {
     (void)state;
-    refused("add: input #1 (zero-based) was expected to be a float32 tensor but is a float64 tensor",
-            ERROR_DTYPE_MISMATCH, bad_dtypes);
-    refused("exp: a int32 tensor was found where one of float32, float64 is expected", ERROR_DTYPE_MISMATCH,
-            bad_kernel);
-    refused("matmul: inner dimensions 3 and 2 of shapes (2,3) and (2,3) differ", ERROR_SHAPE_MISMATCH, bad_inner);
-    refused("matmul: a has shape (3,); a matrix (rank 2 or more) is expected", ERROR_SHAPE_MISMATCH, bad_rank);
-    refused("broadcast_to: shape (3,) does not broadcast to (3,2)", ERROR_SHAPE_MISMATCH, bad_broadcast);
-    refused("broadcast_to: a result of shape (1048576,2) has more than the 1048576 elements a tensor may have",
+    refused(
+        "add: input #1 (zero-based) was expected to be a float32 tensor but is a float64 tensor",
+        ERROR_DTYPE_MISMATCH, bad_dtypes);
+    refused("exp: a int32 tensor was found where one of float32, float64 is expected",
+            ERROR_DTYPE_MISMATCH, bad_kernel);
+    refused("matmul: inner dimensions 3 and 2 of shapes (2,3) and (2,3) differ",
+            ERROR_SHAPE_MISMATCH, bad_inner);
+    refused("matmul: a has shape (3,); a matrix (rank 2 or more) is expected", ERROR_SHAPE_MISMATCH,
+            bad_rank);
+    refused("broadcast_to: shape (3,) does not broadcast to (3,2)", ERROR_SHAPE_MISMATCH,
+            bad_broadcast);
+    refused("broadcast_to: a result of shape (1048576,2) has more than the 1048576 elements a "
+            "tensor may have",
             ERROR_TOO_MANY_ELEMENTS, too_large);
     refused("where: condition is float32 where bool is expected", ERROR_DTYPE_MISMATCH, bad_where);
 }
@@ -209,7 +216,9 @@ static void one_node_more_than_the_limit_is_refused(void **state) {
     for (int i = 0; i < 9; i++) x = emit_exp(&f.tape, x);
     assert_true(x != NODE_NONE);
     assert_true(emit_exp(&f.tape, x) == NODE_NONE);
-    assert_string_equal(f.error.detail, "the graph has more than the 10 nodes a graph may have, derivatives included");
+    assert_string_equal(
+        f.error.detail,
+        "the graph has more than the 10 nodes a graph may have, derivatives included");
     assert_int_equal(f.error.code, ERROR_GRAPH_TOO_LARGE);
     arena_free(&f.arena);
 }
@@ -220,7 +229,8 @@ static void many_derivatives_of_a_long_program_meet_the_walk_limit(void **state)
     begin(&f, (struct tape_limits){1000000, 1 << 20, 100000});
     node_id x = scalar_input(&f), y = x, g;
     for (int i = 0; i < 1000; i++) y = emit_sin(&f.tape, y);
-    while (gradient(&f, y, &x, 1, &x, 1, &g)) {}
+    while (gradient(&f, y, &x, 1, &x, 1, &g)) {
+    }
     assert_int_equal(f.error.code, ERROR_TOO_MUCH_WORK);
     assert_true(f.tape.walked <= 110000);
     arena_free(&f.arena);
