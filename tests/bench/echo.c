@@ -1,7 +1,8 @@
-/* The baseline of the HTTP bench: libmicrohttpd alone, set up as server/http.c sets it up, which reads the
- * whole body and answers a constant of the size of gradd's first answer. Knows nothing of gradd.
+/* The baseline of the HTTP bench: libmicrohttpd alone, set up as server/http.c sets it up (one daemon a
+ * thread, to which accepted connections are dealt; the same flags and limits), which reads the whole
+ * body and answers a constant of the size of gradd's first answer. Knows nothing of gradd.
  *
- *     echo PORT THREADS       0: a free port; prints a ready line as gradd does; SIGTERM ends it */
+ *     echo THREADS       prints a ready line with its address as gradd does; SIGTERM ends it */
 #include <arpa/inet.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
@@ -10,6 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { THREADS_MAX = 64 };
 
 static const char answer[] = "{\"value\":63.0,\"gradient\":{\"x1\":9.0,\"x2\":42.0}}";
 
@@ -63,38 +68,55 @@ static void completed(void *context, struct MHD_Connection *connection, void **s
     *state = NULL;
 }
 
-static int usage(void) {
-    fprintf(stderr, "usage: echo PORT THREADS\n");
-    return 2;
+static struct MHD_Daemon *start_daemon(void) {
+    return MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0,
+        NULL, NULL, handle, NULL, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
+        MHD_OPTION_CONNECTION_LIMIT, 11024u, MHD_OPTION_CONNECTION_TIMEOUT, 75u,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16 << 10, MHD_OPTION_THREAD_STACK_SIZE,
+        (size_t)1 << 20, MHD_OPTION_END);
+}
+
+static int fail(const char *problem) {
+    fprintf(stderr, "echo: %s\n", problem);
+    return 1;
+}
+
+/* A listening socket on a free loopback port. */
+static int listen_anywhere(struct sockaddr_in *address) {
+    socklen_t size = sizeof *address;
+    *address = (struct sockaddr_in){.sin_family = AF_INET};
+    address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)address, size) || listen(fd, SOMAXCONN) ||
+        getsockname(fd, (struct sockaddr *)address, &size))
+        return -1;
+    return fd;
+}
+
+static void leave(int signal) {
+    (void)signal;
+    _exit(0);
 }
 
 int main(int argc, char **argv) {
-    if (argc != 3) return usage();
-    int port = atoi(argv[1]), threads = atoi(argv[2]);
-    if (port < 0 || threads < 1) return usage();
-
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigprocmask(SIG_BLOCK, &signals, NULL);
+    struct MHD_Daemon *daemons[THREADS_MAX];
+    int threads = argc == 2 ? atoi(argv[1]) : 0;
+    if (threads < 1 || threads > THREADS_MAX) return fail("usage: echo THREADS");
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, leave);
+    for (int i = 0; i < threads; i++)
+        if (!(daemons[i] = start_daemon())) return fail("cannot start a thread");
 
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    struct MHD_Daemon *daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, (uint16_t)port, NULL, NULL,
-        handle, NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&to, MHD_OPTION_NOTIFY_COMPLETED,
-        completed, NULL, MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)threads,
-        MHD_OPTION_CONNECTION_LIMIT, 1000u, MHD_OPTION_CONNECTION_TIMEOUT, 60u, MHD_OPTION_END);
-    if (!daemon) {
-        fprintf(stderr, "echo: cannot listen on port %d\n", port);
-        return 1;
-    }
-    printf("echo listening on http://127.0.0.1:%d\n",
-           MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT)->port);
+    struct sockaddr_in address;
+    int door = listen_anywhere(&address);
+    if (door < 0) return fail("cannot listen");
+    printf("echo listening on http://127.0.0.1:%d\n", ntohs(address.sin_port));
     fflush(stdout);
-    int got;
-    sigwait(&signals, &got);
-    MHD_stop_daemon(daemon);
-    return 0;
+    for (int i = 0;; i = (i + 1) % threads) {
+        struct sockaddr_in from;
+        socklen_t size = sizeof from;
+        int fd = accept4(door, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) MHD_add_connection(daemons[i], fd, (struct sockaddr *)&from, size);
+    }
 }

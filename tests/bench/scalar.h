@@ -2,7 +2,6 @@
 #ifndef GRADD_TESTS_BENCH_SCALAR_H
 #define GRADD_TESTS_BENCH_SCALAR_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -38,8 +37,8 @@ struct graph_answer {
     double gradient[GRAPH_INPUTS];
 };
 
-/* ADOL-C's side. Records the graph once; false where this program was built without ADOL-C. */
-bool adolc_record(const struct graph *g);
+/* ADOL-C's side: records the graph, once. */
+void adolc_record(const struct graph *g);
 /* Value and gradient from that record: one forward and one reverse sweep. */
 void adolc_run(const struct graph *g, struct graph_answer *answer);
 

@@ -1,12 +1,10 @@
 // ADOL-C's side of the scalar bench: the graph as a recorded trace, run as ADOL-C's own gradient()
-// does it. Knows nothing of gradd. Where ADOL-C is not installed there is no such side.
-#include "tests/bench/scalar.h"
-
-#if __has_include(<adolc/adolc.h>)
-
+// does it. Knows nothing of gradd.
 #include <adolc/adolc.h>
 
 #include <vector>
+
+#include "tests/bench/scalar.h"
 
 namespace {
 
@@ -34,7 +32,7 @@ adouble apply(const graph_op &op, const std::vector<adouble> &v) {
 
 } // namespace
 
-bool adolc_record(const graph *g) {
+void adolc_record(const graph *g) {
     std::vector<adouble> v(GRAPH_INPUTS + g->n_ops);
     double value;
     trace_on(trace);
@@ -42,7 +40,6 @@ bool adolc_record(const graph *g) {
     for (uint32_t i = 0; i < g->n_ops; i++) v[GRAPH_INPUTS + i] = apply(g->ops[i], v);
     v.back() >>= value;
     trace_off();
-    return true;
 }
 
 void adolc_run(const graph *g, graph_answer *answer) {
@@ -50,11 +47,3 @@ void adolc_run(const graph *g, graph_answer *answer) {
     zos_forward(trace, 1, GRAPH_INPUTS, 1, g->x, &answer->value);
     fos_reverse(trace, 1, GRAPH_INPUTS, const_cast<double *>(&one), answer->gradient);
 }
-
-#else
-
-bool adolc_record(const graph *) { return false; }
-
-void adolc_run(const graph *, graph_answer *) {}
-
-#endif
