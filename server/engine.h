@@ -1,0 +1,34 @@
+/* What all requests share: the plan cache, the limits, and the answers that never change. */
+#ifndef GRADD_SERVER_ENGINE_H
+#define GRADD_SERVER_ENGINE_H
+
+#include <stdatomic.h>
+
+#include "server/route.h"
+
+enum { ENGINE_ETAG = 24 };
+
+/* A body that lives as long as the process. */
+struct constant {
+    struct writer out;
+    char etag[ENGINE_ETAG];
+};
+
+struct engine {
+    struct plan_cache *plans;
+    struct service_limits limits;           /* as configured */
+    struct service_limits small;            /* what a network thread may do itself */
+    uint64_t seed;                          /* of hash tables: a secret */
+    uint64_t ids;                           /* where request ids begin: no secret */
+    struct constant constants[ROUTE_COUNT]; /* of the ROUTE_CONSTANT ones */
+    atomic_bool draining; /* the process is about to end: nothing new that is large */
+};
+
+/* False, with one sentence, where memory or randomness is missing. */
+bool engine_init(struct engine *e, int64_t max_body, char *problem, size_t size);
+void engine_free(struct engine *e);
+
+/* The strong entity tag of n bytes, in its quotes. */
+void engine_etag(const char *data, size_t n, char out[ENGINE_ETAG]);
+
+#endif

@@ -1,0 +1,67 @@
+/* One request and its answer, without the transport: what the headers mean, whether the request is
+ * admitted, the body, the run, and the answer with its headers. The transport calls, in this order:
+ *
+ *     exchange_begin, exchange_header..., exchange_query..., exchange_admit     when the headers are read
+ *     exchange_body...                                                          for each piece of the body
+ *     exchange_run, and exchange_work on a worker where that says so
+ *     exchange_answer, exchange_end
+ */
+#ifndef GRADD_SERVER_EXCHANGE_H
+#define GRADD_SERVER_EXCHANGE_H
+
+#include "server/body.h"
+#include "server/engine.h"
+
+enum { EXCHANGE_ID = 64 };
+
+struct exchange {
+    struct engine *engine;
+    const struct route *route;
+    unsigned method;
+    bool http_1_0;
+    const char *method_name, *path; /* these and the headers are the transport's */
+    const char *accept, *content_type, *content_encoding, *if_none_match, *origin, *request_id,
+        *transfer_encoding;
+    int64_t content_length; /* -1: none */
+    int lengths, encodings, hosts;
+    bool expects_continue, bad_header;
+    struct service_pair *query; /* decoded, each pair one allocation */
+    size_t n_query, query_capacity;
+    struct body body;
+    bool refused; /* answered without its body having been read: the connection cannot go on */
+    int64_t deadline;
+    struct error error;
+    struct writer out; /* what the run wrote */
+};
+
+/* What the transport is to send. `data` is the transport's to free where it is `owned`. */
+struct answer {
+    int status;
+    char *data;
+    size_t length;
+    bool owned, close, retry_later, nosniff;
+    const char *type, *cache; /* NULL: none, here and below */
+    char etag[ENGINE_ETAG], allow[ROUTE_ALLOW], id[EXCHANGE_ID + 1]; /* "": none */
+};
+
+void exchange_begin(struct exchange *x, struct engine *engine, const char *method, const char *path,
+                    bool http_1_0);
+void exchange_header(struct exchange *x, const char *name, size_t n, const char *value);
+void exchange_query(struct exchange *x, const char *name, size_t n, const char *value, size_t m);
+
+/* False where the request is to be answered at once, without its body. */
+bool exchange_admit(struct exchange *x);
+bool exchange_body(struct exchange *x, const char *data, size_t n);
+
+/* Runs what is small. False where a worker must run it, under the configured limits: exchange_work.
+ * A `cancelled` that is set ends the work early. */
+bool exchange_run(struct exchange *x);
+void exchange_work(struct exchange *x, const atomic_bool *cancelled);
+
+/* Ends the exchange with a failure of the transport's, such as overloaded. */
+void exchange_fail(struct exchange *x, enum error_code code, const char *sentence);
+
+void exchange_answer(struct exchange *x, struct answer *out);
+void exchange_end(struct exchange *x);
+
+#endif

@@ -1,0 +1,113 @@
+/* The answer to an exchange: status, headers, problems, entity tags, request ids. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/problem.h"
+#include "server/exchange.h"
+#include "server/log.h"
+#include "server/negotiate.h"
+#include "server/quote.h"
+#include "server/stats.h"
+
+enum { PROBLEM_BYTES = 16 << 10 };
+
+/* A client's id goes into headers and logs: plain characters alone, and not many. */
+static bool is_sane_id(const char *id) {
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    size_t n = id ? strspn(id, plain) : 0;
+    return n > 0 && n <= EXCHANGE_ID && !id[n];
+}
+
+static void set_id(struct exchange *x, struct answer *out) {
+    static atomic_uint_fast64_t count;
+    if (is_sane_id(x->request_id)) {
+        strcpy(out->id, x->request_id);
+        return;
+    }
+    /* The finalizer of SplitMix64, over a counter that starts anywhere. */
+    uint64_t z = x->engine->ids + UINT64_C(0x9e3779b97f4a7c15) * (atomic_fetch_add(&count, 1) + 1);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    snprintf(out->id, sizeof out->id, "%016" PRIx64, z ^ z >> 31);
+}
+
+static void answer_problem(struct exchange *x, struct answer *out) {
+    struct writer problem;
+    writer_init(&problem, PROBLEM_BYTES);
+    set_id(x, out);
+    problem_write(&problem, &x->error, out->id);
+    out->status = problem_status(x->error.code);
+    out->type = "application/problem+json";
+    out->cache = "no-store";
+    out->data = problem.data;
+    out->length = problem.length;
+    out->owned = true;
+    out->retry_later = x->error.code == ERROR_OVERLOADED || x->error.code == ERROR_DRAINING;
+    if (x->error.code == ERROR_METHOD_NOT_ALLOWED) route_allow(x->route, out->allow);
+}
+
+static void answer_options(struct exchange *x, struct answer *out) {
+    out->status = 204;
+    route_allow(x->route, out->allow);
+}
+
+/* A body of which the client may have a copy. */
+static void answer_tagged(struct exchange *x, struct answer *out) {
+    if (x->route->kind == ROUTE_CONSTANT) {
+        struct constant *c = &x->engine->constants[x->route - route_table];
+        out->data = c->out.data;
+        out->length = c->out.length;
+        out->cache = "no-cache";
+        memcpy(out->etag, c->etag, sizeof out->etag);
+    } else {
+        out->cache = "max-age=3600";
+        engine_etag(x->out.data, x->out.length, out->etag);
+    }
+    if (!negotiate_has_etag(x->if_none_match, out->etag)) return;
+    /* The transport sends the length that a 200 would have, and no body. */
+    out->status = 304;
+    out->type = NULL;
+}
+
+static void answer_result(struct exchange *x, struct answer *out) {
+    out->status = 200;
+    out->type = x->route->type;
+    out->cache = "no-store";
+    out->data = x->out.data;
+    out->length = x->out.length;
+    bool is_get = x->method != METHOD_POST;
+    if (is_get && x->route->kind != ROUTE_LIVE) answer_tagged(x, out);
+    /* A constant stays ours; what was written for this request is handed over. */
+    out->owned = out->data == x->out.data;
+    if (out->owned) writer_init(&x->out, 0);
+}
+
+static void count(int status) {
+    stats_add(status < 300   ? STAT_2XX
+              : status < 400 ? STAT_3XX
+              : status < 500 ? STAT_4XX
+                             : STAT_5XX,
+              1);
+}
+
+static void log_answer(struct exchange *x, const struct answer *out) {
+    char path[256], method[32];
+    log_event(LOG_DEBUG, "request", "method=%s path=%s status=%d bytes=%zu id=%s",
+              quote_text(method, sizeof method, x->method_name),
+              quote_text(path, sizeof path, x->path), out->status, out->length,
+              out->id[0] ? out->id : "-");
+}
+
+void exchange_answer(struct exchange *x, struct answer *out) {
+    *out = (struct answer){.nosniff = true};
+    out->close = x->refused || atomic_load_explicit(&x->engine->draining, memory_order_relaxed);
+    if (x->error.code)
+        answer_problem(x, out);
+    else if (x->method == METHOD_OPTIONS)
+        answer_options(x, out);
+    else
+        answer_result(x, out);
+    count(out->status);
+    if (log_enabled(LOG_DEBUG)) log_answer(x, out);
+}

@@ -1,0 +1,12 @@
+/* What the server answers of itself. Each handler is a service_function, as those of the api are. */
+#ifndef GRADD_SERVER_HANDLE_H
+#define GRADD_SERVER_HANDLE_H
+
+#include "api/service.h"
+
+bool handle_health(const struct service_call *call, struct writer *out, struct error *error);
+bool handle_version(const struct service_call *call, struct writer *out, struct error *error);
+bool handle_index(const struct service_call *call, struct writer *out, struct error *error);
+bool handle_stats(const struct service_call *call, struct writer *out, struct error *error);
+
+#endif

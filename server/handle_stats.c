@@ -1,0 +1,47 @@
+/* GET /v1/stats: the counters of this process as one JSON object. */
+#include "server/body.h"
+#include "server/handle.h"
+#include "server/machine.h"
+#include "server/stats.h"
+
+struct pair {
+    const char *name;
+    int64_t value;
+};
+
+/* Writes ,"name":{"pair":value,...}. */
+static void write_group(struct writer *out, const char *name, const struct pair *pairs, size_t n) {
+    write_text(out, ",");
+    write_string(out, name);
+    for (size_t i = 0; i < n; i++) {
+        write_text(out, i ? "," : ":{");
+        write_string(out, pairs[i].name);
+        write_text(out, ":");
+        write_int(out, pairs[i].value);
+    }
+    write_text(out, "}");
+}
+
+#define WRITE_GROUP(out, name, ...)                                                                \
+    write_group(out, name, (const struct pair[]){__VA_ARGS__},                                     \
+                sizeof((const struct pair[]){__VA_ARGS__}) / sizeof(struct pair))
+
+bool handle_stats(const struct service_call *call, struct writer *out, struct error *error) {
+    (void)error;
+    struct plan_stats plans = plan_cache_stats(call->plans);
+    write_text(out, "{\"uptime_seconds\":");
+    write_double(out, stats_uptime());
+    WRITE_GROUP(out, "plans", {"compiled", (int64_t)plans.compiled}, {"hits", (int64_t)plans.hits},
+                {"evicted", (int64_t)plans.evicted}, {"held", (int64_t)plans.plans},
+                {"bytes", (int64_t)plans.bytes});
+    WRITE_GROUP(out, "requests", {"total", stats_sum(STAT_REQUESTS)},
+                {"in_flight", stats_sum(STAT_IN_FLIGHT)}, {"inline", stats_sum(STAT_INLINE)},
+                {"queued", stats_sum(STAT_QUEUED)}, {"cancelled", stats_sum(STAT_CANCELLED)});
+    WRITE_GROUP(out, "responses", {"2xx", stats_sum(STAT_2XX)}, {"3xx", stats_sum(STAT_3XX)},
+                {"4xx", stats_sum(STAT_4XX)}, {"5xx", stats_sum(STAT_5XX)});
+    WRITE_GROUP(out, "connections", {"open", stats_sum(STAT_CONNECTIONS)},
+                {"accepted", stats_sum(STAT_ACCEPTED)}, {"timed_out", stats_sum(STAT_TIMED_OUT)});
+    WRITE_GROUP(out, "memory", {"resident_bytes", machine_resident()}, {"body_bytes", body_held()});
+    write_text(out, "}");
+    return true;
+}

@@ -1,0 +1,299 @@
+/* The transport. Owns connections and their threads, and what libmicrohttpd needs to be told; what a
+ * request means is the exchange's business. Each network thread is a daemon of the library without a
+ * listening socket, to which the keeper hands connections: the library's own pool can abort the
+ * process when it is told to accept no more. */
+#include "server/http.h"
+
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "server/exchange.h"
+#include "server/keeper.h"
+#include "server/stats.h"
+#include "server/worker.h"
+
+enum { QUEUE = 256 };
+enum { IDLE_SECONDS = 75, HEADER_SECONDS = 10, BODY_SECONDS = 30, ANSWER_SECONDS = 30 };
+/* Whoever is slower than this, on the average and beyond the seconds above, is cut. */
+enum { BYTES_A_SECOND = 16 << 10 };
+/* Of a connection, for its headers; more is 431. It is wiped after each request, so less is faster. */
+static const size_t pool_bytes = 16 << 10;
+/* Less than the 2 MiB of a huge page, which a touched stack would else make resident. */
+static const size_t stack_bytes = 1 << 20;
+/* What is read of a refused body, beyond twice the limit of one. */
+static const int64_t drain_bytes = 64 << 20;
+static const int64_t second = 1000000000;
+
+/* One network thread. */
+struct house {
+    struct http *http;
+    struct MHD_Daemon *daemon;
+    atomic_int guests;
+};
+
+struct http {
+    struct engine *engine;
+    struct keeper *keeper;
+    struct worker_pool *workers;
+    int n_houses;
+    struct house houses[];
+};
+
+enum phase { PHASE_READING, PHASE_WORKING, PHASE_WORKED };
+
+/* One connection, and the request it is at. */
+struct connection {
+    struct task task; /* first, so that a task is its connection */
+    struct guest guest;
+    struct house *house;
+    struct MHD_Connection *mhd;
+    enum phase phase;
+    atomic_bool left; /* the client, while a worker has the request */
+    int64_t body_since;
+    struct exchange x;
+};
+
+static void set_deadline(struct connection *c, int64_t deadline) {
+    atomic_store_explicit(&c->guest.deadline, deadline, memory_order_relaxed);
+}
+
+/* Nanoseconds that so many bytes may take. */
+static int64_t patience(size_t bytes) { return (int64_t)bytes * (second / BYTES_A_SECOND); }
+
+/* ---- answers ---- */
+
+static void add(struct MHD_Response *response, const char *name, const char *value) {
+    if (value && *value) MHD_add_response_header(response, name, value);
+}
+
+static struct MHD_Response *make_response(const struct answer *a) {
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        a->length, a->data, a->owned ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+    if (!response) {
+        if (a->owned) free(a->data);
+        return NULL;
+    }
+    add(response, "Content-Type", a->type);
+    add(response, "Cache-Control", a->cache);
+    add(response, "X-Content-Type-Options", a->nosniff ? "nosniff" : NULL);
+    add(response, "ETag", a->etag);
+    add(response, "Allow", a->allow);
+    add(response, "X-Request-Id", a->id);
+    add(response, "Retry-After", a->retry_later ? "1" : NULL);
+    add(response, "Connection", a->close ? "close" : NULL);
+    return response;
+}
+
+static enum MHD_Result answer(struct connection *c) {
+    struct answer a;
+    exchange_answer(&c->x, &a);
+    set_deadline(c, clock_coarse() + ANSWER_SECONDS * second + patience(a.length));
+    struct MHD_Response *response = make_response(&a);
+    if (!response) return MHD_NO;
+    enum MHD_Result queued = MHD_queue_response(c->mhd, (unsigned)a.status, response);
+    MHD_destroy_response(response);
+    return queued;
+}
+
+/* In the middle of a body the library takes no answer. Nothing has been sent on this socket that was
+ * not sent whole, so the answer is written past the library, which then closes the connection. */
+static enum MHD_Result answer_by_hand(struct connection *c) {
+    struct answer a;
+    exchange_answer(&c->x, &a);
+    char head[512];
+    int n = snprintf(head, sizeof head,
+                     "HTTP/1.1 %d Refused\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+                     "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+                     "X-Request-Id: %s\r\nConnection: close\r\n\r\n",
+                     a.status, a.type, a.length, a.id);
+    struct iovec parts[] = {{head, (size_t)n}, {a.data, a.length}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    sendmsg(c->guest.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (a.owned) free(a.data);
+    return MHD_NO;
+}
+
+/* ---- requests ---- */
+
+static enum MHD_Result on_value(void *context, enum MHD_ValueKind kind, const char *name, size_t n,
+                                const char *value, size_t m) {
+    struct exchange *x = context;
+    if (kind == MHD_HEADER_KIND)
+        exchange_header(x, name, n, value ? value : "");
+    else
+        exchange_query(x, name, n, value ? value : "", m);
+    return MHD_YES;
+}
+
+static enum MHD_Result begin(struct connection *c, const char *path, const char *method,
+                             const char *version) {
+    c->phase = PHASE_READING;
+    c->body_since = clock_coarse() + BODY_SECONDS * second;
+    set_deadline(c, c->body_since);
+    stats_add(STAT_REQUESTS, 1);
+    stats_add(STAT_IN_FLIGHT, 1);
+    exchange_begin(&c->x, c->house->http->engine, method, path, strcmp(version, "HTTP/1.0") == 0);
+    MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND, on_value, &c->x);
+    /* An answer at this place makes the library close the connection, and any later one does not. */
+    return exchange_admit(&c->x) ? MHD_YES : answer(c);
+}
+
+static enum MHD_Result take(struct connection *c, const char *data, size_t *n) {
+    bool taken = exchange_body(&c->x, data, *n);
+    *n = 0;
+    set_deadline(c, c->body_since + patience(c->x.body.length));
+    return taken ? MHD_YES : answer_by_hand(c);
+}
+
+/* On a worker. Once the connection goes on, it may be gone. */
+static void work(struct task *task) {
+    struct connection *c = (struct connection *)task;
+    exchange_work(&c->x, &c->left);
+    keeper_unwatch(c->house->http->keeper, &c->guest);
+    if (atomic_load(&c->left)) stats_add(STAT_CANCELLED, 1);
+    c->phase = PHASE_WORKED;
+    MHD_resume_connection(c->mhd);
+}
+
+static enum MHD_Result hand_over(struct connection *c) {
+    struct http *h = c->house->http;
+    if (atomic_load(&h->engine->draining)) {
+        exchange_fail(&c->x, ERROR_DRAINING, "the server is shutting down and takes no large work");
+        return answer(c);
+    }
+    if (!worker_reserve(h->workers)) {
+        exchange_fail(&c->x, ERROR_OVERLOADED, "all workers are busy and their queue is full");
+        return answer(c);
+    }
+    stats_add(STAT_QUEUED, 1);
+    c->phase = PHASE_WORKING;
+    c->task.run = work;
+    atomic_store(&c->left, false);
+    set_deadline(c, 0);
+    MHD_suspend_connection(c->mhd);
+    keeper_watch(h->keeper, &c->guest, &c->left);
+    worker_submit(h->workers, &c->task);
+    return MHD_YES;
+}
+
+static enum MHD_Result finish(struct connection *c) {
+    if (c->phase == PHASE_WORKED) return answer(c);
+    c->x.deadline = clock_coarse() + c->x.engine->limits.max_seconds * second;
+    return exchange_run(&c->x) ? answer(c) : hand_over(c);
+}
+
+static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd, const char *path,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *n, void **state) {
+    (void)context;
+    struct connection *c = *state;
+    if (c) return *n ? take(c, data, n) : finish(c);
+    c = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    if (!c) return MHD_NO;
+    *state = c;
+    return begin(c, path, method, version);
+}
+
+static void on_completed(void *context, struct MHD_Connection *mhd, void **state,
+                         enum MHD_RequestTerminationCode how) {
+    (void)context, (void)mhd, (void)how;
+    struct connection *c = *state;
+    if (!c) return;
+    exchange_end(&c->x);
+    set_deadline(c, clock_coarse() + (IDLE_SECONDS + HEADER_SECONDS) * second);
+    stats_add(STAT_IN_FLIGHT, -1);
+}
+
+/* ---- connections ---- */
+
+static void welcome(void *context, int fd, const struct sockaddr *from, socklen_t size) {
+    struct http *h = context;
+    struct house *best = &h->houses[0];
+    for (int i = 1; i < h->n_houses; i++)
+        if (atomic_load(&h->houses[i].guests) < atomic_load(&best->guests)) best = &h->houses[i];
+    atomic_fetch_add(&best->guests, 1);
+    if (MHD_add_connection(best->daemon, fd, from, size) != MHD_YES)
+        atomic_fetch_sub(&best->guests, 1);
+}
+
+static void on_connection(void *context, struct MHD_Connection *mhd, void **socket,
+                          enum MHD_ConnectionNotificationCode what) {
+    struct house *house = context;
+    struct connection *c = *socket;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        *socket = c = calloc(1, sizeof *c);
+        if (!c) return;
+        c->house = house;
+        c->mhd = mhd;
+        int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        keeper_admit(house->http->keeper, &c->guest, fd, clock_coarse() + HEADER_SECONDS * second);
+        return;
+    }
+    atomic_fetch_sub(&house->guests, 1);
+    if (c) keeper_dismiss(house->http->keeper, &c->guest, c->x.refused);
+    free(c);
+}
+
+/* Paths and queries are wanted as they were sent: a NUL or a broken escape must be seen. */
+static size_t keep_escapes(void *context, struct MHD_Connection *mhd, char *text) {
+    (void)context, (void)mhd;
+    return strlen(text);
+}
+
+static struct MHD_Daemon *start_daemon(struct house *house, unsigned connections) {
+    return MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0,
+        NULL, NULL, on_request, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, house, MHD_OPTION_UNESCAPE_CALLBACK,
+        keep_escapes, NULL, MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool_bytes,
+        MHD_OPTION_THREAD_STACK_SIZE, stack_bytes, MHD_OPTION_END);
+}
+
+/* ---- start and end ---- */
+
+struct http *http_start(struct engine *engine, int listen_fd, int threads, int workers,
+                        size_t connections, char *problem, size_t size) {
+    struct http *h = calloc(1, sizeof *h + (size_t)threads * sizeof *h->houses);
+    if (h) h->engine = engine;
+    if (h) h->workers = worker_start(workers, QUEUE);
+    bool started = h && h->workers;
+    while (started && h->n_houses < threads) {
+        struct house *house = &h->houses[h->n_houses];
+        house->http = h;
+        house->daemon = start_daemon(house, (unsigned)connections + 1024);
+        if (house->daemon)
+            h->n_houses++;
+        else
+            started = false;
+    }
+    int64_t drain = drain_bytes + 2 * engine->limits.max_body_bytes;
+    if (started && keeper_start(&h->keeper, listen_fd, connections, drain, welcome, h)) return h;
+    snprintf(problem, size,
+             "cannot start %d network threads and %d workers: the system has no room", threads,
+             workers);
+    if (h) http_stop(h);
+    return NULL;
+}
+
+void http_drain(struct http *h) {
+    atomic_store(&h->engine->draining, true);
+    keeper_close_door(h->keeper);
+}
+
+bool http_idle(const struct http *h) {
+    (void)h;
+    return stats_sum(STAT_IN_FLIGHT) == 0;
+}
+
+void http_cancel(struct http *h) { keeper_cancel_all(h->keeper); }
+
+void http_stop(struct http *h) {
+    for (int i = 0; i < h->n_houses; i++) MHD_stop_daemon(h->houses[i].daemon);
+    if (h->keeper) keeper_stop(h->keeper);
+    if (h->workers) worker_stop(h->workers);
+    free(h);
+}

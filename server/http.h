@@ -1,0 +1,26 @@
+/* The transport: HTTP/1.1 over libmicrohttpd, whose header is known to http.c alone. */
+#ifndef GRADD_SERVER_HTTP_H
+#define GRADD_SERVER_HTTP_H
+
+#include "server/engine.h"
+
+struct http;
+
+/* Serves a listening socket, which it owns from now on, with `threads` network threads and `workers`
+ * for heavy work, at most `connections` at a time. NULL, with one sentence, on failure. */
+struct http *http_start(struct engine *engine, int listen_fd, int threads, int workers,
+                        size_t connections, char *problem, size_t size);
+
+/* Accepts no more, and closes each connection behind its next answer. */
+void http_drain(struct http *h);
+
+/* Whether no request is in flight. */
+bool http_idle(const struct http *h);
+
+/* Ends the work that is being done on workers; its requests are answered with `cancelled`. */
+void http_cancel(struct http *h);
+
+/* Closes all connections and ends the threads. Only while http_idle. */
+void http_stop(struct http *h);
+
+#endif

@@ -1,0 +1,349 @@
+/* The keeper of the door. Owns the listening socket and copies of sockets that are being drained;
+ * knows nothing of HTTP. */
+#include "server/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server/log.h"
+#include "server/stats.h"
+
+enum { EVENTS = 64, ACCEPTS = 64, DRAINS = 1024, DRAIN_STEP = 1 << 20, STACK_BYTES = 256 << 10 };
+enum { SWEEP_MS = 1000, RETRY_MS = 20 };
+
+static const int64_t drain_seconds = 30;
+
+/* What an event is about: its number's last two bits. The rest is a watch's number, or a pointer. */
+enum tag { TAG_DOOR, TAG_BELL, TAG_WATCH, TAG_DRAIN };
+
+/* A socket whose client is still writing what nobody wants. */
+struct drain {
+    int fd;
+    int64_t left; /* bytes */
+    int64_t deadline;
+    struct drain *previous, *next;
+};
+
+struct keeper {
+    pthread_t thread;
+    int epoll, bell; /* the bell: an eventfd that wakes the thread */
+    size_t most;
+    int64_t drain;
+    keeper_welcome welcome;
+    void *context;
+    bool paused; /* of the thread alone: the door is shut for the moment */
+
+    pthread_mutex_t lock; /* of all below */
+    pthread_cond_t door_closed;
+    int door; /* the listening socket, or -1 */
+    bool closing, stopping;
+    size_t n_guests, n_drains;
+    uint64_t watches;
+    struct guest *guests, *watched;
+    struct drain *drains;
+};
+
+int64_t clock_coarse(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static bool listen_for(struct keeper *k, int fd, uint32_t events, uint64_t data, enum tag tag) {
+    struct epoll_event event = {.events = events, .data.u64 = data << 2 | tag};
+    return epoll_ctl(k->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static void ring(struct keeper *k) {
+    ssize_t written = write(k->bell, &(uint64_t){1}, sizeof(uint64_t));
+    (void)written; /* A full counter has rung already. */
+}
+
+/* ---- the door ---- */
+
+static void pause_door(struct keeper *k, bool paused) {
+    if (k->paused == paused || k->door < 0) return;
+    struct epoll_event event = {.events = paused ? 0 : EPOLLIN, .data.u64 = TAG_DOOR};
+    if (epoll_ctl(k->epoll, EPOLL_CTL_MOD, k->door, &event) == 0) k->paused = paused;
+}
+
+static bool has_room(struct keeper *k) {
+    pthread_mutex_lock(&k->lock);
+    bool room = k->n_guests < k->most;
+    pthread_mutex_unlock(&k->lock);
+    return room;
+}
+
+static void accept_some(struct keeper *k) {
+    for (int i = 0; i < ACCEPTS; i++) {
+        if (!has_room(k)) {
+            pause_door(k, true);
+            return;
+        }
+        struct sockaddr_storage from;
+        socklen_t size = sizeof from;
+        int fd = accept4(k->door, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            /* Out of files or memory: to try again at once would spin. */
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+                pause_door(k, true);
+            return;
+        }
+        stats_add(STAT_ACCEPTED, 1);
+        k->welcome(k->context, fd, (struct sockaddr *)&from, size);
+    }
+}
+
+static void close_door(struct keeper *k) {
+    pthread_mutex_lock(&k->lock);
+    if (k->closing && k->door >= 0) {
+        close(k->door);
+        k->door = -1;
+        pthread_cond_broadcast(&k->door_closed);
+    }
+    pthread_mutex_unlock(&k->lock);
+}
+
+void keeper_close_door(struct keeper *k) {
+    pthread_mutex_lock(&k->lock);
+    k->closing = true;
+    ring(k);
+    while (k->door >= 0) pthread_cond_wait(&k->door_closed, &k->lock);
+    pthread_mutex_unlock(&k->lock);
+}
+
+/* ---- draining ---- */
+
+static void drain_end(struct keeper *k, struct drain *d) {
+    pthread_mutex_lock(&k->lock);
+    if (d->previous)
+        d->previous->next = d->next;
+    else
+        k->drains = d->next;
+    if (d->next) d->next->previous = d->previous;
+    k->n_drains--;
+    pthread_mutex_unlock(&k->lock);
+    /* Its owner may still hold the socket for a moment: close alone would leave it in the set. */
+    epoll_ctl(k->epoll, EPOLL_CTL_DEL, d->fd, NULL);
+    close(d->fd);
+    free(d);
+}
+
+static void drain_some(struct keeper *k, struct drain *d) {
+    /* On TCP this throws the bytes away without copying them. */
+    ssize_t n = recv(d->fd, NULL, DRAIN_STEP, MSG_TRUNC | MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (n > 0) d->left -= n;
+    if (n <= 0 || d->left <= 0) drain_end(k, d);
+}
+
+static void drain_start(struct keeper *k, int fd) {
+    struct drain *d = malloc(sizeof *d);
+    if (!d) return;
+    *d = (struct drain){.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0), .left = k->drain};
+    d->deadline = clock_coarse() + drain_seconds * 1000000000;
+    d->next = k->drains;
+    if (d->fd >= 0 &&
+        listen_for(k, d->fd, EPOLLIN | EPOLLRDHUP, (uint64_t)(uintptr_t)d >> 2, TAG_DRAIN)) {
+        if (d->next) d->next->previous = d;
+        k->drains = d;
+        k->n_drains++;
+        return;
+    }
+    if (d->fd >= 0) close(d->fd);
+    free(d);
+}
+
+/* ---- guests ---- */
+
+void keeper_admit(struct keeper *k, struct guest *guest, int fd, int64_t deadline) {
+    guest->fd = fd;
+    guest->watch = 0;
+    guest->previous = NULL;
+    atomic_store_explicit(&guest->deadline, deadline, memory_order_relaxed);
+    pthread_mutex_lock(&k->lock);
+    guest->next = k->guests;
+    if (guest->next) guest->next->previous = guest;
+    k->guests = guest;
+    if (k->n_guests++ == 0) ring(k); /* The thread may be asleep for good. */
+    pthread_mutex_unlock(&k->lock);
+    stats_add(STAT_CONNECTIONS, 1);
+}
+
+void keeper_dismiss(struct keeper *k, struct guest *guest, bool drain) {
+    int unread = 0;
+    drain = drain || (ioctl(guest->fd, FIONREAD, &unread) == 0 && unread > 0);
+    if (drain) shutdown(guest->fd, SHUT_WR);
+    pthread_mutex_lock(&k->lock);
+    if (guest->previous)
+        guest->previous->next = guest->next;
+    else
+        k->guests = guest->next;
+    if (guest->next) guest->next->previous = guest->previous;
+    k->n_guests--;
+    if (drain && k->n_drains < DRAINS && !k->stopping) drain_start(k, guest->fd);
+    pthread_mutex_unlock(&k->lock);
+    stats_add(STAT_CONNECTIONS, -1);
+}
+
+void keeper_watch(struct keeper *k, struct guest *guest, atomic_bool *left) {
+    pthread_mutex_lock(&k->lock);
+    guest->watch = ++k->watches;
+    guest->left = left;
+    guest->previous_watched = NULL;
+    guest->next_watched = k->watched;
+    if (guest->next_watched) guest->next_watched->previous_watched = guest;
+    k->watched = guest;
+    /* A client that has only shut its writing side is taken for gone: nothing tells them apart. */
+    listen_for(k, guest->fd, EPOLLRDHUP | EPOLLONESHOT, guest->watch, TAG_WATCH);
+    pthread_mutex_unlock(&k->lock);
+}
+
+void keeper_unwatch(struct keeper *k, struct guest *guest) {
+    pthread_mutex_lock(&k->lock);
+    epoll_ctl(k->epoll, EPOLL_CTL_DEL, guest->fd, NULL);
+    if (guest->previous_watched)
+        guest->previous_watched->next_watched = guest->next_watched;
+    else
+        k->watched = guest->next_watched;
+    if (guest->next_watched) guest->next_watched->previous_watched = guest->previous_watched;
+    guest->watch = 0;
+    pthread_mutex_unlock(&k->lock);
+}
+
+/* An event names its watch by a number that is never used again: its guest may be gone by now. */
+static void client_left(struct keeper *k, uint64_t watch) {
+    pthread_mutex_lock(&k->lock);
+    for (struct guest *g = k->watched; g; g = g->next_watched)
+        if (g->watch == watch) atomic_store(g->left, true);
+    pthread_mutex_unlock(&k->lock);
+}
+
+void keeper_cancel_all(struct keeper *k) {
+    pthread_mutex_lock(&k->lock);
+    for (struct guest *g = k->watched; g; g = g->next_watched) atomic_store(g->left, true);
+    pthread_mutex_unlock(&k->lock);
+}
+
+/* ---- the thread ---- */
+
+/* Cuts who is too slow. The owner of a guest's socket closes it when it finds it shut down, and not
+ * before keeper_dismiss, so that the number is still this socket's. */
+static void sweep(struct keeper *k) {
+    int64_t now = clock_coarse();
+    pthread_mutex_lock(&k->lock);
+    for (struct guest *g = k->guests; g; g = g->next) {
+        int64_t deadline = atomic_load_explicit(&g->deadline, memory_order_relaxed);
+        if (!deadline || now < deadline) continue;
+        atomic_store_explicit(&g->deadline, 0, memory_order_relaxed);
+        shutdown(g->fd, SHUT_RDWR);
+        stats_add(STAT_TIMED_OUT, 1);
+    }
+    struct drain *d = k->drains;
+    pthread_mutex_unlock(&k->lock);
+    /* Others add in front only, and this thread alone removes. */
+    for (struct drain *next; d; d = next) {
+        next = d->next;
+        if (now >= d->deadline) drain_end(k, d);
+    }
+}
+
+static void handle_event(struct keeper *k, uint64_t data) {
+    uint64_t rest = data >> 2;
+    switch ((enum tag)(data & 3)) {
+    case TAG_DOOR:
+        accept_some(k);
+        break;
+    case TAG_BELL:
+        break;
+    case TAG_WATCH:
+        client_left(k, rest);
+        break;
+    case TAG_DRAIN:
+        drain_some(k, (struct drain *)(uintptr_t)(rest << 2));
+        break;
+    }
+}
+
+/* How long the thread may sleep; -1: until something happens. False: it is to end. */
+static bool nap(struct keeper *k, int *timeout) {
+    pthread_mutex_lock(&k->lock);
+    bool stopping = k->stopping, empty = !k->n_guests && !k->n_drains;
+    pthread_mutex_unlock(&k->lock);
+    *timeout = k->paused ? RETRY_MS : empty ? -1 : SWEEP_MS;
+    return !stopping;
+}
+
+static void *keep(void *context) {
+    struct keeper *k = context;
+    struct epoll_event events[EVENTS];
+    int64_t swept = 0;
+    for (int timeout; nap(k, &timeout);) {
+        int n = epoll_wait(k->epoll, events, EVENTS, timeout);
+        for (int i = 0; i < n; i++) {
+            uint64_t count;
+            if (events[i].data.u64 == TAG_BELL && read(k->bell, &count, sizeof count) < 0) continue;
+            handle_event(k, events[i].data.u64);
+        }
+        close_door(k);
+        if (k->paused && has_room(k)) pause_door(k, false);
+        int64_t now = clock_coarse();
+        if (now - swept < (int64_t)SWEEP_MS * 1000000) continue;
+        sweep(k);
+        swept = now;
+    }
+    return NULL;
+}
+
+static bool start_thread(struct keeper *k) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    bool started = pthread_create(&k->thread, &attributes, keep, k) == 0;
+    pthread_attr_destroy(&attributes);
+    return started;
+}
+
+static void keeper_free(struct keeper *k) {
+    if (k->door >= 0) close(k->door);
+    if (k->epoll >= 0) close(k->epoll);
+    if (k->bell >= 0) close(k->bell);
+    pthread_mutex_destroy(&k->lock);
+    pthread_cond_destroy(&k->door_closed);
+    free(k);
+}
+
+bool keeper_start(struct keeper **out, int listen_fd, size_t most, int64_t drain,
+                  keeper_welcome welcome, void *context) {
+    struct keeper *k = *out = malloc(sizeof *k);
+    if (!k) return false;
+    *k = (struct keeper){
+        .door = listen_fd, .most = most, .drain = drain, .welcome = welcome, .context = context};
+    pthread_mutex_init(&k->lock, NULL);
+    pthread_cond_init(&k->door_closed, NULL);
+    k->epoll = epoll_create1(EPOLL_CLOEXEC);
+    k->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (k->epoll >= 0 && k->bell >= 0 && listen_for(k, k->bell, EPOLLIN, 0, TAG_BELL) &&
+        listen_for(k, listen_fd, EPOLLIN, 0, TAG_DOOR) && start_thread(k))
+        return true;
+    keeper_free(k);
+    *out = NULL;
+    return false;
+}
+
+void keeper_stop(struct keeper *k) {
+    pthread_mutex_lock(&k->lock);
+    k->stopping = true;
+    ring(k);
+    pthread_mutex_unlock(&k->lock);
+    pthread_join(k->thread, NULL);
+    while (k->drains) drain_end(k, k->drains);
+    keeper_free(k);
+}

@@ -1,0 +1,53 @@
+/* The keeper of the door: one thread that accepts connections and does for them what the HTTP
+ * library does not: it cuts those that are too slow, notices when a client leaves while its request
+ * is being worked on, and reads on for a while after a refusal, so that the sender gets to see it. */
+#ifndef GRADD_SERVER_KEEPER_H
+#define GRADD_SERVER_KEEPER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct keeper;
+
+/* A connection, as the keeper knows it. Whoever serves it owns the memory. */
+struct guest {
+    int fd;
+    _Atomic int64_t
+        deadline;   /* clock_coarse nanoseconds; 0: none. Past it the socket is shut down. */
+    uint64_t watch; /* which watch this is, 0: none */
+    atomic_bool *left;
+    struct guest *previous, *next;                 /* of all guests */
+    struct guest *previous_watched, *next_watched; /* of those that are watched */
+};
+
+/* Takes over an accepted socket; closes it where it cannot serve it. */
+typedef void (*keeper_welcome)(void *context, int fd, const struct sockaddr *from, socklen_t size);
+
+/* Starts the thread at a listening socket, which it owns from now on, and sets *out before it
+ * welcomes anybody. More than `most` guests wait outside. After a refusal at most `drain` bytes are
+ * read. False where the system has no room. */
+bool keeper_start(struct keeper **out, int listen_fd, size_t most, int64_t drain,
+                  keeper_welcome welcome, void *context);
+
+/* Accepts no more; returns when the listening socket is closed. */
+void keeper_close_door(struct keeper *k);
+void keeper_stop(struct keeper *k);
+
+/* A guest comes, and goes: its socket is about to be closed by its owner. Where `drain` says so, or
+ * where there are unread bytes, the keeper goes on reading from a copy of the socket. */
+void keeper_admit(struct keeper *k, struct guest *guest, int fd, int64_t deadline);
+void keeper_dismiss(struct keeper *k, struct guest *guest, bool drain);
+
+/* From keeper_watch until keeper_unwatch returns, `left` becomes true when the client goes. */
+void keeper_watch(struct keeper *k, struct guest *guest, atomic_bool *left);
+void keeper_unwatch(struct keeper *k, struct guest *guest);
+
+/* Sets `left` of all that are watched, as if their clients had gone. */
+void keeper_cancel_all(struct keeper *k);
+
+/* CLOCK_MONOTONIC in nanoseconds, a few milliseconds late and nearly for nothing. */
+int64_t clock_coarse(void);
+
+#endif

@@ -1,0 +1,133 @@
+/* The process: options in, ready line out, signals to the end. */
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/plan.h"
+#include "server/http.h"
+#include "server/listen.h"
+#include "server/machine.h"
+#include "server/options.h"
+#include "server/stats.h"
+
+#ifndef GRADD_VERSION
+#error "the build defines GRADD_VERSION"
+#endif
+
+enum { EXIT_FAILED = 1, EXIT_OPTIONS = 2 };
+enum { MOST_CONNECTIONS = 10000, FILES_APART = 64 };
+enum { GRACE_SECONDS = 30, POLL_MS = 5 };
+
+static int fail(const char *problem, int code) {
+    fprintf(stderr, "gradd: %s\n", problem);
+    return code;
+}
+
+/* Large buffers go back to the system when they are freed, however many there were before. */
+static void tune_malloc(void) {
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 4 << 20);
+}
+
+/* A part of the files is left to sockets that are being drained, and to everything else. */
+static size_t most_connections(void) {
+    size_t wanted = MOST_CONNECTIONS + MOST_CONNECTIONS / 8 + FILES_APART,
+           files = machine_files(wanted);
+    if (files >= wanted) return MOST_CONNECTIONS;
+    size_t most = files > 2 * FILES_APART ? (files - FILES_APART) / 9 * 8 : FILES_APART;
+    log_event(LOG_WARN, "few_files", "limit=%zu wanted=%zu connections=%zu", files, wanted, most);
+    return most;
+}
+
+/* Waits for a signal, at most so many milliseconds where that is not negative. */
+static bool wait_signal(const sigset_t *signals, long ms) {
+    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    for (;;) {
+        int got = ms < 0 ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &time);
+        if (got > 0) return true;
+        if (ms >= 0) return false;
+    }
+}
+
+/* Until nothing is in flight. False where the time is up; a second signal ends the process. */
+static bool wait_idle(const struct http *http, const sigset_t *signals, int seconds) {
+    int64_t end = clock_now() + seconds * INT64_C(1000000000);
+    while (!http_idle(http)) {
+        if (wait_signal(signals, POLL_MS)) _exit(EXIT_FAILED);
+        if (clock_now() > end) return false;
+    }
+    return true;
+}
+
+static void finish(struct http *http, struct engine *engine, const sigset_t *signals) {
+    log_event(LOG_INFO, "draining", "in_flight=%lld", (long long)stats_sum(STAT_IN_FLIGHT));
+    http_drain(http);
+    bool idle = wait_idle(http, signals, GRACE_SECONDS);
+    if (!idle) {
+        http_cancel(http);
+        idle = wait_idle(http, signals, 1);
+    }
+    log_event(LOG_INFO, "stopped", "requests=%lld", (long long)stats_sum(STAT_REQUESTS));
+    /* What still runs holds on to everything. */
+    if (!idle) _exit(EXIT_SUCCESS);
+    http_stop(http);
+    engine_free(engine);
+}
+
+static int serve(const struct options *options) {
+    static struct engine engine;
+    char problem[512], url[LISTEN_URL];
+    int cores = machine_cores();
+    int threads = options->threads ? options->threads : cores;
+    int workers = options->workers ? options->workers : cores;
+    size_t connections = most_connections();
+
+    /* All threads inherit the mask; the main thread alone takes signals, and by asking for them. */
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+
+    int fd = listen_open(&options->listen, problem, sizeof problem);
+    if (fd < 0) return fail(problem, EXIT_FAILED);
+    listen_socket_url(fd, url);
+    if (!engine_init(&engine, options->max_body, problem, sizeof problem))
+        return fail(problem, EXIT_FAILED);
+    struct http *http =
+        http_start(&engine, fd, threads, workers, connections, problem, sizeof problem);
+    if (!http) return fail(problem, EXIT_FAILED);
+
+    log_event(LOG_INFO, "started", "version=%s address=%s threads=%d workers=%d connections=%zu",
+              GRADD_VERSION, url, threads, workers, connections);
+    printf("gradd %s listening on %s\n", GRADD_VERSION, url);
+    fflush(stdout);
+    wait_signal(&signals, -1);
+    finish(http, &engine, &signals);
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv) {
+    struct options options;
+    char problem[512];
+    stats_start();
+    tune_malloc();
+    switch (options_read(&options, argc, argv, getenv, problem, sizeof problem)) {
+    case OPTIONS_BAD:
+        return fail(problem, EXIT_OPTIONS);
+    case OPTIONS_HELP:
+        options_help(stdout);
+        return EXIT_SUCCESS;
+    case OPTIONS_VERSION:
+        puts("gradd " GRADD_VERSION);
+        return EXIT_SUCCESS;
+    case OPTIONS_RUN:
+        break;
+    }
+    log_set_level(options.log_level);
+    return serve(&options);
+}

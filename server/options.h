@@ -1,0 +1,40 @@
+/* The command line and the environment. One table says what there is; the command line wins. */
+#ifndef GRADD_SERVER_OPTIONS_H
+#define GRADD_SERVER_OPTIONS_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "server/listen.h"
+#include "server/log.h"
+
+/* name of the field, option, variable, what its value looks like, preset, meaning */
+#define OPTIONS(X)                                                                                 \
+    X(listen, "--listen", "GRADD_LISTEN", "HOST:PORT", "127.0.0.1:8080",                           \
+      "where to listen; port 0 takes a free one")                                                  \
+    X(threads, "--threads", "GRADD_THREADS", "N", "one a core",                                    \
+      "threads that read, answer, and compute what is small")                                      \
+    X(workers, "--workers", "GRADD_WORKERS", "N", "one a core",                                    \
+      "threads that compute what is large, at low priority")                                       \
+    X(max_body, "--max-body", "GRADD_MAX_BODY", "BYTES", "64M",                                    \
+      "largest body of a request; k, M and G stand for 2^10, 2^20 and 2^30")                       \
+    X(log_level, "--log-level", "GRADD_LOG_LEVEL", "LEVEL", "info",                                \
+      "what goes to standard error: error, warn, info or debug")
+
+struct options {
+    struct listen_address listen;
+    int threads, workers; /* 0: one a core */
+    int64_t max_body;
+    enum log_level log_level;
+};
+
+enum options_outcome { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_BAD };
+
+/* Reads argv[1..argc), and `variable` (such as getenv) for what is not on the command line. After
+ * OPTIONS_BAD `problem` holds one sentence. */
+enum options_outcome options_read(struct options *o, int argc, char *const *argv,
+                                  char *(*variable)(const char *name), char *problem, size_t size);
+
+void options_help(FILE *out);
+
+#endif
