@@ -3,7 +3,6 @@
 from table import BOTH, case, evaluate, typed
 
 NAN, INF, NEG = "NaN", "Infinity", "-Infinity"
-F64_TAIL = {"float64": 1e-12, "float32": 4e-6}
 
 # op, points; each is asked with an output gradient of ones, of zeros, and of mixed signs
 POINTS = {
@@ -34,6 +33,8 @@ UPSTREAM = {
     "zeros": [0.0] * 7,
     "mixed signs": [2.0, -1.0, 0.5, -3.0, 1.0, -0.25, 4.0],
 }
+# 1 - y * y cancels in the tails; there TensorFlow's tanh is off by up to four units in the last place.
+TAIL_ATOL = {"tanh": {"float32": 5e-7, "float64": 4e-15}, "sigmoid": {"float32": 2.5e-7, "float64": 5e-16}}
 TAILS = {
     "tanh": [3.0, 8.0, 9.5, -18.0, 20.0, INF, NEG],
     "sigmoid": [8.0, 16.0, -16.0, 36.0, -36.0, INF, NEG],
@@ -59,7 +60,7 @@ def unary():
         for what, g in UPSTREAM.items():
             yield from case(f"{op} at special points, output gradient {what}", f"y = {op}(x)", variables={"x": x}, output_gradients=g)
     for op, x in TAILS.items():
-        yield from case(f"tails of {op}", f"y = {op}(x)", variables={"x": x}, output_gradients=UPSTREAM["mixed signs"], rtol=F64_TAIL)
+        yield from case(f"tails of {op}", f"y = {op}(x)", variables={"x": x}, output_gradients=UPSTREAM["mixed signs"], atol=TAIL_ATOL.get(op))
     for op in ("relu", "abs", "sqrt", "rsqrt", "reciprocal", "sign"):
         yield from case(f"{op} with an infinite output gradient", f"y = {op}(x)", variables={"x": [-1.0, 0.0, 4.0]}, output_gradients=[INF, INF, INF])
         yield from case(f"{op} with an output gradient NaN", f"y = {op}(x)", variables={"x": [-1.0, 0.0, 4.0]}, output_gradients=[NAN, NAN, NAN])
