@@ -1,0 +1,140 @@
+/* The answer: every node that it shows is wanted of one plan, one run computes them, and they are
+ * written in the structure that the request gave them. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "api/oneshot.h"
+
+/* Walks a structure in the order in which its nodes were wanted. */
+struct printer {
+    const struct run *run;
+    struct writer *out;
+    enum tensor_format format;
+    size_t next;
+};
+
+static size_t count_nodes(const struct value *v) {
+    if (v->kind != VALUE_LIST && v->kind != VALUE_OBJECT) return v->kind == VALUE_NODE;
+    size_t n = 0;
+    for (uint32_t i = 0; i < v->n; i++) n += count_nodes(&v->items[i]);
+    return n;
+}
+
+static void want(const struct value *v, node_id *wanted, size_t *n) {
+    if (v->kind == VALUE_NODE) wanted[(*n)++] = v->node;
+    if (v->kind != VALUE_LIST && v->kind != VALUE_OBJECT) return;
+    for (uint32_t i = 0; i < v->n; i++) want(&v->items[i], wanted, n);
+}
+
+static void print(struct printer *p, const struct value *v) {
+    if (v->kind == VALUE_NODE) {
+        const struct tensor t = run_result(p->run, p->next++);
+        write_tensor(p->out, &t, p->format);
+    } else if (v->kind == VALUE_LIST) {
+        write_text(p->out, "[");
+        for (uint32_t i = 0; i < v->n; i++) {
+            if (i) write_text(p->out, ",");
+            print(p, &v->items[i]);
+        }
+        write_text(p->out, "]");
+    } else if (v->kind == VALUE_OBJECT) {
+        write_text(p->out, "{");
+        for (uint32_t i = 0; i < v->n; i += 2) {
+            if (i) write_text(p->out, ",");
+            write_string(p->out, v->items[i].string);
+            write_text(p->out, ":");
+            print(p, &v->items[i + 1]);
+        }
+        write_text(p->out, "}");
+    } else {
+        write_text(p->out, "null");
+    }
+}
+
+static void print_warnings(const struct oneshot *o, struct writer *out) {
+    write_text(out, ",\"warnings\":[");
+    for (const struct warning *w = o->warnings; w; w = w->next) {
+        char detail[120];
+        snprintf(detail, sizeof detail, "The dtype of the watched tensor must be floating (e.g. tf.float32), got tf.%s",
+                 dtype_name(w->dtype));
+        write_text(out, w == o->warnings ? "{" : ",{");
+        write_text(out, "\"code\":\"watched_dtype\",\"detail\":");
+        write_string(out, detail);
+        write_text(out, ",\"pointer\":");
+        write_string(out, w->pointer);
+        write_text(out, "}");
+    }
+    write_text(out, "]");
+}
+
+static bool print_answer(struct oneshot *o, const struct run *run, struct writer *out) {
+    struct printer p = {.run = run, .out = out, .format = o->request.tensor_format};
+    write_text(out, "{\"value\":");
+    print(&p, &o->value);
+    if (o->has_gradient) {
+        write_text(out, ",\"gradient\":");
+        print(&p, &o->gradient);
+    }
+    if (o->has_fetched) {
+        write_text(out, ",\"fetched\":");
+        print(&p, &o->fetched);
+    }
+    if (o->warnings) print_warnings(o, out);
+    if (o->request.wants_diagnosis) diagnose_write(o, run, p.next, out);
+    write_text(out, "}");
+    if (!out->full) return true;
+    return error_set(o->error, ERROR_MEMORY_BUDGET, "the answer is larger than the %zu bytes it may take", out->ceiling);
+}
+
+/* Both are refused before anything is spent. */
+static bool within_budget(struct oneshot *o, const struct plan *plan) {
+    const struct service_limits *limits = o->call->limits;
+    const int64_t work = plan_work(plan);
+    if (work > limits->max_work) {
+        return error_set(o->error, ERROR_TOO_MUCH_WORK,
+                         "the request needs about %" PRId64 " operations; the limit is %" PRId64, work, limits->max_work);
+    }
+    const size_t left = o->arena.ceiling > o->arena.held ? o->arena.ceiling - o->arena.held : 0;
+    if (plan_run_bytes(plan) > left) {
+        return error_set(o->error, ERROR_MEMORY_BUDGET,
+                         "the request needs %zu bytes of memory beside the %zu it holds; the limit is %zu",
+                         plan_run_bytes(plan), o->arena.held, o->arena.ceiling);
+    }
+    return true;
+}
+
+static bool run_plan(struct oneshot *o, const struct plan *plan, const node_id *inputs, size_t n_inputs,
+                     struct writer *out) {
+    if (!within_budget(o, plan)) return false;
+    const struct tensor **bound = arena_alloc(&o->arena, (n_inputs + 1) * sizeof *bound);
+    if (!bound) return build_fail_memory(&o->b);
+    for (size_t i = 0; i < n_inputs; i++) bound[i] = &o->tensors[inputs[i]];
+    const struct run_control control = {.cancelled = o->call->control.cancelled, .deadline = o->request.deadline};
+    struct run *run = plan_run(plan, bound, &control, o->error);
+    if (!run) return false;
+    const bool ok = print_answer(o, run, out);
+    run_end(run);
+    return ok;
+}
+
+bool oneshot_answer(struct oneshot *o, struct writer *out) {
+    size_t most = count_nodes(&o->value) + 2 * o->n_suspects, n = 0;
+    if (o->has_gradient) most += count_nodes(&o->gradient);
+    if (o->has_fetched) most += count_nodes(&o->fetched);
+    node_id *wanted = arena_alloc(&o->arena, (most + 1) * sizeof *wanted);
+    if (!wanted) return build_fail_memory(&o->b);
+    want(&o->value, wanted, &n);
+    if (o->has_gradient) want(&o->gradient, wanted, &n);
+    if (o->has_fetched) want(&o->fetched, wanted, &n);
+    for (size_t i = 0; i < o->n_suspects; i++) wanted[n++] = o->suspects[i];
+    for (size_t i = 0; i < o->n_suspects; i++) {
+        if (o->suspect_gradients[i] != NODE_NONE) wanted[n++] = o->suspect_gradients[i];
+    }
+    const node_id *inputs;
+    size_t n_inputs;
+    struct plan *plan = plan_get(o->call->plans, &o->b.tape, wanted, n, &inputs, &n_inputs, &o->arena, o->error);
+    if (!plan) return false;
+    const bool ok = run_plan(o, plan, inputs, n_inputs, out);
+    plan_release(plan);
+    return ok;
+}

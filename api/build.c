@@ -1,0 +1,327 @@
+/* Calls: finds what a name means, binds arguments to parameters by position and by name, and emits.
+ * What an op computes it does not know; what each parameter is, the op table says. */
+#include "api/build.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/place.h"
+#include "core/emit.h"
+
+/* Passes over a tape may visit each node this often: nested derivatives, in numbers that a user
+ * could mean. */
+enum { WALKS_PER_NODE = 64 };
+
+void build_init(struct builder *b, struct arena *arena, struct error *error,
+                const struct service_limits *limits, enum dtype dtype, uint64_t seed) {
+    b->arena = arena;
+    b->error = error;
+    b->limits = limits;
+    b->dtype = dtype;
+    b->blamed = NULL;
+    names_init(&b->names, arena, seed);
+    const uint32_t nodes = limits->max_nodes < UINT32_MAX ? (uint32_t)limits->max_nodes : UINT32_MAX - 1;
+    tape_init(&b->tape, arena, error,
+              (struct tape_limits){.nodes = nodes,
+                                   .elements = limits->max_elements,
+                                   .walk = (int64_t)nodes * WALKS_PER_NODE});
+}
+
+/* Names that mean something where nothing is bound to them. */
+static bool well_known(const char *text, size_t length, struct value *out) {
+    static const char *const prefixes[] = {"tf.", "np.", "math.", "numpy."};
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+        const size_t n = strlen(prefixes[i]);
+        if (length > n && memcmp(text, prefixes[i], n) == 0) {
+            text += n;
+            length -= n;
+            break;
+        }
+    }
+    if (length == 0 || length > 8) return false;
+    char name[9];
+    memcpy(name, text, length);
+    name[length] = '\0';
+    enum dtype dtype;
+    if (strcmp(name, "pi") == 0) *out = value_float(3.14159265358979323846);
+    else if (strcmp(name, "e") == 0) *out = value_float(2.71828182845904523536);
+    else if (strcmp(name, "inf") == 0) *out = value_float(INFINITY);
+    else if (strcmp(name, "nan") == 0) *out = value_float(NAN);
+    else if (strcmp(name, "True") == 0) *out = value_bool(true);
+    else if (strcmp(name, "False") == 0) *out = value_bool(false);
+    else if (strcmp(name, "None") == 0) *out = value_none();
+    else if (dtype_find(name, &dtype)) *out = value_string(dtype_name(dtype));
+    else return false;
+    return true;
+}
+
+bool build_lookup(struct builder *b, const char *text, size_t length, struct value *out) {
+    const struct name *name = names_find(&b->names, text, length);
+    if (name) {
+        *out = name->value;
+        return true;
+    }
+    if (well_known(text, length, out)) return true;
+    const char *copy = arena_copy_text(b->arena, text, length);
+    if (!copy) return build_fail_memory(b);
+    const char *near = names_nearest(&b->names, copy);
+    const bool function = !near && (builtin_find(copy) || op_find(copy) >= 0);
+    return error_set(b->error, ERROR_UNBOUND_NAME, "no variable, constant or node is called \"%.80s\"%s%.80s%s", copy,
+                     near       ? "; did you mean \""
+                     : function ? "; the function is called as "
+                                : "",
+                     near       ? near
+                     : function ? copy
+                                : "",
+                     near       ? "\"?"
+                     : function ? "(...)"
+                                : "");
+}
+
+/* Where TensorFlow and NumPy keep functions that op_find knows by their plain names. */
+static const char *plain_name(const char *name) {
+    static const char *const modules[] = {"tf.nn.", "tf.linalg.", "tf.math.", "tf.", "np.", "numpy.", "math."};
+    for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
+        const size_t n = strlen(modules[i]);
+        if (strncmp(name, modules[i], n) == 0) return name + n;
+    }
+    return name;
+}
+
+const struct builtin *builtin_find(const char *name) {
+    name = plain_name(name);
+    if (strcmp(name, "gradient") == 0) name = "grad";
+    for (size_t i = 0; i < BUILTIN_COUNT; i++) {
+        if (strcmp(builtins[i].name, name) == 0) return &builtins[i];
+    }
+    return NULL;
+}
+
+static bool fail_unknown_op(struct builder *b, const char *name) {
+    if (names_find(&b->names, name, strlen(name))) {
+        return error_set(b->error, ERROR_UNKNOWN_OP,
+                         "\"%.80s\" is a value, not a function; a product is written *", name);
+    }
+    const char *candidates[BUILTIN_COUNT + 1];
+    size_t n = 0;
+    for (size_t i = 0; i < BUILTIN_COUNT; i++) candidates[n++] = builtins[i].name;
+    const char *near = op_nearest(plain_name(name));
+    if (near) candidates[n++] = near;
+    near = name_nearest(plain_name(name), candidates, n);
+    if (!near) return error_set(b->error, ERROR_UNKNOWN_OP, "unknown op \"%.80s\"", name);
+    return error_set(b->error, ERROR_UNKNOWN_OP, "unknown op \"%.80s\"; did you mean \"%s\"?", name, near);
+}
+
+/* "x, axis, keepdims" */
+static const char *parameter_list(const struct op_param *params, size_t n, char *text, size_t size) {
+    size_t at = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < n && at < size; i++) {
+        at += (size_t)snprintf(text + at, size - at, i ? ", %s" : "%s", params[i].name);
+    }
+    return text;
+}
+
+static size_t count_params(const struct op_param *params, size_t most) {
+    size_t n = 0;
+    while (n < most && params[n].name) n++;
+    return n;
+}
+
+static bool blame(struct builder *b, const struct value *argument, bool name) {
+    b->blamed = argument;
+    b->blames_name = name;
+    return false;
+}
+
+static bool fail_keyword(struct builder *b, const char *op, const char *keyword,
+                         const struct op_param *params, size_t n) {
+    const char *names[OP_PARAMS_MAX] = {NULL};
+    for (size_t i = 0; i < n; i++) names[i] = params[i].name;
+    const char *near = name_nearest(keyword, names, n);
+    char list[200];
+    return error_set(b->error, ERROR_INVALID_ARGUMENT, "%s: unknown argument \"%.60s\"; %s%s%s", op, keyword,
+                     near ? "did you mean \"" : "it takes ", near ? near : parameter_list(params, n, list, sizeof list),
+                     near ? "\"?" : "");
+}
+
+/* bound[i] is the argument for params[i]; NULL where it was left out or is None and may be. */
+static bool bind(struct builder *b, const char *op, const struct op_param *params, size_t n_params,
+                 const struct argument *args, size_t n, const struct value **bound) {
+    size_t position = 0;
+    for (size_t i = 0; i < n_params; i++) bound[i] = NULL;
+    for (size_t i = 0; i < n; i++) {
+        size_t at = position;
+        if (args[i].name) {
+            for (at = 0; at < n_params && strcmp(params[at].name, args[i].name) != 0;) at++;
+            if (at == n_params) return fail_keyword(b, op, args[i].name, params, n_params) || blame(b, &args[i].value, true);
+        } else if (position++ == n_params) {
+            error_set(b->error, ERROR_INVALID_ARGUMENT, "%s takes %zu argument%s, found %zu", op, n_params,
+                      n_params == 1 ? "" : "s", n);
+            return blame(b, &args[i].value, true);
+        }
+        if (bound[at]) {
+            error_set(b->error, ERROR_INVALID_ARGUMENT, "%s: argument \"%s\" is given twice", op, params[at].name);
+            return blame(b, &args[i].value, true);
+        }
+        bound[at] = &args[i].value;
+    }
+    for (size_t i = 0; i < n_params; i++) {
+        if (bound[i] && bound[i]->kind == VALUE_NONE && params[i].optional) bound[i] = NULL;
+        if (bound[i] || params[i].optional) continue;
+        return error_set(b->error, ERROR_INVALID_ARGUMENT, "%s: argument \"%s\" is missing", op, params[i].name);
+    }
+    return true;
+}
+
+static bool fail_argument(struct builder *b, const char *op, const struct op_param *param, const char *wants,
+                          const struct value *found) {
+    if (found->kind == VALUE_MISSING) return build_fail_not_tensor(b, found);
+    return error_set(b->error, ERROR_INVALID_ARGUMENT, "%s: argument \"%s\" must be %s%s, found %s", op, param->name,
+                     wants, found->kind == VALUE_NODE ? " written in the graph" : "", value_kind_name(found));
+}
+
+/* An int, also where it is written as 2.0: JSON cannot tell. */
+static bool as_int(const struct value *v, int64_t *out) {
+    if (v->kind == VALUE_INT) *out = v->i;
+    else if (v->kind == VALUE_FLOAT && v->f >= -0x1p53 && v->f <= 0x1p53 && floor(v->f) == v->f) *out = (int64_t)v->f;
+    else return false;
+    return true;
+}
+
+static bool bind_ints(struct builder *b, const char *op, const struct op_param *param, const struct value *v,
+                      struct op_arg *arg) {
+    static const char wants[] = "an integer or a list of integers";
+    struct value list;
+    if (v->kind == VALUE_NUMBERS) {
+        if (!build_elements(b, v->numbers, &list)) return false;
+        v = &list;
+    }
+    const bool many = v->kind == VALUE_LIST;
+    arg->n = many ? v->n : 1;
+    int64_t *ints = arena_alloc(b->arena, (arg->n + 1) * sizeof *ints);
+    if (!ints) return build_fail_memory(b);
+    for (size_t i = 0; i < arg->n; i++) {
+        const struct value *item = many ? &v->items[i] : v;
+        if (!as_int(item, &ints[i])) return fail_argument(b, op, param, wants, item);
+    }
+    arg->ints = ints;
+    return true;
+}
+
+static bool bind_nodes(struct builder *b, const char *op, const struct op_param *param, const struct value *v,
+                       enum dtype dtype, struct op_arg *arg) {
+    struct value list;
+    if (v->kind == VALUE_NUMBERS) {
+        if (!build_elements(b, v->numbers, &list)) return false;
+        v = &list;
+    }
+    if (v->kind != VALUE_LIST) return fail_argument(b, op, param, "a list of tensors", v);
+    node_id *nodes = arena_alloc(b->arena, (v->n + 1) * sizeof *nodes);
+    if (!nodes) return build_fail_memory(b);
+    for (uint32_t i = 0; i < v->n; i++) {
+        if (!build_node(b, &v->items[i], dtype, &nodes[i])) return false;
+    }
+    arg->nodes = nodes;
+    arg->n = v->n;
+    return true;
+}
+
+static bool bind_argument(struct builder *b, const char *op, const struct op_param *param, const struct value *v,
+                          enum dtype dtype, struct op_arg *arg) {
+    arg->given = true;
+    switch (param->kind) {
+    case PARAM_TENSOR: return build_node(b, v, dtype, &arg->node);
+    case PARAM_CONDITION: return build_node(b, v, DTYPE_BOOL, &arg->node);
+    case PARAM_TENSORS: return bind_nodes(b, op, param, v, dtype, arg);
+    case PARAM_INTS: return bind_ints(b, op, param, v, arg);
+    case PARAM_INT: return as_int(v, &arg->i) || fail_argument(b, op, param, "an integer", v);
+    case PARAM_FLOAT:
+        arg->f = v->kind == VALUE_INT ? (double)v->i : v->f;
+        return v->kind == VALUE_INT || v->kind == VALUE_FLOAT || fail_argument(b, op, param, "a number", v);
+    case PARAM_BOOL:
+        arg->b = v->b;
+        return v->kind == VALUE_BOOL || fail_argument(b, op, param, "True or False", v);
+    case PARAM_DTYPE:
+        if (v->kind == VALUE_STRING && dtype_find(plain_name(v->string), &arg->dtype)) return true;
+        if (v->kind != VALUE_STRING) return fail_argument(b, op, param, "a dtype", v);
+        return error_set(b->error, ERROR_INVALID_ARGUMENT,
+                         "%s: unknown dtype \"%.40s\"; expected float32, float64, int32, int64 or bool", op,
+                         v->string);
+    case PARAM_STRING:
+        arg->string = v->string;
+        return v->kind == VALUE_STRING || fail_argument(b, op, param, "a string", v);
+    }
+    return false;
+}
+
+/* What the literals of a call become: the dtype of its first tensor, or their own. */
+static enum dtype call_dtype(struct builder *b, const struct op_param *params,
+                             const struct value *const *bound, size_t n) {
+    bool any = false, bools = true;
+    enum dtype dtype;
+    for (size_t i = 0; i < n; i++) {
+        if (!bound[i] || (params[i].kind != PARAM_TENSOR && params[i].kind != PARAM_TENSORS)) continue;
+        if (build_find_dtype(b, bound[i], &dtype)) return dtype;
+        any = true;
+        bools = bools && build_all_bools(bound[i]);
+    }
+    return any && bools ? DTYPE_BOOL : b->dtype;
+}
+
+static bool emit(struct builder *b, int tag, const struct value *const *bound, size_t n, struct value *out) {
+    const struct op *op = op_table[tag];
+    const enum dtype dtype = call_dtype(b, op->params, bound, n);
+    struct op_arg args[OP_PARAMS_MAX];
+    node_id nodes[OP_PARAMS_MAX];
+    uint32_t n_nodes = 0;
+    for (size_t i = 0; i < n; i++) {
+        args[i] = (struct op_arg){.node = NODE_NONE};
+        if (!bound[i]) continue;
+        if (!bind_argument(b, op->name, &op->params[i], bound[i], dtype, &args[i])) return blame(b, bound[i], false);
+        nodes[n_nodes++] = args[i].node;
+    }
+    *out = value_node(op->emit ? op->emit(&b->tape, args) : tape_emit(&b->tape, tag, nodes, n_nodes, NULL, 0));
+    return out->node != NODE_NONE;
+}
+
+bool build_operator(struct builder *b, int tag, const struct value *args, size_t n, struct value *out) {
+    const struct value *bound[2] = {&args[0], n > 1 ? &args[1] : NULL};
+    bool folded;
+    if (!fold_operator(b, tag, bound, n, out, &folded)) return false;
+    return folded || emit(b, tag, bound, n, out);
+}
+
+static bool call_op(struct builder *b, int tag, const struct argument *args, size_t n, struct value *out) {
+    const struct op *op = op_table[tag];
+    const struct value *bound[OP_PARAMS_MAX];
+    const size_t n_params = count_params(op->params, OP_PARAMS_MAX);
+    bool folded;
+    if (!bind(b, op->name, op->params, n_params, args, n, bound)) return false;
+    if (!fold_operator(b, tag, bound, n_params, out, &folded)) return false;
+    return folded || emit(b, tag, bound, n_params, out);
+}
+
+bool build_call(struct builder *b, const char *name, const struct argument *args, size_t n, struct value *out) {
+    const struct builtin *builtin = builtin_find(name);
+    if (builtin) {
+        const struct value *bound[OP_PARAMS_MAX];
+        const size_t n_params = count_params(builtin->params, sizeof builtin->params / sizeof *builtin->params);
+        return bind(b, builtin->name, builtin->params, n_params, args, n, bound) && builtin->build(b, bound, out);
+    }
+    int tag = op_find(name);
+    if (tag < 0) tag = op_find(plain_name(name));
+    if (tag < 0) return fail_unknown_op(b, name);
+    return call_op(b, tag, args, n, out);
+}
+
+bool build_choice(struct builder *b, const struct value *condition, const struct value *x,
+                  const struct value *y, struct value *out) {
+    if (value_is_scalar(condition)) {
+        *out = fold_truth(condition) ? *x : *y;
+        return true;
+    }
+    const struct value *bound[3] = {condition, x, y};
+    return emit(b, OP_where, bound, 3, out);
+}
