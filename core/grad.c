@@ -17,7 +17,7 @@ enum {
     ON_TAPE = 2,  /* watched, or made by a recorded op */
     RECORDED = 4, /* the tape recorded the op that made it */
     SOURCE = 8,
-    NEEDED = 16 /* a source, or recorded and reads something needed through a floating argument */
+    NEEDED = 16 /* a source on the tape, or reads something needed through a floating argument */
 };
 
 static bool pass_to(const struct tape *t, node_id arg) {
@@ -28,7 +28,8 @@ static bool in_range(const struct marks *m, node_id n) {
     return n >= m->base && n - m->base < m->n;
 }
 
-/* TensorFlow records an op iff an argument is on the tape and of a floating dtype. */
+/* TensorFlow records an op iff an argument is on the tape and of a floating dtype, and gives a
+ * gradient only to what is on the tape itself. */
 static void mark_recorded(const struct tape *t, struct marks *m, const struct window *w) {
     for (size_t i = 0; i < w->n_watched; i++)
         if (in_range(m, w->watched[i])) m->flags[w->watched[i] - m->base] |= ON_TAPE;
@@ -36,20 +37,18 @@ static void mark_recorded(const struct tape *t, struct marks *m, const struct wi
         node_id id = m->base + k;
         if (!(m->flags[k] & ANCESTOR)) continue;
         const struct node *node = tape_node(t, id);
-        if (id < w->begin || id >= w->end || op_of(node)->flags & OP_UNRECORDED) {
-            if (m->flags[k] & SOURCE) m->flags[k] |= NEEDED;
-            continue;
-        }
         const node_id *args = node_args(t, node);
+        bool seen = id >= w->begin && id < w->end && !(op_of(node)->flags & OP_UNRECORDED);
         bool recorded = false, needed = false;
-        for (uint32_t i = 0; i < node->n_args; i++) {
+        for (uint32_t i = 0; seen && i < node->n_args; i++) {
             if (!in_range(m, args[i]) || !pass_to(t, args[i])) continue;
             uint8_t flags = m->flags[args[i] - m->base];
             recorded = recorded || flags & ON_TAPE;
             needed = needed || flags & NEEDED;
         }
         if (recorded) m->flags[k] |= ON_TAPE | RECORDED;
-        if ((recorded && needed) || m->flags[k] & SOURCE) m->flags[k] |= NEEDED;
+        bool wanted = m->flags[k] & SOURCE && m->flags[k] & ON_TAPE;
+        if (needed || wanted) m->flags[k] |= NEEDED;
     }
 }
 
@@ -111,7 +110,8 @@ bool tape_gradient(struct tape *t, const struct window *w, const node_id *target
     mark_recorded(t, &m, w);
 
     for (size_t i = 0; i < n_targets; i++) {
-        if (!in_range(&m, targets[i]) || !(m.flags[targets[i] - m.base] & NEEDED)) continue;
+        if (!in_range(&m, targets[i]) || !(m.flags[targets[i] - m.base] & (NEEDED | SOURCE)))
+            continue;
         node_id seed = seeds ? seeds[i] : NODE_NONE;
         if (seed == NODE_NONE)
             seed = tape_fill(t, tape_dtype(t, targets[i]), tape_shape(t, targets[i]), 1);
