@@ -17,7 +17,8 @@ enum {
     ON_TAPE = 2,  /* watched, or made by a recorded op */
     RECORDED = 4, /* the tape recorded the op that made it */
     SOURCE = 8,
-    NEEDED = 16 /* a source on the tape, or reads something needed through a floating argument */
+    NEEDED = 16, /* a source on the tape, or reads something needed through a floating argument */
+    READ = 32    /* not on the tape, and a recorded op reads it: TensorFlow then drops its seed */
 };
 
 static bool pass_to(const struct tape *t, node_id arg) {
@@ -47,6 +48,10 @@ static void mark_recorded(const struct tape *t, struct marks *m, const struct wi
             needed = needed || flags & NEEDED;
         }
         if (recorded) m->flags[k] |= ON_TAPE | RECORDED;
+        for (uint32_t i = 0; recorded && i < node->n_args; i++) {
+            uint8_t *flags = in_range(m, args[i]) ? &m->flags[args[i] - m->base] : NULL;
+            if (flags && !(*flags & ON_TAPE)) *flags |= READ;
+        }
         bool wanted = m->flags[k] & SOURCE && m->flags[k] & ON_TAPE;
         if (needed || wanted) m->flags[k] |= NEEDED;
     }
@@ -110,8 +115,8 @@ bool tape_gradient(struct tape *t, const struct window *w, const node_id *target
     mark_recorded(t, &m, w);
 
     for (size_t i = 0; i < n_targets; i++) {
-        if (!in_range(&m, targets[i]) || !(m.flags[targets[i] - m.base] & (NEEDED | SOURCE)))
-            continue;
+        uint8_t flags = in_range(&m, targets[i]) ? m.flags[targets[i] - m.base] : 0;
+        if (!(flags & NEEDED) && (!(flags & SOURCE) || flags & READ)) continue;
         node_id seed = seeds ? seeds[i] : NODE_NONE;
         if (seed == NODE_NONE)
             seed = tape_fill(t, tape_dtype(t, targets[i]), tape_shape(t, targets[i]), 1);

@@ -208,8 +208,20 @@ UNARY_OP(softplus, "y = log(1 + e^x); dy/dx = sigmoid x",
          emit_multiply(t, v, emit_sigmoid(t, x)))
 
 /* step: the mask of relu. Its derivative is a connected zero, as the second derivative of relu is. */
-UNARY_OP(relu, "y = max(x, 0); dy/dx = 1 where x > 0, else 0", (x < 0 ? 0 : x),
-         emit_multiply(t, v, emit_step(t, x)))
+UNARY_FLOATS(relu, (x < 0 ? 0 : x))
+UNARY(relu, I32, int32_t, int32_t, (x < 0 ? 0 : x))
+UNARY(relu, I64, int64_t, int64_t, (x < 0 ? 0 : x))
+static node_id relu_partial(struct tape *t, node_id y, uint32_t i, node_id v) {
+    (void)i;
+    return emit_multiply(t, v, emit_step(t, tape_arg(t, y, 0)));
+}
+const struct op op_relu = {.name = "relu",
+                           .notation = "y = max(x, 0); dy/dx = 1 where x > 0, else 0",
+                           .flags = OP_POINTWISE,
+                           .params = X_PARAMS,
+                           .infer = infer_same,
+                           .partial = relu_partial,
+                           ROWS_NUMBERS(relu)};
 UNARY_FLOATS(step, (x > 0))
 static node_id zero_partial(struct tape *t, node_id y, uint32_t i, node_id v) {
     (void)i, (void)v;

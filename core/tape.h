@@ -107,7 +107,8 @@ struct window {
  * dtype of sources[i], or NODE_NONE where TensorFlow answers None: no recorded differentiable path.
  * As in TensorFlow an op is recorded iff one of its arguments is on the tape and of a floating dtype;
  * a source has a gradient iff it is on the tape (watched, or made by a recorded op), or is itself a
- * target: then its seed, watched or not.
+ * target: then its seed, watched or not
+ * (but not where it is unwatched and a recorded op reads it).
  * seeds may be NULL (ones), as may be each seed (NODE_NONE). False after a failure. */
 bool tape_gradient(struct tape *t, const struct window *w, const node_id *targets,
                    const node_id *seeds, size_t n_targets, const node_id *sources, size_t n_sources,
