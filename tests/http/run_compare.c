@@ -203,30 +203,40 @@ static bool check_problem(const struct test *test, const struct answer *answer, 
     return true;
 }
 
+static bool same_json(const struct test *test, const struct answer *answer, struct text *why) {
+    cJSON *want = parse_exact(&test->want), *got = parse_exact(&answer->body);
+    bool equal = got && (want || !test->want.length);
+    if (!equal) {
+        differ(why, "the body", test->want.length ? test->want.data : "JSON",
+               answer->body.data ? answer->body.data : "nothing");
+    }
+    if (equal && test->status >= 400) equal = check_problem(test, answer, got, want, why);
+    if (equal && want) equal = same(test, want, got, "", why);
+    cJSON_Delete(want);
+    cJSON_Delete(got);
+    return equal;
+}
+
+static bool same_text(const struct test *test, const char *found, struct text *why) {
+    size_t n = test->want.length;
+    if (n == 0) return true;
+    bool equal = test->contains ? strstr(found, test->want.data) != NULL
+                                : !strncmp(found, test->want.data, n) &&
+                                      (!found[n] || !strcmp(found + n, "\n"));
+    if (!equal) differ(why, "the body", test->want.data, found);
+    return equal;
+}
+
 static bool same_body(const struct test *test, const struct answer *answer, struct text *why) {
     const char *found = answer->body.data ? answer->body.data : "";
     if (test->empty || !strcmp(test->method, "HEAD")) {
         if (answer->body.length) differ(why, "the body", "nothing", found);
         return answer->body.length == 0;
     }
-    cJSON *want = parse_exact(&test->want);
-    cJSON *got = want || test->status >= 400 ? parse_exact(&answer->body) : NULL;
-    bool equal = true;
-    if (test->status >= 400 || want) {
-        equal = got != NULL;
-        if (!got) differ(why, "the body", want ? test->want.data : "a problem", found);
-        if (equal && test->status >= 400) equal = check_problem(test, answer, got, want, why);
-        if (equal && want) equal = same(test, want, got, "", why);
-    } else if (test->want.length) {
-        equal = test->contains ? strstr(found, test->want.data) != NULL
-                               : !strcmp(found, test->want.data) ||
-                                     (!strncmp(found, test->want.data, test->want.length) &&
-                                      !strcmp(found + test->want.length, "\n"));
-        if (!equal) differ(why, "the body", test->want.data, found);
-    }
-    cJSON_Delete(want);
-    cJSON_Delete(got);
-    return equal;
+    char *kind = header_value(&answer->headers, "Content-Type");
+    bool json = test->status >= 400 || (kind && strstr(kind, "json"));
+    free(kind);
+    return json ? same_json(test, answer, why) : same_text(test, found, why);
 }
 
 static bool same_header(const char *want, const struct answer *answer, struct text *why) {

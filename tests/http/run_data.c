@@ -76,15 +76,16 @@ static void add_repeat(struct text *body, const char *arguments) {
     char *piece = quoted(&at);
     char *separator = quoted(&at);
     if (!piece) die("@repeat %s: expected a count and a quoted text", arguments);
-    const char *mark = strstr(piece, "{i}");
-    size_t before = mark ? (size_t)(mark - piece) : strlen(piece);
     for (long i = 0; i < count; i++) {
-        if (i && separator) text_add(body, separator, strlen(separator));
-        text_add(body, piece, before);
-        if (!mark) continue;
         char number[24];
-        text_add(body, number, (size_t)snprintf(number, sizeof number, "%ld", i));
-        text_add(body, mark + 3, strlen(mark + 3));
+        snprintf(number, sizeof number, "%ld", i);
+        if (i && separator) text_say(body, separator);
+        const char *from = piece;
+        for (const char *mark; (mark = strstr(from, "{i}")); from = mark + 3) {
+            text_add(body, from, (size_t)(mark - from));
+            text_say(body, number);
+        }
+        text_say(body, from);
     }
     free(piece);
     free(separator);
@@ -101,8 +102,8 @@ static void add_bytes(struct text *body, const char *digits) {
 static bool add_directive(const char *data_path, struct text *body, const char *line) {
     if (!strncmp(line, "@repeat ", 8)) {
         add_repeat(body, line + 8);
-    } else if (!strncmp(line, "@bytes ", 7)) {
-        add_bytes(body, line + 7);
+    } else if (!strncmp(line, "@bytes", 6)) {
+        add_bytes(body, line + 6);
     } else if (!strncmp(line, "@file ", 6)) {
         const char *slash = strrchr(data_path, '/');
         struct text path = {0};
