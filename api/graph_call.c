@@ -138,7 +138,11 @@ static bool define_one(struct builder *b, const char *id, const struct value *v)
 }
 
 static bool define(struct builder *b, struct graph_node *node) {
-    if (json_type(node->id) == JSON_STRING) return define_one(b, json_string(node->id), &node->value);
+    if (json_type(node->id) == JSON_STRING) {
+        /* One id stands for the gradient by one source, not for a list of it. */
+        if (is_gradient(node) && node->value.kind == VALUE_LIST && node->value.n == 1) node->value = node->value.items[0];
+        return define_one(b, json_string(node->id), &node->value);
+    }
     const size_t n = json_length(node->id);
     struct value *values = arena_alloc(b->arena, n * sizeof *values);
     if (!values) return build_fail_memory(b);
