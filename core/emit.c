@@ -90,15 +90,20 @@ node_id emit_align_batched(struct tape *t, node_id x, int rank) {
     return emit_reshape(t, x, &shape);
 }
 
+bool shape_lead(struct tape *t, const struct shape *s, int64_t n, struct shape *out) {
+    if (s->rank == RANK_MAX) {
+        tape_fail(t, ERROR_GRAPH_TOO_LARGE, "a leading axis makes rank %d; at most %d is allowed",
+                  RANK_MAX + 1, RANK_MAX);
+        return false;
+    }
+    *out = (struct shape){.rank = s->rank + 1, .dim = {n}};
+    for (int i = 0; i < s->rank; i++) out->dim[i + 1] = s->dim[i];
+    return true;
+}
+
 node_id emit_repeat(struct tape *t, node_id x, int64_t n) {
-    if (x == NODE_NONE) return NODE_NONE;
-    const struct shape *from = tape_shape(t, x);
-    struct shape shape = {.rank = from->rank + 1, .dim = {n}};
-    if (shape.rank > RANK_MAX)
-        return tape_fail(t, ERROR_GRAPH_TOO_LARGE,
-                         "a leading axis makes rank %d; at most %d is allowed", shape.rank,
-                         RANK_MAX);
-    for (int i = 0; i < from->rank; i++) shape.dim[i + 1] = from->dim[i];
+    struct shape shape;
+    if (x == NODE_NONE || !shape_lead(t, tape_shape(t, x), n, &shape)) return NODE_NONE;
     return emit_broadcast_to(t, x, &shape);
 }
 

@@ -58,6 +58,16 @@ static inline node_id emit_like(struct tape *t, node_id x, double value) {
 /* Zeros of x's shape and dtype. */
 node_id emit_zeros_like(struct tape *t, node_id x);
 
+/* A shape from the dimensions that stand in attributes. */
+static inline struct shape shape_make(int64_t rank, const int64_t *dim) {
+    struct shape s = {.rank = (int32_t)rank};
+    for (int i = 0; i < s.rank; i++) s.dim[i] = dim[i];
+    return s;
+}
+
+/* n in front of a shape, as batch rules need it; false after tape_fail past the highest rank. */
+bool shape_lead(struct tape *t, const struct shape *s, int64_t n, struct shape *out);
+
 /* The argument itself where nothing would change. */
 node_id emit_reshape(struct tape *t, node_id x, const struct shape *shape);
 node_id emit_broadcast_to(struct tape *t, node_id x, const struct shape *shape);

@@ -9,6 +9,9 @@
 void copy_strided(struct run *run, size_t size, const struct shape *shape, char *to,
                   const int64_t *to_stride, const char *from, const int64_t *from_stride);
 
+/* The table rows of a kernel that only moves elements. */
+#define KERNELS_COPY(kernel) .kernels = {kernel, kernel, kernel, kernel, kernel}
+
 /* Row-major strides of a shape, in elements. */
 void shape_strides(const struct shape *shape, int64_t *stride);
 
