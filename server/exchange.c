@@ -88,7 +88,6 @@ void exchange_header(struct exchange *x, const char *name, size_t n, const char 
 }
 
 void exchange_query(struct exchange *x, const char *name, size_t n, const char *value, size_t m) {
-    if (x->error.code) return;
     if (x->n_query == x->query_capacity) {
         size_t capacity = x->query_capacity ? x->query_capacity * 2 : 8;
         struct service_pair *grown = realloc(x->query, capacity * sizeof *grown);
@@ -99,8 +98,10 @@ void exchange_query(struct exchange *x, const char *name, size_t n, const char *
         error_set(&x->error, ERROR_MEMORY_BUDGET, "no memory for the query");
         return;
     }
+    memcpy(text, name, n);
+    memcpy(text + n + 1, value, m);
+    text[n] = text[n + 1 + m] = '\0';
     x->query[x->n_query++] = (struct service_pair){.name = text, .value = text + n + 1};
-    if (query_decode(name, n, text, &x->error)) query_decode(value, m, text + n + 1, &x->error);
 }
 
 /* ---- admission ---- */
@@ -176,6 +177,16 @@ static bool check_types(struct exchange *x) {
     return true;
 }
 
+static bool check_query(struct exchange *x) {
+    for (size_t i = 0; i < x->n_query; i++) {
+        /* They are this file's own, and const for the services alone. */
+        char *name = (char *)(uintptr_t)x->query[i].name,
+             *value = (char *)(uintptr_t)x->query[i].value;
+        if (!query_decode(name, &x->error) || !query_decode(value, &x->error)) return false;
+    }
+    return true;
+}
+
 /* Nothing that a client wrote is silently ignored. */
 static bool check_places(struct exchange *x) {
     char quoted[QUOTED];
@@ -196,15 +207,15 @@ static bool check_size(struct exchange *x) {
 }
 
 bool exchange_admit(struct exchange *x) {
-    /* A query that cannot be decoded has failed by now, but what is graver is told first. */
-    struct error query = x->error;
-    error_clear(&x->error);
-    if (!check_framing(x)) return !(x->refused = true);
-    bool ok = check_origin(x) && check_route(x) && check_size(x) && check_types(x);
-    if (ok && query.code) x->error = query, ok = false;
-    if (ok) check_places(x);
+    if (!check_framing(x)) {
+        x->refused = true;
+        return false;
+    }
+    if (check_origin(x) && check_route(x) && check_size(x) && check_types(x) && check_query(x) &&
+        check_places(x))
+        return true;
     /* A body within the limit is read and thrown away, so that the connection can go on. */
-    x->refused = x->error.code && has_body(x) &&
+    x->refused = has_body(x) &&
                  (x->expects_continue || x->content_length > x->engine->limits.max_body_bytes);
     return !x->refused;
 }

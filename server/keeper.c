@@ -285,6 +285,7 @@ static void *keep(void *context) {
     struct keeper *k = context;
     struct epoll_event events[EVENTS];
     int64_t swept = 0;
+    pthread_setname_np(pthread_self(), "keeper");
     for (int timeout; nap(k, &timeout);) {
         int n = epoll_wait(k->epoll, events, EVENTS, timeout);
         for (int i = 0; i < n; i++) {

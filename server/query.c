@@ -12,28 +12,28 @@ static int digit(char c) {
     return -1;
 }
 
-static bool fail_escape(const char *at, size_t left, struct error *error) {
+static bool fail_escape(const char *at, struct error *error) {
     char found[4] = "", quoted[24];
-    memcpy(found, at, left < 3 ? left : 3);
+    memcpy(found, at, strnlen(at, 3));
     return error_set(error, ERROR_INVALID_REQUEST,
                      "the query has %s, expected two hexadecimal digits behind the %%",
                      quote_text(quoted, sizeof quoted, found));
 }
 
-bool query_decode(const char *text, size_t n, char *out, struct error *error) {
-    for (size_t i = 0; i < n; i++) {
-        char c = text[i];
-        if (c == '%') {
-            int high = i + 2 < n ? digit(text[i + 1]) : -1,
-                low = high < 0 ? -1 : digit(text[i + 2]);
-            if (low < 0) return fail_escape(text + i, n - i, error);
-            c = (char)(high << 4 | low);
-            i += 2;
+bool query_decode(char *text, struct error *error) {
+    char *out = text;
+    for (const char *in = text; *in; in++) {
+        if (*in != '%') {
+            *out++ = *in;
+            continue;
         }
-        if (!c)
+        int high = digit(in[1]), low = high < 0 ? -1 : digit(in[2]);
+        if (low < 0) return fail_escape(in, error);
+        if (high + low == 0)
             return error_set(error, ERROR_INVALID_REQUEST,
                              "the query has a NUL character, which no text may have");
-        *out++ = c;
+        *out++ = (char)(high << 4 | low);
+        in += 2;
     }
     *out = '\0';
     return true;

@@ -34,6 +34,7 @@ static struct task *next_task(struct worker_pool *pool) {
 
 static void *work(void *context) {
     /* The network threads go first. On Linux this is the priority of the one thread. */
+    pthread_setname_np(pthread_self(), "worker");
     setpriority(PRIO_PROCESS, (id_t)gettid(), LOWEST_PRIORITY);
     for (struct task *task; (task = next_task(context));) task->run(task);
     return NULL;
