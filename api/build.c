@@ -101,7 +101,7 @@ const struct builtin *builtin_find(const char *name) {
 static bool fail_unknown_op(struct builder *b, const char *name) {
     if (names_find(&b->names, name, strlen(name))) {
         return error_set(b->error, ERROR_UNKNOWN_OP,
-                         "\"%.80s\" is a value, not a function; a product is written *", name);
+                         "\"%.80s\" is a value, not a function; a product is written with *", name);
     }
     const char *candidates[BUILTIN_COUNT + 1];
     size_t n = 0;
@@ -179,7 +179,7 @@ static bool fail_argument(struct builder *b, const char *op, const struct op_par
                           const struct value *found) {
     if (found->kind == VALUE_MISSING) return build_fail_not_tensor(b, found);
     return error_set(b->error, ERROR_INVALID_ARGUMENT, "%s: argument \"%s\" must be %s%s, found %s", op, param->name,
-                     wants, found->kind == VALUE_NODE ? " written in the graph" : "", value_kind_name(found));
+                     wants, found->kind == VALUE_NODE && param->kind != PARAM_TENSORS ? " written in the graph" : "", value_kind_name(found));
 }
 
 /* An int, also where it is written as 2.0: JSON cannot tell. */
@@ -270,15 +270,17 @@ static enum dtype call_dtype(struct builder *b, const struct op_param *params,
     return any && bools ? DTYPE_BOOL : b->dtype;
 }
 
+/* bound[i] is for params[i]; what is past n was left out. */
 static bool emit(struct builder *b, int tag, const struct value *const *bound, size_t n, struct value *out) {
     const struct op *op = op_table[tag];
+    const size_t n_params = count_params(op->params, OP_PARAMS_MAX);
     const enum dtype dtype = call_dtype(b, op->params, bound, n);
-    struct op_arg args[OP_PARAMS_MAX];
+    struct op_arg args[OP_PARAMS_MAX] = {0};
     node_id nodes[OP_PARAMS_MAX];
     uint32_t n_nodes = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n_params; i++) {
         args[i] = (struct op_arg){.node = NODE_NONE};
-        if (!bound[i]) continue;
+        if (i >= n || !bound[i]) continue;
         if (!bind_argument(b, op->name, &op->params[i], bound[i], dtype, &args[i])) return blame(b, bound[i], false);
         nodes[n_nodes++] = args[i].node;
     }

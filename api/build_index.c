@@ -40,7 +40,7 @@ static bool element_at(struct builder *b, int64_t at, const struct shape *shape,
 
 static bool list_slice(struct builder *b, const struct value *list, const struct index_item *item,
                        struct value *out) {
-    int64_t begin, stride, count;
+    int64_t begin = 0, stride = 1, count = 0;
     if (!slice_bounds(b, item, list->n, &begin, &stride, &count)) return false;
     struct value *items = arena_alloc(b->arena, ((size_t)count + 1) * sizeof *items);
     if (!items) return build_fail_memory(b);

@@ -55,40 +55,43 @@ bool build_fail_not_tensor(struct builder *b, const struct value *v) {
     return error_set(b->error, ERROR_INVALID_ARGUMENT, "expected a tensor, found %s", value_kind_name(v));
 }
 
-/* Lists. items[-1] holds the number of leaves below and the depth, so that lists of lists of
- * themselves, which are short to write, cannot grow past what a graph may have. */
-static struct value *list_account(const struct value *list) { return (struct value *)(list->items - 1); }
+/* A list's own account stands before its items: how many leaves and how many values of any kind are
+ * below it, and how deep they nest. Lists of lists of themselves are short to write; with these
+ * numbers they cannot grow, nor be walked, past what a graph may have. */
+enum { ACCOUNT_LEAVES = 1, ACCOUNT_VALUES = 2, ACCOUNTS = 2 };
 
-size_t build_leaves(const struct value *v) {
-    return v->kind == VALUE_LIST || v->kind == VALUE_OBJECT ? (size_t)list_account(v)->i : 1;
-}
+static bool is_list(const struct value *v) { return v->kind == VALUE_LIST || v->kind == VALUE_OBJECT; }
 
-static uint32_t list_depth(const struct value *v) {
-    return v->kind == VALUE_LIST || v->kind == VALUE_OBJECT ? list_account(v)->n : 0;
-}
+static int64_t count_values(const struct value *v) { return is_list(v) ? (v->items - ACCOUNT_VALUES)->i : 1; }
+
+static uint32_t list_depth(const struct value *v) { return is_list(v) ? (v->items - ACCOUNT_VALUES)->n : 0; }
+
+size_t build_leaves(const struct value *v) { return is_list(v) ? (size_t)(v->items - ACCOUNT_LEAVES)->i : 1; }
 
 static bool make_list(struct builder *b, enum value_kind kind, const struct value *items, size_t n,
                       struct value *out) {
-    struct value *copy = n < UINT32_MAX ? arena_alloc(b->arena, (n + 1) * sizeof *copy) : NULL;
+    struct value *copy = n < UINT32_MAX ? arena_alloc(b->arena, (n + ACCOUNTS) * sizeof *copy) : NULL;
     if (!copy) return build_fail_memory(b);
     uint32_t depth = 0;
-    int64_t leaves = 0;
+    int64_t leaves = 0, values = 1;
     bool results = false;
     for (size_t i = 0; i < n; i++) {
         const struct value *v = &items[i];
-        copy[i + 1] = *v;
+        copy[i + ACCOUNTS] = *v;
         if (kind == VALUE_OBJECT && i % 2 == 0) continue;
         leaves += (int64_t)build_leaves(v);
+        values += count_values(v);
         if (list_depth(v) > depth) depth = list_depth(v);
         results |= v->kind == VALUE_MISSING || (v->kind == VALUE_LIST && v->results);
     }
-    if (leaves > b->limits->max_nodes || depth >= LIST_DEPTH_MAX) {
+    if (values > b->limits->max_nodes || depth >= LIST_DEPTH_MAX) {
         return error_set(b->error, ERROR_GRAPH_TOO_LARGE,
-                         "a list may hold at most %" PRId64 " values and nest %d levels deep",
+                         "a list may hold at most %" PRId64 " values (max_nodes) and nest %d levels deep",
                          b->limits->max_nodes, LIST_DEPTH_MAX);
     }
-    copy[0] = (struct value){.n = depth + 1, .i = leaves};
-    *out = (struct value){.kind = (uint8_t)kind, .results = results, .n = (uint32_t)n, .items = copy + 1};
+    copy[ACCOUNTS - ACCOUNT_VALUES] = (struct value){.n = depth + 1, .i = values};
+    copy[ACCOUNTS - ACCOUNT_LEAVES] = (struct value){.i = leaves};
+    *out = (struct value){.kind = (uint8_t)kind, .results = results, .n = (uint32_t)n, .items = copy + ACCOUNTS};
     return true;
 }
 
@@ -196,6 +199,7 @@ static bool stack_node(struct builder *b, const struct value *v, enum dtype dtyp
 static bool list_node(struct builder *b, const struct value *v, enum dtype dtype, node_id *out) {
     struct shape shape;
     int64_t count;
+    if (!tape_walk(&b->tape, count_values(v))) return false;
     if (!literal_shape(v, &shape)) return stack_node(b, v, dtype, out);
     if (!shape_count_within(&shape, b->limits->max_elements, &count)) {
         return error_set(b->error, ERROR_TOO_MANY_ELEMENTS,

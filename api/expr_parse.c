@@ -54,6 +54,25 @@ static bool skip(struct parser *p, int kind, const char *what) {
     return true;
 }
 
+/* Goes past an opening bracket. Only brackets recurse, so only they have a limit. */
+static bool open_bracket(struct parser *p) {
+    const int64_t most = p->b->limits->max_expression_depth;
+    const char *at = p->lex.token.text;
+    lex_next(&p->lex);
+    if (p->depth++ < most) return true;
+    uint32_t line, column;
+    text_place(p->lex.begin, (size_t)(at - p->lex.begin), &line, &column);
+    error_set(p->b->error, ERROR_GRAPH_TOO_LARGE,
+              "line %" PRIu32 ", column %" PRIu32 ": nesting of expressions past %" PRId64 " (max_expression_depth)", line,
+              column, most);
+    return parse_failed_at(p, at);
+}
+
+static bool close_bracket(struct parser *p, int kind, const char *expected) {
+    p->depth--;
+    return skip(p, kind, expected);
+}
+
 /* Items up to the closing bracket, left on the stack. `*comma` says whether there was one. */
 static bool parse_items(struct parser *p, int close, const char *expected, bool *comma) {
     *comma = false;
@@ -65,7 +84,7 @@ static bool parse_items(struct parser *p, int close, const char *expected, bool 
         *comma = true;
         lex_next(&p->lex);
     }
-    return skip(p, close, expected);
+    return close_bracket(p, close, expected);
 }
 
 static bool take_list(struct parser *p, size_t base, const char *at, struct value *out) {
@@ -82,7 +101,7 @@ static bool parse_bracket(struct parser *p, struct value *out) {
     const size_t base = p->n_stack;
     const bool list = p->lex.token.kind == '[';
     bool comma;
-    lex_next(&p->lex);
+    if (!open_bracket(p)) return false;
     if (!parse_items(p, list ? ']' : ')', list ? "\",\" or \"]\"" : "\")\"", &comma))
         return false;
     if (list || comma || p->n_stack == base) return take_list(p, base, at, out);
@@ -109,13 +128,13 @@ static bool parse_call(struct parser *p, const struct token *name, struct value 
     const size_t base = p->n_stack;
     const char *function = arena_copy_text(p->b->arena, name->text, name->length);
     if (!function) return build_fail_memory(p->b) || parse_failed_at(p, name->text);
-    lex_next(&p->lex);
+    if (!open_bracket(p)) return false;
     while (p->lex.token.kind != ')') {
         if (!parse_argument(p, base)) return false;
         if (p->lex.token.kind != ',') break;
         lex_next(&p->lex);
     }
-    if (!skip(p, ')', "\",\" or \")\"")) return false;
+    if (!close_bracket(p, ')', "\",\" or \")\"")) return false;
     const size_t n = p->n_stack - base;
     const struct argument *args = n ? p->stack + base : NULL;
     const char *at = name->text;
@@ -230,8 +249,8 @@ static bool parse_subscript(struct parser *p, struct value *x) {
     struct index_item items[INDEX_ITEMS_MAX];
     const struct value from = *x;
     size_t n;
-    lex_next(&p->lex);
-    if (!parse_entries(p, ']', items, &n)) return false;
+    if (!open_bracket(p) || !parse_entries(p, ']', items, &n)) return false;
+    p->depth--;
     return build_index(p->b, &from, items, n, x) || parse_failed_at(p, at);
 }
 
@@ -368,7 +387,7 @@ static bool parse_and(struct parser *p, struct value *out) { return parse_chain(
 
 static bool parse_or(struct parser *p, struct value *out) { return parse_chain(p, or_tag, parse_and, out); }
 
-static bool parse_choice(struct parser *p, struct value *out) {
+bool parse_expression(struct parser *p, struct value *out) {
     const size_t base = p->n_pending;
     for (;;) {
         if (!parse_or(p, out)) return false;
@@ -388,27 +407,6 @@ static bool parse_choice(struct parser *p, struct value *out) {
         if (!build_choice(p->b, &last.condition, &last.x, &otherwise, out)) return parse_failed_at(p, last.at);
     }
     return true;
-}
-
-static bool fail_depth(struct parser *p, int64_t most) {
-    const char *at = p->lex.token.text;
-    uint32_t line, column;
-    text_place(p->lex.begin, (size_t)(at - p->lex.begin), &line, &column);
-    error_set(p->b->error, ERROR_GRAPH_TOO_LARGE,
-              "line %" PRIu32 ", column %" PRIu32 ": nesting of expressions past %" PRId64 " (max_expression_depth)", line,
-              column, most);
-    return parse_failed_at(p, at);
-}
-
-bool parse_expression(struct parser *p, struct value *out) {
-    const int64_t most = p->b->limits->max_expression_depth;
-    if (p->depth > most) {
-        return fail_depth(p, most);
-    }
-    p->depth++;
-    const bool ok = parse_choice(p, out);
-    p->depth--;
-    return ok;
 }
 
 bool expr_subscript(struct builder *b, const char *text, struct index_item *items, size_t *n) {

@@ -33,7 +33,7 @@ struct value {
         bool b;
         const char *string;
         const struct json *numbers;
-        const struct value *items; /* items[-1] is the list's own account, see build_list */
+        const struct value *items; /* made by build_list, which accounts for them */
     };
 };
 
