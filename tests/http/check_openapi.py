@@ -165,7 +165,7 @@ def check_query(document, operation, line):
     for parameter in map(document.resolve, operation.get("parameters", [])):
         if parameter["in"] != "query":
             continue
-        if parameter.get("explode") and parameter["schema"].get("type") == "object":
+        if parameter.get("explode"):
             free = parameter["schema"]
         else:
             known[parameter["name"]] = parameter
@@ -174,9 +174,10 @@ def check_query(document, operation, line):
     for name, value in pairs:
         if name not in known:
             continue
-        schema = document.resolve(known[name]["schema"])
-        if schema.get("type") in ("number", "integer"):
-            value = json.loads(value)
+        parameter = known[name]
+        schema = parameter.get("schema") or parameter["content"]["application/json"]["schema"]
+        if document.resolve(schema).get("type") != "string" and "enum" not in document.resolve(schema):
+            value = strict_json(value)
         error = document.errors(schema, value)
         if error:
             return f"query parameter {name}: {error}"

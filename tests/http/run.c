@@ -15,8 +15,8 @@
  *
  * A line `Name: value` under the first line is a header; the first line that is not one, or an empty
  * line, begins the body. A body goes as application/json unless a header says otherwise (`Name:`
- * without a value leaves a header out). In a body these lines stand for bytes; a line break beside
- * them does not count:
+ * without a value leaves a header out). In a body, sent or expected, these lines stand for bytes; a
+ * line break beside them does not count:
  *
  *     @file ../data/iris.json                    a file, seen from the data file
  *     @repeat 1000 "x{i}" "+"                    x0+x1+...+x999; the separator may be left out

@@ -227,7 +227,10 @@ static enum place parse_line(struct suite *suite, struct test *test, enum place 
             return WANT_HEADERS;
         }
         if (place == WANT_HEADERS && !*line) return WANT_BODY;
-        add_line(&test->want, line, after_text);
+        if (add_directive(suite->path, &test->want, line))
+            *after_text = false;
+        else
+            add_line(&test->want, line, after_text);
         return WANT_BODY;
     }
     return place;
