@@ -69,10 +69,11 @@ static bool read_shape(const struct reading *r, const struct json *v, struct sha
     const size_t rank = json_length(v);
     *out = shape_scalar;
     if (json_type(v) == JSON_ARRAY && rank == 0) return true;
-    if (json_type(v) != JSON_NUMBERS || span_of(v)->rank != 1) {
+    const bool is_span = json_type(v) == JSON_NUMBERS, is_flat = is_span && span_of(v)->rank == 1;
+    if (!is_flat || !span_of(v)->has_number) {
         return reading_fail(r, ERROR_INVALID_REQUEST,
                             "\"shape\" is %s where an array of integers is expected",
-                            json_type(v) == JSON_NUMBERS ? "a nested array" : json_type_name(v));
+                            is_span && !is_flat ? "a nested array" : json_type_name(v));
     }
     if (rank > RANK_MAX) {
         return reading_fail(r, ERROR_GRAPH_TOO_LARGE,
