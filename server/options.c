@@ -21,17 +21,19 @@ static bool parse_count(const char *text, long most, int *out) {
 
 /* A size in bytes, with k, M or G behind it or not. */
 static bool parse_size(const char *text, int64_t *out) {
+    static const char units[] = "kMG";
     size_t digits = strspn(text, "0123456789");
     if (digits == 0 || digits > 15) return false;
-    int64_t n = strtoll(text, NULL, 10);
-    const char *suffix = text + digits, *units = "kMG";
+    int64_t n = strtoll(text, NULL, 10), most = INT64_C(1) << 40;
+    const char *suffix = text + digits;
+    int shift = 0;
     if (*suffix) {
         const char *unit = strchr(units, *suffix == 'K' ? 'k' : *suffix);
         if (!unit || suffix[1]) return false;
-        n <<= 10 * (unit - units + 1);
+        shift = 10 * (int)(unit - units + 1);
     }
-    if (n < 1 || n > INT64_C(1) << 40) return false;
-    *out = n;
+    if (n < 1 || n > most >> shift) return false;
+    *out = n << shift;
     return true;
 }
 

@@ -1,0 +1,199 @@
+/* Options: what the command line and the environment may say, and the sentences about the rest. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "server/options.h"
+
+enum { ARGUMENTS = 8 };
+
+static struct options options;
+static char problem[512];
+static const char *variable_name, *variable_value; /* the environment: this one alone */
+
+static char *variable(const char *name) {
+    bool it = variable_name && strcmp(name, variable_name) == 0;
+    return it ? (char *)(uintptr_t)variable_value : NULL;
+}
+
+/* Reads a command line of up to three arguments. */
+static enum options_outcome read_line(const char *a, const char *b, const char *c) {
+    const char *argv[ARGUMENTS] = {"gradd", a, b, c, NULL};
+    int argc = 1;
+    while (argv[argc]) argc++;
+    problem[0] = '\0';
+    return options_read(&options, argc, (char *const *)(uintptr_t)argv, variable, problem,
+                        sizeof problem);
+}
+
+static int begin(void **state) {
+    (void)state;
+    variable_name = variable_value = NULL;
+    return 0;
+}
+
+static void assert_refused(const char *a, const char *b, const char *sentence) {
+    assert_int_equal(read_line(a, b, NULL), OPTIONS_BAD);
+    assert_string_equal(problem, sentence);
+}
+
+static void assert_listens(const char *text, const char *url) {
+    char found[LISTEN_URL];
+    assert_int_equal(read_line("--listen", text, NULL), OPTIONS_RUN);
+    assert_string_equal(listen_url(&options.listen, found), url);
+}
+
+static void nothing_said_gives_the_presets(void **state) {
+    (void)state;
+    char url[LISTEN_URL];
+    assert_int_equal(read_line(NULL, NULL, NULL), OPTIONS_RUN);
+    assert_string_equal(listen_url(&options.listen, url), "http://127.0.0.1:8080");
+    assert_int_equal(options.threads, 0);
+    assert_int_equal(options.workers, 0);
+    assert_int_equal(options.max_body, 64 << 20);
+    assert_int_equal(options.log_level, LOG_INFO);
+}
+
+static void a_value_stands_behind_the_option_or_behind_an_equals_sign(void **state) {
+    (void)state;
+    assert_int_equal(read_line("--threads", "3", "--workers=5"), OPTIONS_RUN);
+    assert_int_equal(options.threads, 3);
+    assert_int_equal(options.workers, 5);
+}
+
+static void the_last_of_two_counts(void **state) {
+    (void)state;
+    assert_int_equal(read_line("--threads=3", "--threads=4", NULL), OPTIONS_RUN);
+    assert_int_equal(options.threads, 4);
+}
+
+static void the_command_line_wins_over_the_environment(void **state) {
+    (void)state;
+    variable_name = "GRADD_THREADS";
+    variable_value = "7";
+    assert_int_equal(read_line(NULL, NULL, NULL), OPTIONS_RUN);
+    assert_int_equal(options.threads, 7);
+    assert_int_equal(read_line("--threads=3", NULL, NULL), OPTIONS_RUN);
+    assert_int_equal(options.threads, 3);
+}
+
+static void an_empty_variable_is_as_good_as_none(void **state) {
+    (void)state;
+    variable_name = "GRADD_LISTEN";
+    variable_value = "";
+    assert_int_equal(read_line(NULL, NULL, NULL), OPTIONS_RUN);
+}
+
+static void a_bad_variable_is_named(void **state) {
+    (void)state;
+    variable_name = "GRADD_WORKERS";
+    variable_value = "-1";
+    assert_refused(NULL, NULL,
+                   "GRADD_WORKERS: found \"-1\", expected a whole number from 1 to 256");
+}
+
+static void addresses_are_ipv4_ipv6_or_localhost(void **state) {
+    (void)state;
+    assert_listens("0.0.0.0:0", "http://0.0.0.0:0");
+    assert_listens("[::1]:65535", "http://[::1]:65535");
+    assert_listens("localhost:81", "http://127.0.0.1:81");
+}
+
+static void other_addresses_are_refused(void **state) {
+    (void)state;
+    static const char *const wrong[] = {
+        "8080",           ":8080",        "127.0.0.1",        "127.0.0.1:", "127.0.0.1:65536",
+        "127.0.0.1:80x",  "127.0.0.1:-1", "::1:8080",         "[::1]",      "[]:1",
+        "example.com:80", "1.2.3:80",     "127.0.0.1:000080", "[:1",        "[::1]:80]:80"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(read_line("--listen", wrong[i], NULL), OPTIONS_BAD);
+        assert_non_null(strstr(problem, "expected an address and a port"));
+        assert_non_null(strstr(problem, wrong[i]));
+    }
+}
+
+static void sizes_have_units(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t bytes;
+    } right[] = {{"1", 1},        {"65536", 65536}, {"3k", 3 << 10},
+                 {"3K", 3 << 10}, {"5M", 5 << 20},  {"1024G", INT64_C(1) << 40}};
+    for (size_t i = 0; i < sizeof right / sizeof *right; i++) {
+        assert_int_equal(read_line("--max-body", right[i].text, NULL), OPTIONS_RUN);
+        assert_int_equal(options.max_body, right[i].bytes);
+    }
+    static const char *const wrong[] = {"0",
+                                        "",
+                                        "-1",
+                                        "1.5M",
+                                        "M",
+                                        "1T",
+                                        "1MB",
+                                        "1025G",
+                                        " 1",
+                                        "99999999999999999999",
+                                        "999999999999999G"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_int_equal(read_line("--max-body", wrong[i], NULL), OPTIONS_BAD);
+}
+
+static void a_bad_value_is_told_with_what_is_accepted(void **state) {
+    (void)state;
+    assert_refused("--threads", "0",
+                   "--threads: found \"0\", expected a whole number from 1 to 256");
+    assert_refused("--threads", "257",
+                   "--threads: found \"257\", expected a whole number from 1 to 256");
+    assert_refused("--workers", "+3",
+                   "--workers: found \"+3\", expected a whole number from 1 to 256");
+    assert_refused("--log-level=loud", NULL,
+                   "--log-level: found \"loud\", expected error, warn, info or debug");
+    assert_refused("--max-body", "x",
+                   "--max-body: found \"x\", expected a number of bytes from 1 to 1024G, such as "
+                   "65536, 512k or 64M");
+}
+
+static void an_option_without_its_value_is_told(void **state) {
+    (void)state;
+    assert_refused("--listen", NULL, "--listen: found nothing behind it, expected HOST:PORT");
+}
+
+static void an_unknown_option_is_told_with_the_nearest(void **state) {
+    (void)state;
+    assert_refused("--thread=3", NULL,
+                   "unknown option \"--thread=3\"; did you mean \"--threads\"?");
+    assert_refused("--port", "80", "unknown option \"--port\"; --help lists the options");
+    assert_refused("serve", NULL, "unknown option \"serve\"; --help lists the options");
+}
+
+static void help_and_version_are_found_among_others(void **state) {
+    (void)state;
+    assert_int_equal(read_line("--threads", "2", "--help"), OPTIONS_HELP);
+    assert_int_equal(read_line("-h", NULL, NULL), OPTIONS_HELP);
+    assert_int_equal(read_line("--version", NULL, NULL), OPTIONS_VERSION);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup(name, begin)
+    const struct CMUnitTest tests[] = {
+        TEST(nothing_said_gives_the_presets),
+        TEST(a_value_stands_behind_the_option_or_behind_an_equals_sign),
+        TEST(the_last_of_two_counts),
+        TEST(the_command_line_wins_over_the_environment),
+        TEST(an_empty_variable_is_as_good_as_none),
+        TEST(a_bad_variable_is_named),
+        TEST(addresses_are_ipv4_ipv6_or_localhost),
+        TEST(other_addresses_are_refused),
+        TEST(sizes_have_units),
+        TEST(a_bad_value_is_told_with_what_is_accepted),
+        TEST(an_option_without_its_value_is_told),
+        TEST(an_unknown_option_is_told_with_the_nearest),
+        TEST(help_and_version_are_found_among_others),
+    };
+#undef TEST
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
