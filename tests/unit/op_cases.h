@@ -1,5 +1,6 @@
 /* One table of op cases. It drives finite differences, the dot-product identity, second-order checks
- * and the batch rule (test_ops.c); an op without a case does not compile. */
+ * and the batch rule (test_ops.c). Each family of ops has its file of cases, op_cases_<family>.c,
+ * written with op_cases_macros.h; an op without a case does not link. */
 #ifndef GRADD_TESTS_OP_CASES_H
 #define GRADD_TESTS_OP_CASES_H
 
@@ -22,6 +23,6 @@ struct op_cases {
     size_t n;
 };
 
-extern const struct op_cases op_cases[OP_COUNT];
+extern const struct op_cases *const op_cases[OP_COUNT];
 
 #endif

@@ -271,20 +271,20 @@ static void check_batch(const struct op_case *c) {
 static void every_derivative_agrees_with_differences_and_with_its_adjoint(void **state) {
     (void)state;
     for (int op = 0; op < OP_COUNT; op++)
-        for (size_t i = 0; i < op_cases[op].n; i++) check_derivatives(&op_cases[op].cases[i]);
+        for (size_t i = 0; i < op_cases[op]->n; i++) check_derivatives(&op_cases[op]->cases[i]);
 }
 
 static void every_batch_has_the_bits_of_a_loop(void **state) {
     (void)state;
     for (int op = 0; op < OP_COUNT; op++)
-        for (size_t i = 0; i < op_cases[op].n; i++) check_batch(&op_cases[op].cases[i]);
+        for (size_t i = 0; i < op_cases[op]->n; i++) check_batch(&op_cases[op]->cases[i]);
 }
 
 static void every_op_is_described_and_complete(void **state) {
     (void)state;
     for (int op = 0; op < OP_COUNT; op++) {
         const struct op *o = op_table[op];
-        assert_string_equal(o->name, op_cases[op].op);
+        assert_string_equal(o->name, op_cases[op]->op);
         assert_true(strlen(o->notation) > 10 && !strchr(o->notation, '\n'));
         if (op == OP_const || op == OP_input) continue;
         if (o->kind == OP_COMPOSITE) {
