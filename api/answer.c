@@ -55,7 +55,8 @@ static void print_warnings(const struct oneshot *o, struct writer *out) {
     write_text(out, ",\"warnings\":[");
     for (const struct warning *w = o->warnings; w; w = w->next) {
         char detail[120];
-        snprintf(detail, sizeof detail, "The dtype of the watched tensor must be floating (e.g. tf.float32), got tf.%s",
+        snprintf(detail, sizeof detail,
+                 "The dtype of the watched tensor must be floating (e.g. tf.float32), got tf.%s",
                  dtype_name(w->dtype));
         write_text(out, w == o->warnings ? "{" : ",{");
         write_text(out, "\"code\":\"watched_dtype\",\"detail\":");
@@ -83,7 +84,8 @@ static bool print_answer(struct oneshot *o, const struct run *run, struct writer
     if (o->request.wants_diagnosis) diagnose_write(o, run, p.next, out);
     write_text(out, "}");
     if (!out->full) return true;
-    return error_set(o->error, ERROR_MEMORY_BUDGET, "the answer is larger than the %zu bytes it may take", out->ceiling);
+    return error_set(o->error, ERROR_MEMORY_BUDGET,
+                     "the answer is larger than the %zu bytes it may take", out->ceiling);
 }
 
 /* Both are refused before anything is spent. */
@@ -92,24 +94,27 @@ static bool within_budget(struct oneshot *o, const struct plan *plan) {
     const int64_t work = plan_work(plan);
     if (work > limits->max_work) {
         return error_set(o->error, ERROR_TOO_MUCH_WORK,
-                         "the request needs about %" PRId64 " operations; the limit is %" PRId64, work, limits->max_work);
+                         "the request needs about %" PRId64 " operations; the limit is %" PRId64,
+                         work, limits->max_work);
     }
     const size_t left = o->arena.ceiling > o->arena.held ? o->arena.ceiling - o->arena.held : 0;
     if (plan_run_bytes(plan) > left) {
-        return error_set(o->error, ERROR_MEMORY_BUDGET,
-                         "the request needs %zu bytes of memory beside the %zu it holds; the limit is %zu",
-                         plan_run_bytes(plan), o->arena.held, o->arena.ceiling);
+        return error_set(
+            o->error, ERROR_MEMORY_BUDGET,
+            "the request needs %zu bytes of memory beside the %zu it holds; the limit is %zu",
+            plan_run_bytes(plan), o->arena.held, o->arena.ceiling);
     }
     return true;
 }
 
-static bool run_plan(struct oneshot *o, const struct plan *plan, const node_id *inputs, size_t n_inputs,
-                     struct writer *out) {
+static bool run_plan(struct oneshot *o, const struct plan *plan, const node_id *inputs,
+                     size_t n_inputs, struct writer *out) {
     if (!within_budget(o, plan)) return false;
     const struct tensor **bound = arena_alloc(&o->arena, (n_inputs + 1) * sizeof *bound);
     if (!bound) return build_fail_memory(&o->b);
     for (size_t i = 0; i < n_inputs; i++) bound[i] = &o->tensors[inputs[i]];
-    const struct run_control control = {.cancelled = o->call->control.cancelled, .deadline = o->request.deadline};
+    const struct run_control control = {.cancelled = o->call->control.cancelled,
+                                        .deadline = o->request.deadline};
     struct run *run = plan_run(plan, bound, &control, o->error);
     if (!run) return false;
     const bool ok = print_answer(o, run, out);
@@ -132,7 +137,8 @@ bool oneshot_answer(struct oneshot *o, struct writer *out) {
     }
     const node_id *inputs;
     size_t n_inputs;
-    struct plan *plan = plan_get(o->call->plans, &o->b.tape, wanted, n, &inputs, &n_inputs, &o->arena, o->error);
+    struct plan *plan =
+        plan_get(o->call->plans, &o->b.tape, wanted, n, &inputs, &n_inputs, &o->arena, o->error);
     if (!plan) return false;
     const bool ok = run_plan(o, plan, inputs, n_inputs, out);
     plan_release(plan);

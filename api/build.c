@@ -21,7 +21,8 @@ void build_init(struct builder *b, struct arena *arena, struct error *error,
     b->dtype = dtype;
     b->blamed = NULL;
     names_init(&b->names, arena, seed);
-    const uint32_t nodes = limits->max_nodes < UINT32_MAX ? (uint32_t)limits->max_nodes : UINT32_MAX - 1;
+    const uint32_t nodes =
+        limits->max_nodes < UINT32_MAX ? (uint32_t)limits->max_nodes : UINT32_MAX - 1;
     tape_init(&b->tape, arena, error,
               (struct tape_limits){.nodes = nodes,
                                    .elements = limits->max_elements,
@@ -44,15 +45,24 @@ static bool well_known(const char *text, size_t length, struct value *out) {
     memcpy(name, text, length);
     name[length] = '\0';
     enum dtype dtype;
-    if (strcmp(name, "pi") == 0) *out = value_float(3.14159265358979323846);
-    else if (strcmp(name, "e") == 0) *out = value_float(2.71828182845904523536);
-    else if (strcmp(name, "inf") == 0) *out = value_float(INFINITY);
-    else if (strcmp(name, "nan") == 0) *out = value_float(NAN);
-    else if (strcmp(name, "True") == 0) *out = value_bool(true);
-    else if (strcmp(name, "False") == 0) *out = value_bool(false);
-    else if (strcmp(name, "None") == 0) *out = value_none();
-    else if (dtype_find(name, &dtype)) *out = value_string(dtype_name(dtype));
-    else return false;
+    if (strcmp(name, "pi") == 0)
+        *out = value_float(3.14159265358979323846);
+    else if (strcmp(name, "e") == 0)
+        *out = value_float(2.71828182845904523536);
+    else if (strcmp(name, "inf") == 0)
+        *out = value_float(INFINITY);
+    else if (strcmp(name, "nan") == 0)
+        *out = value_float(NAN);
+    else if (strcmp(name, "True") == 0)
+        *out = value_bool(true);
+    else if (strcmp(name, "False") == 0)
+        *out = value_bool(false);
+    else if (strcmp(name, "None") == 0)
+        *out = value_none();
+    else if (dtype_find(name, &dtype))
+        *out = value_string(dtype_name(dtype));
+    else
+        return false;
     return true;
 }
 
@@ -67,7 +77,8 @@ bool build_lookup(struct builder *b, const char *text, size_t length, struct val
     if (!copy) return build_fail_memory(b);
     const char *near = names_nearest(&b->names, copy);
     const bool function = !near && (builtin_find(copy) || op_find(copy) >= 0);
-    return error_set(b->error, ERROR_UNBOUND_NAME, "no variable, constant or node is called \"%.80s\"%s%.80s%s", copy,
+    return error_set(b->error, ERROR_UNBOUND_NAME,
+                     "no variable, constant or node is called \"%.80s\"%s%.80s%s", copy,
                      near       ? "; did you mean \""
                      : function ? "; the function is called as "
                                 : "",
@@ -81,7 +92,8 @@ bool build_lookup(struct builder *b, const char *text, size_t length, struct val
 
 /* Where TensorFlow and NumPy keep functions that op_find knows by their plain names. */
 static const char *plain_name(const char *name) {
-    static const char *const modules[] = {"tf.nn.", "tf.linalg.", "tf.math.", "tf.", "np.", "numpy.", "math."};
+    static const char *const modules[] = {"tf.nn.", "tf.linalg.", "tf.math.", "tf.",
+                                          "np.",    "numpy.",     "math."};
     for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
         const size_t n = strlen(modules[i]);
         if (strncmp(name, modules[i], n) == 0) return name + n;
@@ -104,17 +116,19 @@ static bool fail_unknown_op(struct builder *b, const char *name) {
                          "\"%.80s\" is a value, not a function; a product is written with *", name);
     }
     const char *candidates[BUILTIN_COUNT + 1];
-    size_t n = 0;
-    for (size_t i = 0; i < BUILTIN_COUNT; i++) candidates[n++] = builtins[i].name;
     const char *near = op_nearest(plain_name(name));
+    size_t n = 0;
     if (near) candidates[n++] = near;
+    for (size_t i = 0; i < BUILTIN_COUNT; i++) candidates[n++] = builtins[i].name;
     near = name_nearest(plain_name(name), candidates, n);
     if (!near) return error_set(b->error, ERROR_UNKNOWN_OP, "unknown op \"%.80s\"", name);
-    return error_set(b->error, ERROR_UNKNOWN_OP, "unknown op \"%.80s\"; did you mean \"%s\"?", name, near);
+    return error_set(b->error, ERROR_UNKNOWN_OP, "unknown op \"%.80s\"; did you mean \"%s\"?", name,
+                     near);
 }
 
 /* "x, axis, keepdims" */
-static const char *parameter_list(const struct op_param *params, size_t n, char *text, size_t size) {
+static const char *parameter_list(const struct op_param *params, size_t n, char *text,
+                                  size_t size) {
     size_t at = 0;
     text[0] = '\0';
     for (size_t i = 0; i < n && at < size; i++) {
@@ -141,9 +155,9 @@ static bool fail_keyword(struct builder *b, const char *op, const char *keyword,
     for (size_t i = 0; i < n; i++) names[i] = params[i].name;
     const char *near = name_nearest(keyword, names, n);
     char list[200];
-    return error_set(b->error, ERROR_INVALID_ARGUMENT, "%s: unknown argument \"%.60s\"; %s%s%s", op, keyword,
-                     near ? "did you mean \"" : "it takes ", near ? near : parameter_list(params, n, list, sizeof list),
-                     near ? "\"?" : "");
+    return error_set(b->error, ERROR_INVALID_ARGUMENT, "%s: unknown argument \"%.60s\"; %s%s%s", op,
+                     keyword, near ? "did you mean \"" : "it takes ",
+                     near ? near : parameter_list(params, n, list, sizeof list), near ? "\"?" : "");
 }
 
 /* bound[i] is the argument for params[i]; NULL where it was left out or is None and may be. */
@@ -155,14 +169,17 @@ static bool bind(struct builder *b, const char *op, const struct op_param *param
         size_t at = position;
         if (args[i].name) {
             for (at = 0; at < n_params && strcmp(params[at].name, args[i].name) != 0;) at++;
-            if (at == n_params) return fail_keyword(b, op, args[i].name, params, n_params) || blame(b, &args[i].value, true);
+            if (at == n_params)
+                return fail_keyword(b, op, args[i].name, params, n_params) ||
+                       blame(b, &args[i].value, true);
         } else if (position++ == n_params) {
-            error_set(b->error, ERROR_INVALID_ARGUMENT, "%s takes %zu argument%s, found %zu", op, n_params,
-                      n_params == 1 ? "" : "s", n);
+            error_set(b->error, ERROR_INVALID_ARGUMENT, "%s takes %zu argument%s, found %zu", op,
+                      n_params, n_params == 1 ? "" : "s", n);
             return blame(b, &args[i].value, true);
         }
         if (bound[at]) {
-            error_set(b->error, ERROR_INVALID_ARGUMENT, "%s: argument \"%s\" is given twice", op, params[at].name);
+            error_set(b->error, ERROR_INVALID_ARGUMENT, "%s: argument \"%s\" is given twice", op,
+                      params[at].name);
             return blame(b, &args[i].value, true);
         }
         bound[at] = &args[i].value;
@@ -170,28 +187,35 @@ static bool bind(struct builder *b, const char *op, const struct op_param *param
     for (size_t i = 0; i < n_params; i++) {
         if (bound[i] && bound[i]->kind == VALUE_NONE && params[i].optional) bound[i] = NULL;
         if (bound[i] || params[i].optional) continue;
-        return error_set(b->error, ERROR_INVALID_ARGUMENT, "%s: argument \"%s\" is missing", op, params[i].name);
+        return error_set(b->error, ERROR_INVALID_ARGUMENT, "%s: argument \"%s\" is missing", op,
+                         params[i].name);
     }
     return true;
 }
 
-static bool fail_argument(struct builder *b, const char *op, const struct op_param *param, const char *wants,
-                          const struct value *found) {
+static bool fail_argument(struct builder *b, const char *op, const struct op_param *param,
+                          const char *wants, const struct value *found) {
     if (found->kind == VALUE_MISSING) return build_fail_not_tensor(b, found);
-    return error_set(b->error, ERROR_INVALID_ARGUMENT, "%s: argument \"%s\" must be %s%s, found %s", op, param->name,
-                     wants, found->kind == VALUE_NODE && param->kind != PARAM_TENSORS ? " written in the graph" : "", value_kind_name(found));
+    return error_set(
+        b->error, ERROR_INVALID_ARGUMENT, "%s: argument \"%s\" must be %s%s, found %s", op,
+        param->name, wants,
+        found->kind == VALUE_NODE && param->kind != PARAM_TENSORS ? " written in the graph" : "",
+        value_kind_name(found));
 }
 
 /* An int, also where it is written as 2.0: JSON cannot tell. */
 static bool as_int(const struct value *v, int64_t *out) {
-    if (v->kind == VALUE_INT) *out = v->i;
-    else if (v->kind == VALUE_FLOAT && v->f >= -0x1p53 && v->f <= 0x1p53 && floor(v->f) == v->f) *out = (int64_t)v->f;
-    else return false;
+    if (v->kind == VALUE_INT)
+        *out = v->i;
+    else if (v->kind == VALUE_FLOAT && v->f >= -0x1p53 && v->f <= 0x1p53 && floor(v->f) == v->f)
+        *out = (int64_t)v->f;
+    else
+        return false;
     return true;
 }
 
-static bool bind_ints(struct builder *b, const char *op, const struct op_param *param, const struct value *v,
-                      struct op_arg *arg) {
+static bool bind_ints(struct builder *b, const char *op, const struct op_param *param,
+                      const struct value *v, struct op_arg *arg) {
     static const char wants[] = "an integer or a list of integers";
     struct value list;
     if (v->kind == VALUE_NUMBERS) {
@@ -210,8 +234,8 @@ static bool bind_ints(struct builder *b, const char *op, const struct op_param *
     return true;
 }
 
-static bool bind_nodes(struct builder *b, const char *op, const struct op_param *param, const struct value *v,
-                       enum dtype dtype, struct op_arg *arg) {
+static bool bind_nodes(struct builder *b, const char *op, const struct op_param *param,
+                       const struct value *v, enum dtype dtype, struct op_arg *arg) {
     struct value list;
     if (v->kind == VALUE_NUMBERS) {
         if (!build_elements(b, v->numbers, &list)) return false;
@@ -228,27 +252,34 @@ static bool bind_nodes(struct builder *b, const char *op, const struct op_param 
     return true;
 }
 
-static bool bind_argument(struct builder *b, const char *op, const struct op_param *param, const struct value *v,
-                          enum dtype dtype, struct op_arg *arg) {
+static bool bind_argument(struct builder *b, const char *op, const struct op_param *param,
+                          const struct value *v, enum dtype dtype, struct op_arg *arg) {
     arg->given = true;
     switch (param->kind) {
-    case PARAM_TENSOR: return build_node(b, v, dtype, &arg->node);
-    case PARAM_CONDITION: return build_node(b, v, DTYPE_BOOL, &arg->node);
-    case PARAM_TENSORS: return bind_nodes(b, op, param, v, dtype, arg);
-    case PARAM_INTS: return bind_ints(b, op, param, v, arg);
-    case PARAM_INT: return as_int(v, &arg->i) || fail_argument(b, op, param, "an integer", v);
+    case PARAM_TENSOR:
+        return build_node(b, v, dtype, &arg->node);
+    case PARAM_CONDITION:
+        return build_node(b, v, DTYPE_BOOL, &arg->node);
+    case PARAM_TENSORS:
+        return bind_nodes(b, op, param, v, dtype, arg);
+    case PARAM_INTS:
+        return bind_ints(b, op, param, v, arg);
+    case PARAM_INT:
+        return as_int(v, &arg->i) || fail_argument(b, op, param, "an integer", v);
     case PARAM_FLOAT:
         arg->f = v->kind == VALUE_INT ? (double)v->i : v->f;
-        return v->kind == VALUE_INT || v->kind == VALUE_FLOAT || fail_argument(b, op, param, "a number", v);
+        return v->kind == VALUE_INT || v->kind == VALUE_FLOAT ||
+               fail_argument(b, op, param, "a number", v);
     case PARAM_BOOL:
         arg->b = v->b;
         return v->kind == VALUE_BOOL || fail_argument(b, op, param, "True or False", v);
     case PARAM_DTYPE:
         if (v->kind == VALUE_STRING && dtype_find(plain_name(v->string), &arg->dtype)) return true;
         if (v->kind != VALUE_STRING) return fail_argument(b, op, param, "a dtype", v);
-        return error_set(b->error, ERROR_INVALID_ARGUMENT,
-                         "%s: unknown dtype \"%.40s\"; expected float32, float64, int32, int64 or bool", op,
-                         v->string);
+        return error_set(
+            b->error, ERROR_INVALID_ARGUMENT,
+            "%s: unknown dtype \"%.40s\"; expected float32, float64, int32, int64 or bool", op,
+            v->string);
     case PARAM_STRING:
         arg->string = v->string;
         return v->kind == VALUE_STRING || fail_argument(b, op, param, "a string", v);
@@ -262,7 +293,8 @@ static enum dtype call_dtype(struct builder *b, const struct op_param *params,
     bool any = false, bools = true;
     enum dtype dtype;
     for (size_t i = 0; i < n; i++) {
-        if (!bound[i] || (params[i].kind != PARAM_TENSOR && params[i].kind != PARAM_TENSORS)) continue;
+        if (!bound[i] || (params[i].kind != PARAM_TENSOR && params[i].kind != PARAM_TENSORS))
+            continue;
         if (build_find_dtype(b, bound[i], &dtype)) return dtype;
         any = true;
         bools = bools && build_all_bools(bound[i]);
@@ -271,7 +303,8 @@ static enum dtype call_dtype(struct builder *b, const struct op_param *params,
 }
 
 /* bound[i] is for params[i]; what is past n was left out. */
-static bool emit(struct builder *b, int tag, const struct value *const *bound, size_t n, struct value *out) {
+static bool emit(struct builder *b, int tag, const struct value *const *bound, size_t n,
+                 struct value *out) {
     const struct op *op = op_table[tag];
     const size_t n_params = count_params(op->params, OP_PARAMS_MAX);
     const enum dtype dtype = call_dtype(b, op->params, bound, n);
@@ -281,21 +314,25 @@ static bool emit(struct builder *b, int tag, const struct value *const *bound, s
     for (size_t i = 0; i < n_params; i++) {
         args[i] = (struct op_arg){.node = NODE_NONE};
         if (i >= n || !bound[i]) continue;
-        if (!bind_argument(b, op->name, &op->params[i], bound[i], dtype, &args[i])) return blame(b, bound[i], false);
+        if (!bind_argument(b, op->name, &op->params[i], bound[i], dtype, &args[i]))
+            return blame(b, bound[i], false);
         nodes[n_nodes++] = args[i].node;
     }
-    *out = value_node(op->emit ? op->emit(&b->tape, args) : tape_emit(&b->tape, tag, nodes, n_nodes, NULL, 0));
+    *out = value_node(op->emit ? op->emit(&b->tape, args)
+                               : tape_emit(&b->tape, tag, nodes, n_nodes, NULL, 0));
     return out->node != NODE_NONE;
 }
 
-bool build_operator(struct builder *b, int tag, const struct value *args, size_t n, struct value *out) {
+bool build_operator(struct builder *b, int tag, const struct value *args, size_t n,
+                    struct value *out) {
     const struct value *bound[2] = {&args[0], n > 1 ? &args[1] : NULL};
     bool folded;
     if (!fold_operator(b, tag, bound, n, out, &folded)) return false;
     return folded || emit(b, tag, bound, n, out);
 }
 
-static bool call_op(struct builder *b, int tag, const struct argument *args, size_t n, struct value *out) {
+static bool call_op(struct builder *b, int tag, const struct argument *args, size_t n,
+                    struct value *out) {
     const struct op *op = op_table[tag];
     const struct value *bound[OP_PARAMS_MAX];
     const size_t n_params = count_params(op->params, OP_PARAMS_MAX);
@@ -305,12 +342,15 @@ static bool call_op(struct builder *b, int tag, const struct argument *args, siz
     return folded || emit(b, tag, bound, n_params, out);
 }
 
-bool build_call(struct builder *b, const char *name, const struct argument *args, size_t n, struct value *out) {
+bool build_call(struct builder *b, const char *name, const struct argument *args, size_t n,
+                struct value *out) {
     const struct builtin *builtin = builtin_find(name);
     if (builtin) {
         const struct value *bound[OP_PARAMS_MAX];
-        const size_t n_params = count_params(builtin->params, sizeof builtin->params / sizeof *builtin->params);
-        return bind(b, builtin->name, builtin->params, n_params, args, n, bound) && builtin->build(b, bound, out);
+        const size_t n_params =
+            count_params(builtin->params, sizeof builtin->params / sizeof *builtin->params);
+        return bind(b, builtin->name, builtin->params, n_params, args, n, bound) &&
+               builtin->build(b, bound, out);
     }
     int tag = op_find(name);
     if (tag < 0) tag = op_find(plain_name(name));

@@ -38,7 +38,8 @@ bool build_call(struct builder *b, const char *name, const struct argument *args
                 struct value *out);
 
 /* What an operator of the language stands for, with positional arguments. */
-bool build_operator(struct builder *b, int tag, const struct value *args, size_t n, struct value *out);
+bool build_operator(struct builder *b, int tag, const struct value *args, size_t n,
+                    struct value *out);
 
 /* `x if condition else y`. */
 bool build_choice(struct builder *b, const struct value *condition, const struct value *x,
@@ -79,14 +80,15 @@ bool build_pack(struct builder *b, const struct value *like, bool zero, const no
 bool build_seed(struct builder *b, const struct value *v, node_id target, node_id *seed);
 /* The seeds of all leaves of `targets` (a settled value), from lists of the same structure. What is
  * missing at the end of a list is NODE_NONE, which means ones. */
-bool build_seeds(struct builder *b, const struct value *v, const struct value *targets, node_id **seeds);
+bool build_seeds(struct builder *b, const struct value *v, const struct value *targets,
+                 node_id **seeds);
 void build_no_seeds(const struct value *targets, node_id **seeds);
 
 /* One entry of a subscript. */
 struct index_item {
     enum { INDEX_AT, INDEX_SLICE, INDEX_ELLIPSIS, INDEX_NEW_AXIS } kind;
-    bool given[3];  /* SLICE: which of start, stop and step were written */
-    int64_t at[3];  /* AT: at[0]; SLICE: start, stop, step */
+    bool given[3]; /* SLICE: which of start, stop and step were written */
+    int64_t at[3]; /* AT: at[0]; SLICE: start, stop, step */
 };
 enum { INDEX_ITEMS_MAX = 2 * RANK_MAX + 1 };
 

@@ -15,12 +15,14 @@ static bool parse_unconnected(struct builder *b, const struct value *v, bool *ze
         return error_set(b->error, ERROR_INVALID_ARGUMENT,
                          "Unknown value for unconnected_gradients: '%.40s'", v->string);
     }
-    return error_set(b->error, ERROR_INVALID_ARGUMENT, "grad: unconnected must be \"none\" or \"zero\", found %s",
+    return error_set(b->error, ERROR_INVALID_ARGUMENT,
+                     "grad: unconnected must be \"none\" or \"zero\", found %s",
                      value_kind_name(v));
 }
 
 /* A value's leaves as nodes; counts them as visits, since a short graph can name a long list often. */
-static bool leaves_of(struct builder *b, const struct value *v, struct value *settled, node_id **out, size_t *n) {
+static bool leaves_of(struct builder *b, const struct value *v, struct value *settled,
+                      node_id **out, size_t *n) {
     if (!build_settle(b, v, false, settled)) return false;
     *n = build_leaves(settled);
     if (!tape_walk(&b->tape, (int64_t)*n)) return false;
@@ -31,9 +33,10 @@ static bool leaves_of(struct builder *b, const struct value *v, struct value *se
 }
 
 static bool fail_target(struct builder *b) {
-    return error_set(b->error, ERROR_MISSING_GRADIENT,
-                     "Argument `target` should be a list or nested structure of Tensors, Variables or "
-                     "CompositeTensors to be differentiated, but received None.");
+    return error_set(
+        b->error, ERROR_MISSING_GRADIENT,
+        "Argument `target` should be a list or nested structure of Tensors, Variables or "
+        "CompositeTensors to be differentiated, but received None.");
 }
 
 static bool build_gradient(struct builder *b, const struct value *const *bound, struct value *out) {
@@ -50,7 +53,8 @@ static bool build_gradient(struct builder *b, const struct value *const *bound, 
     }
     for (size_t i = 0; i < n_sources; i++) {
         if (source[i] != NODE_NONE) continue;
-        return error_set(b->error, ERROR_MISSING_GRADIENT, "grad: a source is a gradient that is None");
+        return error_set(b->error, ERROR_MISSING_GRADIENT,
+                         "grad: a source is a gradient that is None");
     }
     if (bound[3]) {
         node_id *at = seeds = arena_alloc(b->arena, (n_targets + 1) * sizeof *seeds);
@@ -59,8 +63,10 @@ static bool build_gradient(struct builder *b, const struct value *const *bound, 
     }
     node_id *gradients = arena_alloc(b->arena, (n_sources + 1) * sizeof *gradients);
     if (!gradients) return build_fail_memory(b);
-    const struct window window = {.watched = source, .n_watched = n_sources, .begin = 0, .end = b->tape.count};
-    if (!tape_gradient(&b->tape, &window, target, seeds, n_targets, source, n_sources, gradients)) return false;
+    const struct window window = {
+        .watched = source, .n_watched = n_sources, .begin = 0, .end = b->tape.count};
+    if (!tape_gradient(&b->tape, &window, target, seeds, n_targets, source, n_sources, gradients))
+        return false;
     const node_id *leaves = gradients;
     return build_pack(b, &sources, zero, &leaves, out);
 }
@@ -104,7 +110,8 @@ static bool build_len(struct builder *b, const struct value *const *bound, struc
         return true;
     }
     if (!measured(b, bound[0], &shape)) return false;
-    if (shape->rank == 0) return error_set(b->error, ERROR_INVALID_ARGUMENT, "len: a scalar has no length");
+    if (shape->rank == 0)
+        return error_set(b->error, ERROR_INVALID_ARGUMENT, "len: a scalar has no length");
     *out = value_int(shape->dim[0]);
     return true;
 }
@@ -118,8 +125,20 @@ const struct builtin builtins[BUILTIN_COUNT] = {
       {"unconnected_gradients", PARAM_STRING, true}},
      build_gradient,
      "the gradient of the sum of all targets by each source, a node like any other"},
-    {"shape", {{"input", PARAM_TENSOR, false}}, build_shape, "the lengths of the axes, known when the graph is built"},
-    {"size", {{"input", PARAM_TENSOR, false}}, build_size, "the number of elements, known when the graph is built"},
-    {"len", {{"input", PARAM_TENSOR, false}}, build_len, "the length of the first axis, known when the graph is built"},
-    {"rank", {{"input", PARAM_TENSOR, false}}, build_rank, "the number of axes, known when the graph is built"},
+    {"shape",
+     {{"input", PARAM_TENSOR, false}},
+     build_shape,
+     "the lengths of the axes, known when the graph is built"},
+    {"size",
+     {{"input", PARAM_TENSOR, false}},
+     build_size,
+     "the number of elements, known when the graph is built"},
+    {"len",
+     {{"input", PARAM_TENSOR, false}},
+     build_len,
+     "the length of the first axis, known when the graph is built"},
+    {"rank",
+     {{"input", PARAM_TENSOR, false}},
+     build_rank,
+     "the number of axes, known when the graph is built"},
 };

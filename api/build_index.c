@@ -7,8 +7,8 @@
 #include "core/emit.h"
 
 /* Python's slice.indices(n), then as a first element, a stride and a count. */
-static bool slice_bounds(struct builder *b, const struct index_item *item, int64_t n, int64_t *begin,
-                         int64_t *stride, int64_t *count) {
+static bool slice_bounds(struct builder *b, const struct index_item *item, int64_t n,
+                         int64_t *begin, int64_t *stride, int64_t *count) {
     int64_t step = item->given[2] ? item->at[2] : 1;
     if (step == 0) return error_set(b->error, ERROR_INVALID_ARGUMENT, "slice step cannot be zero");
     if (step < -INT64_MAX) step = -INT64_MAX;
@@ -27,12 +27,14 @@ static bool slice_bounds(struct builder *b, const struct index_item *item, int64
     return true;
 }
 
-static bool element_at(struct builder *b, int64_t at, const struct shape *shape, int axis, int64_t *out) {
+static bool element_at(struct builder *b, int64_t at, const struct shape *shape, int axis,
+                       int64_t *out) {
     const int64_t n = shape->dim[axis];
     if (at < -n || at >= n) {
         char text[SHAPE_TEXT];
         return error_set(b->error, ERROR_INVALID_ARGUMENT,
-                         "index %" PRId64 " is out of range for axis %d of shape %s", at, axis, shape_text(shape, text));
+                         "index %" PRId64 " is out of range for axis %d of shape %s", at, axis,
+                         shape_text(shape, text));
     }
     *out = at < 0 ? at + n : at;
     return true;
@@ -51,21 +53,24 @@ static bool list_slice(struct builder *b, const struct value *list, const struct
 }
 
 /* How many axes the items use up; false where they cannot be meant. */
-static bool count_axes(struct builder *b, const struct shape *shape, const struct index_item *items, size_t n,
-                       int *used) {
+static bool count_axes(struct builder *b, const struct shape *shape, const struct index_item *items,
+                       size_t n, int *used) {
     int ellipses = 0;
     *used = 0;
     for (size_t i = 0; i < n; i++) {
-        if (items[i].kind == INDEX_ELLIPSIS) ellipses++;
-        else if (items[i].kind != INDEX_NEW_AXIS) ++*used;
+        if (items[i].kind == INDEX_ELLIPSIS)
+            ellipses++;
+        else if (items[i].kind != INDEX_NEW_AXIS)
+            ++*used;
     }
     if (ellipses > 1) {
-        return error_set(b->error, ERROR_INVALID_ARGUMENT, "an index can only have a single ellipsis ('...')");
+        return error_set(b->error, ERROR_INVALID_ARGUMENT,
+                         "an index can only have a single ellipsis ('...')");
     }
     if (*used > shape->rank) {
         char text[SHAPE_TEXT];
-        return error_set(b->error, ERROR_INVALID_ARGUMENT, "%d ind%s for shape %s", *used, *used == 1 ? "ex" : "ices",
-                         shape_text(shape, text));
+        return error_set(b->error, ERROR_INVALID_ARGUMENT, "%d ind%s for shape %s", *used,
+                         *used == 1 ? "ex" : "ices", shape_text(shape, text));
     }
     return true;
 }
@@ -80,8 +85,8 @@ struct selection {
 
 static bool keep_axis(struct builder *b, struct selection *s, int64_t dim) {
     if (s->result.rank == RANK_MAX) {
-        return error_set(b->error, ERROR_GRAPH_TOO_LARGE, "an index gives more than the %d axes a tensor may have",
-                         RANK_MAX);
+        return error_set(b->error, ERROR_GRAPH_TOO_LARGE,
+                         "an index gives more than the %d axes a tensor may have", RANK_MAX);
     }
     s->result.dim[s->result.rank++] = dim;
     return true;
@@ -99,7 +104,8 @@ static bool select_axis(struct builder *b, struct selection *s, const struct sha
     }
     static const struct index_item whole = {.kind = INDEX_SLICE};
     s->cuts = s->cuts || item;
-    return slice_bounds(b, item ? item : &whole, n, &s->begin[axis], &s->stride[axis], &s->slice.dim[axis]) &&
+    return slice_bounds(b, item ? item : &whole, n, &s->begin[axis], &s->stride[axis],
+                        &s->slice.dim[axis]) &&
            keep_axis(b, s, s->slice.dim[axis]);
 }
 
@@ -147,7 +153,8 @@ bool build_index(struct builder *b, const struct value *x, const struct index_it
         items++;
         n--;
     }
-    if (v.kind == VALUE_LIST && n == 1 && items->kind == INDEX_SLICE) return list_slice(b, &v, items, out);
+    if (v.kind == VALUE_LIST && n == 1 && items->kind == INDEX_SLICE)
+        return list_slice(b, &v, items, out);
     *out = v;
     if (n == 0) return true;
     enum dtype dtype;
@@ -167,7 +174,8 @@ bool build_unpack(struct builder *b, const struct value *v, size_t n, struct val
         v = &tensor;
         const struct shape *shape = tape_shape(&b->tape, v->node);
         if (shape->rank == 0) {
-            return error_set(b->error, ERROR_INVALID_ARGUMENT, "%zu name%s for a scalar", n, n == 1 ? "" : "s");
+            return error_set(b->error, ERROR_INVALID_ARGUMENT, "%zu name%s for a scalar", n,
+                             n == 1 ? "" : "s");
         }
         has = shape->dim[0];
     }

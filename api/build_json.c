@@ -17,10 +17,11 @@ static bool number(struct builder *b, const struct json *v, struct value *out) {
     const char *text = json_text(v, &n), *rest;
     *out = (struct value){.kind = VALUE_FLOAT};
     if (number_parse_f64(text, text + n, &out->f, &rest) != NUMBER_OK) {
-        return error_set(b->error, ERROR_INVALID_VALUE, "%.*s is out of range of float64", n < 40 ? (int)n : 40,
-                         text);
+        return error_set(b->error, ERROR_INVALID_VALUE, "%.*s is out of range of float64",
+                         n < 40 ? (int)n : 40, text);
     }
-    if (number_parse_f32(text, text + n, &out->single, &rest) != NUMBER_OK) out->single = (float)INFINITY;
+    if (number_parse_f32(text, text + n, &out->single, &rest) != NUMBER_OK)
+        out->single = (float)INFINITY;
     return true;
 }
 
@@ -35,7 +36,8 @@ static bool string(const struct json *v, struct value *out) {
 
 static bool typed(struct builder *b, const struct json *v, struct value *out) {
     struct tensor t;
-    if (!json_tensor(b->arena, v, b->dtype, b->limits->max_elements, "", &t, b->error)) return false;
+    if (!json_tensor(b->arena, v, b->dtype, b->limits->max_elements, "", &t, b->error))
+        return false;
     *out = value_node(tape_const(&b->tape, t.dtype, &t.shape, t.data));
     return out->node != NODE_NONE;
 }
@@ -53,13 +55,23 @@ static bool array(struct builder *b, const struct json *v, struct value *out) {
 
 bool build_literal(struct builder *b, const struct json *v, struct value *out) {
     switch (json_type(v)) {
-    case JSON_NULL: *out = value_none(); return true;
-    case JSON_BOOL: *out = value_bool(json_bool(v)); return true;
-    case JSON_NUMBER: return number(b, v, out);
-    case JSON_NUMBERS: *out = (struct value){.kind = VALUE_NUMBERS, .numbers = v}; return true;
-    case JSON_STRING: return string(v, out);
-    case JSON_ARRAY: return array(b, v, out);
-    case JSON_OBJECT: return typed(b, v, out);
+    case JSON_NULL:
+        *out = value_none();
+        return true;
+    case JSON_BOOL:
+        *out = value_bool(json_bool(v));
+        return true;
+    case JSON_NUMBER:
+        return number(b, v, out);
+    case JSON_NUMBERS:
+        *out = (struct value){.kind = VALUE_NUMBERS, .numbers = v};
+        return true;
+    case JSON_STRING:
+        return string(v, out);
+    case JSON_ARRAY:
+        return array(b, v, out);
+    case JSON_OBJECT:
+        return typed(b, v, out);
     }
     return false;
 }

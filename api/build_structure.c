@@ -6,8 +6,10 @@ static bool settle_items(struct builder *b, const struct value *v, bool stack, s
     struct value *items = arena_alloc(b->arena, (v->n + 1) * sizeof *items);
     if (!items) return build_fail_memory(b);
     for (uint32_t i = 0; i < v->n; i++) {
-        if (v->kind == VALUE_OBJECT && i % 2 == 0) items[i] = v->items[i];
-        else if (!build_settle(b, &v->items[i], stack, &items[i])) return false;
+        if (v->kind == VALUE_OBJECT && i % 2 == 0)
+            items[i] = v->items[i];
+        else if (!build_settle(b, &v->items[i], stack, &items[i]))
+            return false;
     }
     if (v->kind == VALUE_OBJECT) return build_object(b, items, v->n, out);
     if (!build_list(b, items, v->n, out)) return false;
@@ -41,7 +43,8 @@ void build_flatten(const struct value *v, node_id **at) {
     }
 }
 
-static bool pack_leaf(struct builder *b, const struct value *like, bool zero, node_id leaf, struct value *out) {
+static bool pack_leaf(struct builder *b, const struct value *like, bool zero, node_id leaf,
+                      struct value *out) {
     const node_id source = like->kind == VALUE_NODE ? like->node : NODE_NONE;
     if (leaf == NODE_NONE && zero && source != NODE_NONE) {
         leaf = tape_fill(&b->tape, tape_dtype(&b->tape, source), tape_shape(&b->tape, source), 0);
@@ -60,8 +63,10 @@ bool build_pack(struct builder *b, const struct value *like, bool zero, const no
     struct value *items = arena_alloc(b->arena, (like->n + 1) * sizeof *items);
     if (!items) return build_fail_memory(b);
     for (uint32_t i = 0; i < like->n; i++) {
-        if (like->kind == VALUE_OBJECT && i % 2 == 0) items[i] = like->items[i];
-        else if (!build_pack(b, &like->items[i], zero, leaves, &items[i])) return false;
+        if (like->kind == VALUE_OBJECT && i % 2 == 0)
+            items[i] = like->items[i];
+        else if (!build_pack(b, &like->items[i], zero, leaves, &items[i]))
+            return false;
     }
     if (like->kind == VALUE_OBJECT) return build_object(b, items, like->n, out);
     if (!build_list(b, items, like->n, out)) return false;
@@ -74,21 +79,24 @@ bool build_seed(struct builder *b, const struct value *v, node_id target, node_i
     const enum dtype dtype = tape_dtype(&b->tape, target);
     if (!build_node(b, v, dtype, seed)) return false;
     if (tape_dtype(&b->tape, *seed) != dtype) {
-        return error_set(b->error, ERROR_DTYPE_MISMATCH, "the output gradient has dtype %s, expected %s",
+        return error_set(b->error, ERROR_DTYPE_MISMATCH,
+                         "the output gradient has dtype %s, expected %s",
                          dtype_name(tape_dtype(&b->tape, *seed)), dtype_name(dtype));
     }
     const struct shape *has = tape_shape(&b->tape, *seed), *wants = tape_shape(&b->tape, target);
     if (!shape_equal(has, wants)) {
         char has_text[SHAPE_TEXT], wants_text[SHAPE_TEXT];
         const char *name = build_name_of(b, target);
-        return error_set(b->error, ERROR_SHAPE_MISMATCH, "the output gradient%s%.80s%s has shape %s, expected %s",
-                         name ? " of \"" : "", name ? name : "", name ? "\"" : "", shape_text(has, has_text),
-                         shape_text(wants, wants_text));
+        return error_set(b->error, ERROR_SHAPE_MISMATCH,
+                         "the output gradient%s%.80s%s has shape %s, expected %s",
+                         name ? " of \"" : "", name ? name : "", name ? "\"" : "",
+                         shape_text(has, has_text), shape_text(wants, wants_text));
     }
     return true;
 }
 
-bool build_seeds(struct builder *b, const struct value *v, const struct value *targets, node_id **seeds) {
+bool build_seeds(struct builder *b, const struct value *v, const struct value *targets,
+                 node_id **seeds) {
     if (targets->kind == VALUE_NODE) return build_seed(b, v, targets->node, (*seeds)++);
     struct value list;
     if (v->kind == VALUE_NUMBERS) {
@@ -96,9 +104,10 @@ bool build_seeds(struct builder *b, const struct value *v, const struct value *t
         v = &list;
     }
     if (v->kind != VALUE_LIST || v->n > targets->n) {
-        return error_set(b->error, ERROR_INVALID_ARGUMENT,
-                         "output_gradients must have the structure of the target, a list of %u; found %s", targets->n,
-                         v->kind == VALUE_LIST ? "a longer list" : value_kind_name(v));
+        return error_set(
+            b->error, ERROR_INVALID_ARGUMENT,
+            "output_gradients must have the structure of the target, a list of %u; found %s",
+            targets->n, v->kind == VALUE_LIST ? "a longer list" : value_kind_name(v));
     }
     for (uint32_t i = 0; i < v->n; i++) {
         if (!build_seeds(b, &v->items[i], &targets->items[i], seeds)) return false;

@@ -12,23 +12,34 @@ enum { LIST_DEPTH_MAX = 32 };
 
 const char *value_kind_name(const struct value *v) {
     switch ((enum value_kind)v->kind) {
-    case VALUE_NODE: return "a tensor";
-    case VALUE_INT: return "an int";
-    case VALUE_FLOAT: return "a float";
-    case VALUE_BOOL: return "a bool";
-    case VALUE_NUMBERS: return "an array";
-    case VALUE_NONE: return "None";
-    case VALUE_MISSING: return "a gradient that is None";
-    case VALUE_STRING: return "a string";
-    case VALUE_LIST: return "a list";
-    case VALUE_OBJECT: return "an object";
+    case VALUE_NODE:
+        return "a tensor";
+    case VALUE_INT:
+        return "an int";
+    case VALUE_FLOAT:
+        return "a float";
+    case VALUE_BOOL:
+        return "a bool";
+    case VALUE_NUMBERS:
+        return "an array";
+    case VALUE_NONE:
+        return "None";
+    case VALUE_MISSING:
+        return "a gradient that is None";
+    case VALUE_STRING:
+        return "a string";
+    case VALUE_LIST:
+        return "a list";
+    case VALUE_OBJECT:
+        return "an object";
     }
     return "nothing";
 }
 
 bool build_fail_memory(struct builder *b) {
     return error_set(b->error, ERROR_MEMORY_BUDGET,
-                     "the request needs more than the %zu bytes of memory it may take", b->arena->ceiling);
+                     "the request needs more than the %zu bytes of memory it may take",
+                     b->arena->ceiling);
 }
 
 const char *build_name_of(const struct builder *b, node_id node) {
@@ -40,19 +51,21 @@ const char *build_name_of(const struct builder *b, node_id node) {
 }
 
 bool build_fail_bound(struct builder *b, const struct name *name) {
-    return error_set(b->error, ERROR_DUPLICATE_NAME, "\"%.80s\" is a %s and cannot be assigned", name->text,
-                     name->place == PLACE_VARIABLE ? "variable" : "constant");
+    return error_set(b->error, ERROR_DUPLICATE_NAME, "\"%.80s\" is a %s and cannot be assigned",
+                     name->text, name->place == PLACE_VARIABLE ? "variable" : "constant");
 }
 
 bool build_fail_not_tensor(struct builder *b, const struct value *v) {
-    static const char none[] =
-        "Attempt to convert a value (None) with an unsupported type (<class 'NoneType'>) to a Tensor.";
+    static const char none[] = "Attempt to convert a value (None) with an unsupported type (<class "
+                               "'NoneType'>) to a Tensor.";
     if (v->kind == VALUE_MISSING) return error_set(b->error, ERROR_MISSING_GRADIENT, none);
     if (v->kind == VALUE_NONE) return error_set(b->error, ERROR_INVALID_VALUE, none);
     if (v->kind == VALUE_STRING) {
-        return error_set(b->error, ERROR_INVALID_ARGUMENT, "expected a tensor, found the string \"%.40s\"", v->string);
+        return error_set(b->error, ERROR_INVALID_ARGUMENT,
+                         "expected a tensor, found the string \"%.40s\"", v->string);
     }
-    return error_set(b->error, ERROR_INVALID_ARGUMENT, "expected a tensor, found %s", value_kind_name(v));
+    return error_set(b->error, ERROR_INVALID_ARGUMENT, "expected a tensor, found %s",
+                     value_kind_name(v));
 }
 
 /* A list's own account stands before its items: how many leaves and how many values of any kind are
@@ -60,17 +73,26 @@ bool build_fail_not_tensor(struct builder *b, const struct value *v) {
  * numbers they cannot grow, nor be walked, past what a graph may have. */
 enum { ACCOUNT_LEAVES = 1, ACCOUNT_VALUES = 2, ACCOUNTS = 2 };
 
-static bool is_list(const struct value *v) { return v->kind == VALUE_LIST || v->kind == VALUE_OBJECT; }
+static bool is_list(const struct value *v) {
+    return v->kind == VALUE_LIST || v->kind == VALUE_OBJECT;
+}
 
-static int64_t count_values(const struct value *v) { return is_list(v) ? (v->items - ACCOUNT_VALUES)->i : 1; }
+static int64_t count_values(const struct value *v) {
+    return is_list(v) ? (v->items - ACCOUNT_VALUES)->i : 1;
+}
 
-static uint32_t list_depth(const struct value *v) { return is_list(v) ? (v->items - ACCOUNT_VALUES)->n : 0; }
+static uint32_t list_depth(const struct value *v) {
+    return is_list(v) ? (v->items - ACCOUNT_VALUES)->n : 0;
+}
 
-size_t build_leaves(const struct value *v) { return is_list(v) ? (size_t)(v->items - ACCOUNT_LEAVES)->i : 1; }
+size_t build_leaves(const struct value *v) {
+    return is_list(v) ? (size_t)(v->items - ACCOUNT_LEAVES)->i : 1;
+}
 
 static bool make_list(struct builder *b, enum value_kind kind, const struct value *items, size_t n,
                       struct value *out) {
-    struct value *copy = n < UINT32_MAX ? arena_alloc(b->arena, (n + ACCOUNTS) * sizeof *copy) : NULL;
+    struct value *copy =
+        n < UINT32_MAX ? arena_alloc(b->arena, (n + ACCOUNTS) * sizeof *copy) : NULL;
     if (!copy) return build_fail_memory(b);
     uint32_t depth = 0;
     int64_t leaves = 0, values = 1;
@@ -86,12 +108,14 @@ static bool make_list(struct builder *b, enum value_kind kind, const struct valu
     }
     if (values > b->limits->max_nodes || depth >= LIST_DEPTH_MAX) {
         return error_set(b->error, ERROR_GRAPH_TOO_LARGE,
-                         "a list may hold at most %" PRId64 " values (max_nodes) and nest %d levels deep",
+                         "a list may hold at most %" PRId64
+                         " values (max_nodes) and nest %d levels deep",
                          b->limits->max_nodes, LIST_DEPTH_MAX);
     }
     copy[ACCOUNTS - ACCOUNT_VALUES] = (struct value){.n = depth + 1, .i = values};
     copy[ACCOUNTS - ACCOUNT_LEAVES] = (struct value){.i = leaves};
-    *out = (struct value){.kind = (uint8_t)kind, .results = results, .n = (uint32_t)n, .items = copy + ACCOUNTS};
+    *out = (struct value){
+        .kind = (uint8_t)kind, .results = results, .n = (uint32_t)n, .items = copy + ACCOUNTS};
     return true;
 }
 
@@ -106,13 +130,18 @@ bool build_object(struct builder *b, const struct value *items, size_t n, struct
 /* Literals. */
 static bool fail_literal(struct builder *b, const struct value *v, enum dtype dtype, bool range) {
     char text[NUMBER_TEXT + 1] = "nan";
-    if (v->kind == VALUE_INT) text[number_print_i64(text, v->i)] = '\0';
-    else if (isfinite(v->f)) text[number_print_f64(text, v->f)] = '\0';
-    else if (isinf(v->f)) snprintf(text, sizeof text, v->f < 0 ? "-inf" : "inf");
+    if (v->kind == VALUE_INT)
+        text[number_print_i64(text, v->i)] = '\0';
+    else if (isfinite(v->f))
+        text[number_print_f64(text, v->f)] = '\0';
+    else if (isinf(v->f))
+        snprintf(text, sizeof text, v->f < 0 ? "-inf" : "inf");
     if (range) {
-        return error_set(b->error, ERROR_INVALID_VALUE, "the literal %s is out of range of %s", text, dtype_name(dtype));
+        return error_set(b->error, ERROR_INVALID_VALUE, "the literal %s is out of range of %s",
+                         text, dtype_name(dtype));
     }
-    return error_set(b->error, ERROR_DTYPE_MISMATCH, "the literal %s is not an %s", text, dtype_name(dtype));
+    return error_set(b->error, ERROR_DTYPE_MISMATCH, "the literal %s is not an %s", text,
+                     dtype_name(dtype));
 }
 
 static bool literal_int(struct builder *b, const struct value *v, enum dtype dtype, int64_t *out) {
@@ -123,7 +152,8 @@ static bool literal_int(struct builder *b, const struct value *v, enum dtype dty
         if (!(v->f >= -0x1p63 && v->f < 0x1p63)) return fail_literal(b, v, dtype, true);
         *out = (int64_t)v->f;
     }
-    if (dtype == DTYPE_I32 && (*out < INT32_MIN || *out > INT32_MAX)) return fail_literal(b, v, dtype, true);
+    if (dtype == DTYPE_I32 && (*out < INT32_MIN || *out > INT32_MAX))
+        return fail_literal(b, v, dtype, true);
     return true;
 }
 
@@ -137,21 +167,24 @@ static bool store_literal(struct builder *b, const struct value *v, enum dtype d
         *(uint8_t *)out = v->b;
     } else if (dtype == DTYPE_F32) {
         const float single = v->kind == VALUE_INT ? (float)v->i : v->single;
-        if (isinf(single) && !(v->kind == VALUE_FLOAT && isinf(v->f))) return fail_literal(b, v, dtype, true);
+        if (isinf(single) && !(v->kind == VALUE_FLOAT && isinf(v->f)))
+            return fail_literal(b, v, dtype, true);
         *(float *)out = single;
     } else if (dtype == DTYPE_F64) {
         *(double *)out = v->kind == VALUE_INT ? (double)v->i : v->f;
     } else {
         int64_t i = 0;
         if (!literal_int(b, v, dtype, &i)) return false;
-        if (dtype == DTYPE_I32) *(int32_t *)out = (int32_t)i;
-        else *(int64_t *)out = i;
+        if (dtype == DTYPE_I32)
+            *(int32_t *)out = (int32_t)i;
+        else
+            *(int64_t *)out = i;
     }
     return true;
 }
 
-static bool constant(struct builder *b, enum dtype dtype, const struct shape *shape, const void *data,
-                     node_id *out) {
+static bool constant(struct builder *b, enum dtype dtype, const struct shape *shape,
+                     const void *data, node_id *out) {
     *out = tape_const(&b->tape, dtype, shape, data);
     return *out != NODE_NONE;
 }
@@ -168,8 +201,8 @@ static bool literal_shape(const struct value *v, struct shape *shape) {
 }
 
 /* Fills in the elements below `v`; *even is false where a row is not like the first. */
-static bool literal_fill(struct builder *b, const struct value *v, const struct shape *shape, int axis,
-                         enum dtype dtype, char **at, bool *even) {
+static bool literal_fill(struct builder *b, const struct value *v, const struct shape *shape,
+                         int axis, enum dtype dtype, char **at, bool *even) {
     if (axis == shape->rank) {
         if (!value_is_scalar(v)) return *even = false, true;
         if (!store_literal(b, v, dtype, *at)) return false;
@@ -217,9 +250,11 @@ static bool list_node(struct builder *b, const struct value *v, enum dtype dtype
 static bool numbers_node(struct builder *b, const struct value *v, enum dtype dtype, node_id *out) {
     struct tensor t;
     const enum dtype read_as = dtype == DTYPE_BOOL ? b->dtype : dtype;
-    if (!json_tensor(b->arena, v->numbers, read_as, b->limits->max_elements, "", &t, b->error)) return false;
+    if (!json_tensor(b->arena, v->numbers, read_as, b->limits->max_elements, "", &t, b->error))
+        return false;
     if (t.dtype != dtype) {
-        return error_set(b->error, ERROR_DTYPE_MISMATCH, "an array of %s meets a tensor of dtype %s",
+        return error_set(b->error, ERROR_DTYPE_MISMATCH,
+                         "an array of %s meets a tensor of dtype %s",
                          t.dtype == DTYPE_BOOL ? "bools" : "numbers", dtype_name(dtype));
     }
     return constant(b, t.dtype, &t.shape, t.data, out);
@@ -227,7 +262,9 @@ static bool numbers_node(struct builder *b, const struct value *v, enum dtype dt
 
 bool build_node(struct builder *b, const struct value *v, enum dtype dtype, node_id *out) {
     switch ((enum value_kind)v->kind) {
-    case VALUE_NODE: *out = v->node; return true;
+    case VALUE_NODE:
+        *out = v->node;
+        return true;
     case VALUE_INT:
     case VALUE_FLOAT:
     case VALUE_BOOL: {
@@ -237,12 +274,15 @@ bool build_node(struct builder *b, const struct value *v, enum dtype dtype, node
         } cell;
         return store_literal(b, v, dtype, &cell) && constant(b, dtype, &shape_scalar, &cell, out);
     }
-    case VALUE_NUMBERS: return numbers_node(b, v, dtype, out);
-    case VALUE_LIST: return list_node(b, v, dtype, out);
+    case VALUE_NUMBERS:
+        return numbers_node(b, v, dtype, out);
+    case VALUE_LIST:
+        return list_node(b, v, dtype, out);
     case VALUE_NONE:
     case VALUE_MISSING:
     case VALUE_STRING:
-    case VALUE_OBJECT: break;
+    case VALUE_OBJECT:
+        break;
     }
     return build_fail_not_tensor(b, v);
 }
@@ -264,7 +304,9 @@ bool build_all_bools(const struct value *v) {
     if (v->kind == VALUE_NUMBERS) {
         size_t n;
         const char *text = json_text(v->numbers, &n);
-        while (n && (*text == '[' || *text == ' ' || *text == '\n' || *text == '\t' || *text == '\r')) text++, n--;
+        while (n &&
+               (*text == '[' || *text == ' ' || *text == '\n' || *text == '\t' || *text == '\r'))
+            text++, n--;
         return n && (*text == 't' || *text == 'f');
     }
     if (v->kind != VALUE_LIST || !v->n) return false;

@@ -5,16 +5,18 @@
 #include "api/oneshot.h"
 
 /* Marks what the targets and the fetched nodes need. Arguments come before their node. */
-static void mark_needed(const struct oneshot *o, const node_id *targets, size_t n_targets, const struct value *fetched,
-                        bool *needed) {
+static void mark_needed(const struct oneshot *o, const node_id *targets, size_t n_targets,
+                        const struct value *fetched, bool *needed) {
     const struct tape *t = &o->b.tape;
     for (size_t i = 0; i < n_targets; i++) {
         if (targets[i] < o->graph_end) needed[targets[i]] = true;
     }
     if (fetched) {
-        if (fetched->kind == VALUE_NODE && fetched->node < o->graph_end) needed[fetched->node] = true;
+        if (fetched->kind == VALUE_NODE && fetched->node < o->graph_end)
+            needed[fetched->node] = true;
         if (fetched->kind == VALUE_LIST || fetched->kind == VALUE_OBJECT) {
-            for (uint32_t i = 0; i < fetched->n; i++) mark_needed(o, NULL, 0, &fetched->items[i], needed);
+            for (uint32_t i = 0; i < fetched->n; i++)
+                mark_needed(o, NULL, 0, &fetched->items[i], needed);
         }
         return;
     }
@@ -40,14 +42,16 @@ static void mark_recorded(const struct oneshot *o, const struct window *w, bool 
     }
 }
 
-bool diagnose_prepare(struct oneshot *o, const struct window *w, const node_id *targets, const node_id *seeds,
-                      size_t n_targets) {
+bool diagnose_prepare(struct oneshot *o, const struct window *w, const node_id *targets,
+                      const node_id *seeds, size_t n_targets) {
     struct tape *t = &o->b.tape;
-    bool *needed = arena_zalloc(&o->arena, o->graph_end + 1), *recorded = arena_zalloc(&o->arena, o->graph_end + 1);
+    bool *needed = arena_zalloc(&o->arena, o->graph_end + 1),
+         *recorded = arena_zalloc(&o->arena, o->graph_end + 1);
     node_id *sources = arena_alloc(&o->arena, (o->graph_end + 1) * sizeof *sources);
     node_id *gradients = arena_alloc(&o->arena, (o->graph_end + 1) * sizeof *gradients);
     o->suspects = arena_alloc(&o->arena, (o->graph_end + 1) * sizeof *o->suspects);
-    o->suspect_gradients = arena_alloc(&o->arena, (o->graph_end + 1) * sizeof *o->suspect_gradients);
+    o->suspect_gradients =
+        arena_alloc(&o->arena, (o->graph_end + 1) * sizeof *o->suspect_gradients);
     if (!needed || !recorded || !sources || !gradients || !o->suspects || !o->suspect_gradients) {
         return build_fail_memory(&o->b);
     }
@@ -60,7 +64,8 @@ bool diagnose_prepare(struct oneshot *o, const struct window *w, const node_id *
         o->suspects[o->n_suspects++] = i;
         if (recorded[i]) sources[n_sources++] = i;
     }
-    if (n_sources && !tape_gradient(t, w, targets, seeds, n_targets, sources, n_sources, gradients)) return false;
+    if (n_sources && !tape_gradient(t, w, targets, seeds, n_targets, sources, n_sources, gradients))
+        return false;
     for (size_t i = 0; i < o->n_suspects; i++) {
         o->suspect_gradients[i] = recorded[o->suspects[i]] ? gradients[at++] : NODE_NONE;
     }
@@ -70,7 +75,8 @@ bool diagnose_prepare(struct oneshot *o, const struct window *w, const node_id *
 static bool is_finite(const struct tensor *t) {
     const int64_t n = shape_count(&t->shape);
     for (int64_t i = 0; i < n; i++) {
-        const double x = t->dtype == DTYPE_F32 ? (double)((const float *)t->data)[i] : ((const double *)t->data)[i];
+        const double x = t->dtype == DTYPE_F32 ? (double)((const float *)t->data)[i]
+                                               : ((const double *)t->data)[i];
         if (!isfinite(x)) return false;
     }
     return true;
@@ -82,14 +88,17 @@ static const char *owner(const struct oneshot *o, node_id node) {
     node_id nearest = NODE_NONE;
     for (uint32_t i = 0; i < o->b.names.n; i++) {
         const struct name *name = &o->b.names.list[i];
-        if (name->value.kind != VALUE_NODE || name->value.node < node || name->value.node >= nearest) continue;
+        if (name->value.kind != VALUE_NODE || name->value.node < node ||
+            name->value.node >= nearest)
+            continue;
         nearest = name->value.node;
         text = name->text;
     }
     return text;
 }
 
-static void write_finding(const struct oneshot *o, node_id node, const char *what, struct writer *out) {
+static void write_finding(const struct oneshot *o, node_id node, const char *what,
+                          struct writer *out) {
     const char *name = owner(o, node);
     write_text(out, ",\"diagnosis\":{");
     if (name) {
@@ -104,7 +113,8 @@ static void write_finding(const struct oneshot *o, node_id node, const char *wha
     write_text(out, "}");
 }
 
-void diagnose_write(const struct oneshot *o, const struct run *run, size_t first, struct writer *out) {
+void diagnose_write(const struct oneshot *o, const struct run *run, size_t first,
+                    struct writer *out) {
     for (size_t i = 0; i < o->n_suspects; i++) {
         const struct tensor t = run_result(run, first + i);
         if (is_finite(&t)) continue;

@@ -11,7 +11,9 @@
 bool expr_is_name(const char *text) {
     if (*text >= '0' && *text <= '9') return false;
     const char *at = text;
-    while ((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || (*at >= '0' && *at <= '9') || *at == '_') at++;
+    while ((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || (*at >= '0' && *at <= '9') ||
+           *at == '_')
+        at++;
     return at > text && *at == '\0' && strcmp(text, "NaN") != 0 && strcmp(text, "Infinity") != 0;
 }
 
@@ -23,11 +25,13 @@ static bool fail_duplicate(struct parser *p, const struct token *t, const struct
     uint32_t line, column;
     text_place(p->lex.begin, first->place, &line, &column);
     error_set(p->b->error, ERROR_DUPLICATE_NAME,
-              "\"%.80s\" is assigned twice; it was assigned first in line %" PRIu32, first->text, line);
+              "\"%.80s\" is assigned twice; it was assigned first in line %" PRIu32, first->text,
+              line);
     return parse_failed_at(p, t->text);
 }
 
-static bool define(struct parser *p, const struct token *t, const char *name, const struct value *v) {
+static bool define(struct parser *p, const struct token *t, const char *name,
+                   const struct value *v) {
     bool added;
     struct name *entry = names_add(&p->b->names, name, t->length, &added);
     if (!entry) return build_fail_memory(p->b) || parse_failed_at(p, t->text);
@@ -54,10 +58,13 @@ static bool read_target(struct parser *p, struct token *t, const char **name) {
     *name = arena_copy_text(p->b->arena, t->text, t->length);
     if (!*name) return build_fail_memory(p->b) || parse_failed_at(p, t->text);
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
-        if (strcmp(*name, fixed[i]) == 0) return parse_fail(p, t->text, "\"%s\" cannot be assigned to", *name);
+        if (strcmp(*name, fixed[i]) == 0)
+            return parse_fail(p, t->text, "\"%s\" cannot be assigned to", *name);
     }
     if (!expr_is_name(*name)) {
-        return parse_fail(p, t->text, "only names can be assigned, of letters, digits and _; found \"%.40s\"", *name);
+        return parse_fail(p, t->text,
+                          "only names can be assigned, of letters, digits and _; found \"%.40s\"",
+                          *name);
     }
     lex_next(&p->lex);
     lex_next(&p->lex); /* the comma or = behind it */
@@ -155,10 +162,12 @@ static bool parse_graph(struct parser *p, struct value *last) {
     return true;
 }
 
-bool expr_build(struct builder *b, const char *text, size_t length, bool from_query, struct value *last) {
+bool expr_build(struct builder *b, const char *text, size_t length, bool from_query,
+                struct value *last) {
     struct parser p = {.b = b, .from_query = from_query, .statement_at = text};
     if (length >= PLACE_CONSTANT) {
-        return error_set(b->error, ERROR_GRAPH_TOO_LARGE, "a graph's text has at most %u bytes", PLACE_CONSTANT - 1);
+        return error_set(b->error, ERROR_GRAPH_TOO_LARGE, "a graph's text has at most %u bytes",
+                         PLACE_CONSTANT - 1);
     }
     lex_init(&p.lex, text, length);
     if (parse_graph(&p, last)) return true;

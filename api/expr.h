@@ -19,7 +19,8 @@
 
 /* Appends the graph that text[0..length), NUL-terminated, says. `*last` is what its last statement
  * is worth. `from_query` is true where the text came in a URL, whose "+" are easily lost. */
-bool expr_build(struct builder *b, const char *text, size_t length, bool from_query, struct value *last);
+bool expr_build(struct builder *b, const char *text, size_t length, bool from_query,
+                struct value *last);
 
 /* Reads "0, 1:3, ..., None", what stands between the brackets of an index; at most INDEX_ITEMS_MAX. */
 bool expr_subscript(struct builder *b, const char *text, struct index_item *items, size_t *n);

@@ -5,7 +5,9 @@
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-static bool starts_name(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+static bool starts_name(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
 
 static bool in_name(char c) { return starts_name(c) || is_digit(c); }
 
@@ -16,7 +18,9 @@ static const char *skip_space(const struct lexer *l, const char *at) {
         case ' ':
         case '\t':
         case '\r':
-        case '\f': at++; break;
+        case '\f':
+            at++;
+            break;
         case '\n':
             if (l->brackets <= 0) return at;
             at++;
@@ -25,11 +29,15 @@ static const char *skip_space(const struct lexer *l, const char *at) {
             while (at < l->end && *at != '\n') at++;
             break;
         case '\\':
-            if (at[1] == '\n') at += 2;
-            else if (at[1] == '\r' && at[2] == '\n') at += 3;
-            else return at;
+            if (at[1] == '\n')
+                at += 2;
+            else if (at[1] == '\r' && at[2] == '\n')
+                at += 3;
+            else
+                return at;
             break;
-        default: return at;
+        default:
+            return at;
         }
     }
 }
@@ -91,29 +99,43 @@ static int pair(struct token *t, int kind) {
 static int operator_kind(struct lexer *l, const char *at, struct token *t) {
     t->length = 1;
     switch (*at) {
-    case '*': return at[1] == '*' ? pair(t, TOKEN_POWER) : '*';
-    case '/': return at[1] == '/' ? pair(t, TOKEN_FLOORDIV) : '/';
-    case '<': return at[1] == '=' ? pair(t, TOKEN_LESS_EQUAL) : '<';
-    case '>': return at[1] == '=' ? pair(t, TOKEN_GREATER_EQUAL) : '>';
-    case '=': return at[1] == '=' ? pair(t, TOKEN_EQUAL) : '=';
-    case '!': return at[1] == '=' ? pair(t, TOKEN_NOT_EQUAL) : TOKEN_UNKNOWN;
+    case '*':
+        return at[1] == '*' ? pair(t, TOKEN_POWER) : '*';
+    case '/':
+        return at[1] == '/' ? pair(t, TOKEN_FLOORDIV) : '/';
+    case '<':
+        return at[1] == '=' ? pair(t, TOKEN_LESS_EQUAL) : '<';
+    case '>':
+        return at[1] == '=' ? pair(t, TOKEN_GREATER_EQUAL) : '>';
+    case '=':
+        return at[1] == '=' ? pair(t, TOKEN_EQUAL) : '=';
+    case '!':
+        return at[1] == '=' ? pair(t, TOKEN_NOT_EQUAL) : TOKEN_UNKNOWN;
     case '.':
         if (at[1] != '.' || at[2] != '.') return '.';
         t->length = 3;
         return TOKEN_ELLIPSIS;
     case '(':
-    case '[': l->brackets++; return *at;
+    case '[':
+        l->brackets++;
+        return *at;
     case ')':
-    case ']': l->brackets--; return *at;
+    case ']':
+        l->brackets--;
+        return *at;
     case '+':
     case '-':
     case '%':
     case '@':
     case ',':
-    case ':': return *at;
+    case ':':
+        return *at;
     case ';':
-    case '\n': return TOKEN_SEPARATOR;
-    default: t->length = character_length(at); return TOKEN_UNKNOWN;
+    case '\n':
+        return TOKEN_SEPARATOR;
+    default:
+        t->length = character_length(at);
+        return TOKEN_UNKNOWN;
     }
 }
 

@@ -13,11 +13,11 @@ enum token_kind {
     TOKEN_NUMBER,
     TOKEN_NAME, /* dots included: tf.math.exp */
     TOKEN_STRING,
-    TOKEN_POWER,     /* ** */
-    TOKEN_FLOORDIV,  /* // */
+    TOKEN_POWER,    /* ** */
+    TOKEN_FLOORDIV, /* // */
     TOKEN_LESS_EQUAL,
     TOKEN_GREATER_EQUAL,
-    TOKEN_EQUAL,     /* == */
+    TOKEN_EQUAL, /* == */
     TOKEN_NOT_EQUAL,
     TOKEN_ELLIPSIS,
     TOKEN_AND,
@@ -37,7 +37,7 @@ struct token {
 
 struct lexer {
     const char *begin, *at, *end;
-    int brackets; /* open ones; newlines inside of brackets are space */
+    int brackets;       /* open ones; newlines inside of brackets are space */
     struct token token; /* the current one */
 };
 

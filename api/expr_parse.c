@@ -20,11 +20,13 @@ static bool reserve(struct parser *p, void **array, size_t n, size_t *capacity, 
     return true;
 }
 
-static bool push(struct parser *p, const char *name, const char *at, const char *value_at, const struct value *v) {
+static bool push(struct parser *p, const char *name, const char *at, const char *value_at,
+                 const struct value *v) {
     void *stack = p->stack;
     if (!reserve(p, &stack, p->n_stack, &p->stack_capacity, sizeof *p->stack)) return false;
     p->stack = stack;
-    p->stack[p->n_stack++] = (struct argument){.name = name, .at = at, .value_at = value_at, .value = *v};
+    p->stack[p->n_stack++] =
+        (struct argument){.name = name, .at = at, .value_at = value_at, .value = *v};
     return true;
 }
 
@@ -63,8 +65,9 @@ static bool open_bracket(struct parser *p) {
     uint32_t line, column;
     text_place(p->lex.begin, (size_t)(at - p->lex.begin), &line, &column);
     error_set(p->b->error, ERROR_GRAPH_TOO_LARGE,
-              "line %" PRIu32 ", column %" PRIu32 ": nesting of expressions past %" PRId64 " (max_expression_depth)", line,
-              column, most);
+              "line %" PRIu32 ", column %" PRIu32 ": nesting of expressions past %" PRId64
+              " (max_expression_depth)",
+              line, column, most);
     return parse_failed_at(p, at);
 }
 
@@ -102,8 +105,7 @@ static bool parse_bracket(struct parser *p, struct value *out) {
     const bool list = p->lex.token.kind == '[';
     bool comma;
     if (!open_bracket(p)) return false;
-    if (!parse_items(p, list ? ']' : ')', list ? "\",\" or \"]\"" : "\")\"", &comma))
-        return false;
+    if (!parse_items(p, list ? ']' : ')', list ? "\",\" or \"]\"" : "\")\"", &comma)) return false;
     if (list || comma || p->n_stack == base) return take_list(p, base, at, out);
     *out = p->stack[--p->n_stack].value;
     return true;
@@ -170,18 +172,24 @@ static bool fail_operand(struct parser *p) {
         return parse_expected(p, "an expression");
     }
     at -= at - 1 > p->lex.begin && at[-2] == at[-1] ? 2 : 1;
-    return parse_fail(p, at, "\"%.*s\" is not in this language; a name is assigned once, with \"=\"",
+    return parse_fail(p, at,
+                      "\"%.*s\" is not in this language; a name is assigned once, with \"=\"",
                       (int)(t->text - at) + 1, at);
 }
 
 static bool parse_primary(struct parser *p, struct value *out) {
     switch (p->lex.token.kind) {
-    case TOKEN_NUMBER: return parse_number(p, out);
-    case TOKEN_NAME: return parse_name(p, out);
-    case TOKEN_STRING: return parse_string(p, out);
+    case TOKEN_NUMBER:
+        return parse_number(p, out);
+    case TOKEN_NAME:
+        return parse_name(p, out);
+    case TOKEN_STRING:
+        return parse_string(p, out);
     case '(':
-    case '[': return parse_bracket(p, out);
-    default: return fail_operand(p);
+    case '[':
+        return parse_bracket(p, out);
+    default:
+        return fail_operand(p);
     }
 }
 
@@ -195,9 +203,10 @@ static bool index_bound(struct parser *p, struct index_item *item, int part) {
         return true;
     }
     if (v.kind != VALUE_INT) {
-        error_set(p->b->error, ERROR_INVALID_ARGUMENT,
-                  "an index must be an integer written in the graph, a slice, ... or None; found %s",
-                  value_kind_name(&v));
+        error_set(
+            p->b->error, ERROR_INVALID_ARGUMENT,
+            "an index must be an integer written in the graph, a slice, ... or None; found %s",
+            value_kind_name(&v));
         return parse_failed_at(p, at);
     }
     if (part >= 0) item->given[part] = true;
@@ -224,7 +233,8 @@ static bool parse_entry(struct parser *p, int close, struct index_item *item) {
     while (*kind == ':' && part < 2) {
         lex_next(&p->lex);
         part++;
-        if (*kind != ':' && *kind != ',' && *kind != close && !index_bound(p, item, part)) return false;
+        if (*kind != ':' && *kind != ',' && *kind != close && !index_bound(p, item, part))
+            return false;
     }
     return true;
 }
@@ -233,7 +243,8 @@ static bool parse_entries(struct parser *p, int close, struct index_item *items,
     const char *at = p->lex.token.text;
     for (*n = 0; p->lex.token.kind != close;) {
         if (*n == INDEX_ITEMS_MAX) {
-            error_set(p->b->error, ERROR_GRAPH_TOO_LARGE, "an index has at most %d entries", INDEX_ITEMS_MAX);
+            error_set(p->b->error, ERROR_GRAPH_TOO_LARGE, "an index has at most %d entries",
+                      INDEX_ITEMS_MAX);
             return parse_failed_at(p, at);
         }
         if (!parse_entry(p, close, &items[(*n)++])) return false;
@@ -271,7 +282,8 @@ static bool parse_postfix(struct parser *p, struct value *out) {
 static bool read_factor(struct parser *p, struct value *out) {
     for (;;) {
         for (; p->lex.token.kind == '-' || p->lex.token.kind == '+'; lex_next(&p->lex)) {
-            if (p->lex.token.kind == '-' && !wait_for(p, OP_negative, p->lex.token.text)) return false;
+            if (p->lex.token.kind == '-' && !wait_for(p, OP_negative, p->lex.token.text))
+                return false;
         }
         const char *x_at = p->lex.token.text;
         if (!parse_postfix(p, out)) return false;
@@ -304,12 +316,18 @@ static bool parse_factor(struct parser *p, struct value *out) {
 
 static int term_tag(int token) {
     switch (token) {
-    case '*': return OP_multiply;
-    case '/': return OP_divide;
-    case TOKEN_FLOORDIV: return OP_floordiv;
-    case '%': return OP_mod;
-    case '@': return OP_matmul;
-    default: return -1;
+    case '*':
+        return OP_multiply;
+    case '/':
+        return OP_divide;
+    case TOKEN_FLOORDIV:
+        return OP_floordiv;
+    case '%':
+        return OP_mod;
+    case '@':
+        return OP_matmul;
+    default:
+        return -1;
     }
 }
 
@@ -317,13 +335,20 @@ static int sum_tag(int token) { return token == '+' ? OP_add : token == '-' ? OP
 
 static int comparison_tag(int token) {
     switch (token) {
-    case '<': return OP_less;
-    case TOKEN_LESS_EQUAL: return OP_less_equal;
-    case '>': return OP_greater;
-    case TOKEN_GREATER_EQUAL: return OP_greater_equal;
-    case TOKEN_EQUAL: return OP_equal;
-    case TOKEN_NOT_EQUAL: return OP_not_equal;
-    default: return -1;
+    case '<':
+        return OP_less;
+    case TOKEN_LESS_EQUAL:
+        return OP_less_equal;
+    case '>':
+        return OP_greater;
+    case TOKEN_GREATER_EQUAL:
+        return OP_greater_equal;
+    case TOKEN_EQUAL:
+        return OP_equal;
+    case TOKEN_NOT_EQUAL:
+        return OP_not_equal;
+    default:
+        return -1;
     }
 }
 
@@ -346,9 +371,13 @@ static bool parse_chain(struct parser *p, int (*tag_of)(int token),
     return true;
 }
 
-static bool parse_term(struct parser *p, struct value *out) { return parse_chain(p, term_tag, parse_factor, out); }
+static bool parse_term(struct parser *p, struct value *out) {
+    return parse_chain(p, term_tag, parse_factor, out);
+}
 
-static bool parse_sum(struct parser *p, struct value *out) { return parse_chain(p, sum_tag, parse_term, out); }
+static bool parse_sum(struct parser *p, struct value *out) {
+    return parse_chain(p, sum_tag, parse_term, out);
+}
 
 /* a < b < c is a < b and b < c. */
 static bool parse_comparison(struct parser *p, struct value *out) {
@@ -383,9 +412,13 @@ static bool parse_not(struct parser *p, struct value *out) {
     return true;
 }
 
-static bool parse_and(struct parser *p, struct value *out) { return parse_chain(p, and_tag, parse_not, out); }
+static bool parse_and(struct parser *p, struct value *out) {
+    return parse_chain(p, and_tag, parse_not, out);
+}
 
-static bool parse_or(struct parser *p, struct value *out) { return parse_chain(p, or_tag, parse_and, out); }
+static bool parse_or(struct parser *p, struct value *out) {
+    return parse_chain(p, or_tag, parse_and, out);
+}
 
 bool parse_expression(struct parser *p, struct value *out) {
     const size_t base = p->n_pending;
@@ -404,7 +437,8 @@ bool parse_expression(struct parser *p, struct value *out) {
     while (p->n_pending > base) {
         const struct pending last = p->pending[--p->n_pending];
         const struct value otherwise = *out;
-        if (!build_choice(p->b, &last.condition, &last.x, &otherwise, out)) return parse_failed_at(p, last.at);
+        if (!build_choice(p->b, &last.condition, &last.x, &otherwise, out))
+            return parse_failed_at(p, last.at);
     }
     return true;
 }

@@ -17,7 +17,7 @@ struct parser {
     struct lexer lex;
     int64_t depth;
     bool from_query;
-    const char *statement;  /* the name that is being defined, or NULL */
+    const char *statement; /* the name that is being defined, or NULL */
     const char *statement_at;
     struct argument *stack; /* arguments and items read so far */
     size_t n_stack, stack_capacity;

@@ -27,7 +27,8 @@ bool parse_fail(struct parser *p, const char *at, const char *format, ...) {
     vsnprintf(detail, sizeof detail, format, args);
     va_end(args);
     text_place(p->lex.begin, (size_t)(at - p->lex.begin), &line, &column);
-    error_set(p->b->error, ERROR_SYNTAX_ERROR, "line %" PRIu32 ", column %" PRIu32 ": %s", line, column, detail);
+    error_set(p->b->error, ERROR_SYNTAX_ERROR, "line %" PRIu32 ", column %" PRIu32 ": %s", line,
+              column, detail);
     p->statement = NULL; /* what does not parse has no name yet */
     return parse_failed_at(p, at);
 }
@@ -46,7 +47,8 @@ static bool fail_unknown(struct parser *p, const struct token *t) {
     const unsigned char first = (unsigned char)*t->text;
     if (first == '"' || first == '\'') return parse_fail(p, t->text, "a string that does not end");
     if (first == '^') return parse_fail(p, t->text, "\"^\" is no operator; a power is written **");
-    if (t->length == 1 && (first < ' ' || first >= 0x7F)) return parse_fail(p, t->text, "unexpected byte 0x%02X", first);
+    if (t->length == 1 && (first < ' ' || first >= 0x7F))
+        return parse_fail(p, t->text, "unexpected byte 0x%02X", first);
     return parse_fail(p, t->text, "unexpected character \"%.*s\"", (int)t->length, t->text);
 }
 
@@ -57,8 +59,10 @@ static bool starts_operand(const struct token *t) {
 bool parse_expected(struct parser *p, const char *what) {
     const struct token *t = &p->lex.token;
     if (t->kind == TOKEN_UNKNOWN) return fail_unknown(p, t);
-    if (t->kind == TOKEN_END) return parse_fail(p, t->text, "expected %s, found the end of the text", what);
-    if (*t->text == '\n') return parse_fail(p, t->text, "expected %s, found the end of the line", what);
+    if (t->kind == TOKEN_END)
+        return parse_fail(p, t->text, "expected %s, found the end of the text", what);
+    if (*t->text == '\n')
+        return parse_fail(p, t->text, "expected %s, found the end of the line", what);
     const bool lost_plus = p->from_query && t->spaced && starts_operand(t);
     return parse_fail(p, t->text, "expected %s, found \"%.*s\"%s", what, shown_length(t), t->text,
                       lost_plus ? "; in an address a + is written %2B" : "");
@@ -103,19 +107,22 @@ static bool long_number(struct parser *p, struct value *out) {
     if (integral && number_parse_i64(text, text + n, &out->i, &rest) == NUMBER_OK) return true;
     *out = (struct value){.kind = VALUE_FLOAT};
     if (number_parse_f64(text, text + n, &out->f, &rest) != NUMBER_OK) {
-        error_set(p->b->error, ERROR_INVALID_VALUE, "%.*s is out of range of %s", shown_length(t), t->text,
-                  dtype_name(dtype_is_float(p->b->dtype) ? p->b->dtype : DTYPE_F64));
+        error_set(p->b->error, ERROR_INVALID_VALUE, "%.*s is out of range of %s", shown_length(t),
+                  t->text, dtype_name(dtype_is_float(p->b->dtype) ? p->b->dtype : DTYPE_F64));
         return parse_failed_at(p, t->text);
     }
-    if (number_parse_f32(text, text + n, &out->single, &rest) != NUMBER_OK) out->single = (float)INFINITY;
+    if (number_parse_f32(text, text + n, &out->single, &rest) != NUMBER_OK)
+        out->single = (float)INFINITY;
     return true;
 }
 
 bool parse_number(struct parser *p, struct value *out) {
     const struct token *t = &p->lex.token;
     const char *after = t->text + t->length;
-    if ((*after >= 'a' && *after <= 'z') || (*after >= 'A' && *after <= 'Z') || *after == '_' || *after == '.') {
-        return parse_fail(p, after, "expected an operator or the end of the statement, found \"%.1s\"", after);
+    if ((*after >= 'a' && *after <= 'z') || (*after >= 'A' && *after <= 'Z') || *after == '_' ||
+        *after == '.') {
+        return parse_fail(
+            p, after, "expected an operator or the end of the statement, found \"%.1s\"", after);
     }
     int64_t i = 0;
     size_t n = 0;
@@ -143,9 +150,10 @@ static bool assigned_later(const struct parser *p, const struct token *name) {
 }
 
 static bool is_python(const struct token *t) {
-    static const char *const words[] = {"for",    "while", "lambda", "return", "import", "from", "class", "in",
-                                        "is",     "with",  "yield",  "assert", "del",    "pass", "break", "try",
-                                        "except", "raise", "global", "async",  "await",  "elif"};
+    static const char *const words[] = {"for",    "while", "lambda", "return", "import", "from",
+                                        "class",  "in",    "is",     "with",   "yield",  "assert",
+                                        "del",    "pass",  "break",  "try",    "except", "raise",
+                                        "global", "async", "await",  "elif"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (strlen(words[i]) == t->length && memcmp(words[i], t->text, t->length) == 0) return true;
     }
@@ -163,7 +171,9 @@ static bool fail_name(struct parser *p, const struct token *t) {
     }
     if (dot) {
         error_clear(e);
-        return parse_fail(p, t->text, "\"%.*s\": values have no attributes; functions are called as shape(x)", n, t->text);
+        return parse_fail(p, t->text,
+                          "\"%.*s\": values have no attributes; functions are called as shape(x)",
+                          n, t->text);
     }
     if (assigned_later(p, t)) {
         error_clear(e);

@@ -20,7 +20,8 @@ static bool is_gradient(const struct graph_node *node) {
 }
 
 bool call_attr_names(const struct graph_node *node, const char *attr) {
-    return (strcmp(attr, "sources") == 0 || strcmp(attr, "output_gradients") == 0) && is_gradient(node);
+    return (strcmp(attr, "sources") == 0 || strcmp(attr, "output_gradients") == 0) &&
+           is_gradient(node);
 }
 
 static bool add(struct call *c, const char *name, const struct value *v) {
@@ -54,7 +55,9 @@ static bool input_value(struct builder *b, const struct json *v, struct value *o
 
 /* Inputs of an op that takes a list of tensors are that list, unless the first is a list itself. */
 static bool gather_list(struct call *c, const struct op_param *param, const struct json *first) {
-    if (param->kind != PARAM_TENSORS || c->n == 0 || (c->n == 1 && c->args[0].value.kind == VALUE_LIST)) return true;
+    if (param->kind != PARAM_TENSORS || c->n == 0 ||
+        (c->n == 1 && c->args[0].value.kind == VALUE_LIST))
+        return true;
     if (json_type(first) == JSON_ARRAY || json_type(first) == JSON_NUMBERS) return true;
     struct value *items = arena_alloc(c->b->arena, c->n * sizeof *items);
     if (!items) return build_fail_memory(c->b);
@@ -95,7 +98,8 @@ static bool add_attrs(struct call *c, const struct graph_node *node) {
     for (const struct json *v = node->attrs ? json_first(node->attrs) : NULL; v; v = json_next(v)) {
         const char *key = json_key(v);
         struct value value;
-        const bool ok = call_attr_names(node, key) ? input_value(c->b, v, &value) : build_literal(c->b, v, &value);
+        const bool ok = call_attr_names(node, key) ? input_value(c->b, v, &value)
+                                                   : build_literal(c->b, v, &value);
         if (!ok || !add(c, key, &value)) return error_under(c->b->error, key);
     }
     return true;
@@ -105,9 +109,13 @@ static bool add_attrs(struct call *c, const struct graph_node *node) {
 static bool call_getitem(struct call *c, struct value *out) {
     const struct argument *x = NULL, *index = NULL;
     for (size_t i = 0; i < c->n; i++) {
-        if (c->args[i].name && strcmp(c->args[i].name, "index") == 0) index = &c->args[i];
-        else if (!x && (!c->args[i].name || strcmp(c->args[i].name, "x") == 0)) x = &c->args[i];
-        else return error_set(c->b->error, ERROR_INVALID_ARGUMENT, "getitem takes one input, x, and the attribute index");
+        if (c->args[i].name && strcmp(c->args[i].name, "index") == 0)
+            index = &c->args[i];
+        else if (!x && (!c->args[i].name || strcmp(c->args[i].name, "x") == 0))
+            x = &c->args[i];
+        else
+            return error_set(c->b->error, ERROR_INVALID_ARGUMENT,
+                             "getitem takes one input, x, and the attribute index");
     }
     if (!x || !index) {
         return error_set(c->b->error, ERROR_INVALID_ARGUMENT, "getitem: the %s is missing",
@@ -140,14 +148,17 @@ static bool define_one(struct builder *b, const char *id, const struct value *v)
 static bool define(struct builder *b, struct graph_node *node) {
     if (json_type(node->id) == JSON_STRING) {
         /* One id stands for the gradient by one source, not for a list of it. */
-        if (is_gradient(node) && node->value.kind == VALUE_LIST && node->value.n == 1) node->value = node->value.items[0];
+        if (is_gradient(node) && node->value.kind == VALUE_LIST && node->value.n == 1)
+            node->value = node->value.items[0];
         return define_one(b, json_string(node->id), &node->value);
     }
     const size_t n = json_length(node->id);
     struct value *values = arena_alloc(b->arena, n * sizeof *values);
     if (!values) return build_fail_memory(b);
-    if (n == 1 && node->value.kind != VALUE_LIST) values[0] = node->value;
-    else if (!build_unpack(b, &node->value, n, values)) return error_under(b->error, "id");
+    if (n == 1 && node->value.kind != VALUE_LIST)
+        values[0] = node->value;
+    else if (!build_unpack(b, &node->value, n, values))
+        return error_under(b->error, "id");
     size_t i = 0;
     for (const struct json *id = json_first(node->id); id; id = json_next(id)) {
         if (!define_one(b, json_string(id), &values[i++])) return false;
@@ -163,8 +174,10 @@ static bool fail_call(struct call *c) {
     for (size_t i = 0; i < c->n; i++) {
         const struct argument *arg = &c->args[i];
         if (c->b->blamed != &arg->value) continue;
-        if (arg->name) error_under(e, arg->name);
-        else error_under_index(e, i);
+        if (arg->name)
+            error_under(e, arg->name);
+        else
+            error_under_index(e, i);
         return error_under(e, i < c->n_inputs ? "inputs" : "attrs");
     }
     return false;

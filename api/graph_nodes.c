@@ -23,38 +23,48 @@ struct graph {
 static bool fail_member(struct graph *g, const char *key) {
     static const char *const members[] = {"id", "op", "inputs", "attrs"};
     const char *near = name_nearest(key, members, 4);
-    error_set(g->b->error, ERROR_INVALID_REQUEST, "unknown member \"%.80s\"; %s%s%sccepted: id, op, inputs, attrs", key,
+    error_set(g->b->error, ERROR_INVALID_REQUEST,
+              "unknown member \"%.80s\"; %s%s%sccepted: id, op, inputs, attrs", key,
               near ? "did you mean \"" : "", near ? near : "", near ? "\"? A" : "a");
     return error_under(g->b->error, key);
 }
 
 static bool fail_type(struct graph *g, const struct json *v, const char *name, const char *wants) {
     if (!v) return error_set(g->b->error, ERROR_INVALID_REQUEST, "member \"%s\" is missing", name);
-    error_set(g->b->error, ERROR_INVALID_REQUEST, "expected %s, found %s", wants, json_type_name(v));
+    error_set(g->b->error, ERROR_INVALID_REQUEST, "expected %s, found %s", wants,
+              json_type_name(v));
     return error_under(g->b->error, name);
 }
 
 static bool read_members(struct graph *g, const struct json *v, struct graph_node *node) {
     if (json_type(v) != JSON_OBJECT) {
-        return error_set(g->b->error, ERROR_INVALID_REQUEST, "expected an object, found %s", json_type_name(v));
+        return error_set(g->b->error, ERROR_INVALID_REQUEST, "expected an object, found %s",
+                         json_type_name(v));
     }
     for (const struct json *m = json_first(v); m; m = json_next(m)) {
         const char *key = json_key(m);
-        if (strcmp(key, "id") == 0) node->id = m;
-        else if (strcmp(key, "op") == 0) node->op = m;
-        else if (strcmp(key, "inputs") == 0) node->inputs = m;
-        else if (strcmp(key, "attrs") == 0) node->attrs = m;
-        else return fail_member(g, key);
+        if (strcmp(key, "id") == 0)
+            node->id = m;
+        else if (strcmp(key, "op") == 0)
+            node->op = m;
+        else if (strcmp(key, "inputs") == 0)
+            node->inputs = m;
+        else if (strcmp(key, "attrs") == 0)
+            node->attrs = m;
+        else
+            return fail_member(g, key);
     }
     if (!node->id || (json_type(node->id) != JSON_STRING && json_type(node->id) != JSON_ARRAY)) {
         return fail_type(g, node->id, "id", "a name or a list of names");
     }
-    if (!node->op || json_type(node->op) != JSON_STRING) return fail_type(g, node->op, "op", "the name of an op");
+    if (!node->op || json_type(node->op) != JSON_STRING)
+        return fail_type(g, node->op, "op", "the name of an op");
     const enum json_type inputs = node->inputs ? json_type(node->inputs) : JSON_ARRAY;
     if (inputs != JSON_ARRAY && inputs != JSON_NUMBERS && inputs != JSON_OBJECT) {
         return fail_type(g, node->inputs, "inputs", "a list, or an object by argument name");
     }
-    if (node->attrs && json_type(node->attrs) != JSON_OBJECT) return fail_type(g, node->attrs, "attrs", "an object");
+    if (node->attrs && json_type(node->attrs) != JSON_OBJECT)
+        return fail_type(g, node->attrs, "attrs", "an object");
     return true;
 }
 
@@ -69,10 +79,11 @@ static bool add_id(struct graph *g, const struct json *id, uint32_t index) {
     bool added;
     if (!expr_is_name(text)) {
         if (json_type(id) != JSON_STRING) {
-            return error_set(g->b->error, ERROR_INVALID_REQUEST, "expected a name, found %s", json_type_name(id));
+            return error_set(g->b->error, ERROR_INVALID_REQUEST, "expected a name, found %s",
+                             json_type_name(id));
         }
-        return error_set(g->b->error, ERROR_INVALID_REQUEST, "\"%.80s\" is not a name; names match [A-Za-z_][A-Za-z0-9_]*",
-                         text);
+        return error_set(g->b->error, ERROR_INVALID_REQUEST,
+                         "\"%.80s\" is not a name; names match [A-Za-z_][A-Za-z0-9_]*", text);
     }
     struct name *entry = names_find(&g->b->names, text, strlen(text));
     if (entry) return build_fail_bound(g->b, entry);
@@ -148,7 +159,8 @@ static bool read_nodes(struct graph *g, const struct json *list) {
     g->n = (uint32_t)n;
     uint32_t i = 0;
     for (const struct json *v = json_first(list); v; v = json_next(v), i++) {
-        if (!read_members(g, v, &g->nodes[i]) || !add_ids(g, i)) return error_under_index(g->b->error, i);
+        if (!read_members(g, v, &g->nodes[i]) || !add_ids(g, i))
+            return error_under_index(g->b->error, i);
     }
     for (i = 0; i < g->n; i++) {
         if (!collect_node_refs(g, &g->nodes[i])) return false;
@@ -166,7 +178,8 @@ static bool fail_cycle(struct graph *g, const uint32_t *path, size_t n) {
             at += (size_t)snprintf(text + at, sizeof text - at, "... -> ");
             i = n - SHOWN / 2;
         }
-        at += (size_t)snprintf(text + at, sizeof text - at, "%.*s -> ", NAME, g->nodes[path[i]].label);
+        at += (size_t)snprintf(text + at, sizeof text - at, "%.*s -> ", NAME,
+                               g->nodes[path[i]].label);
     }
     snprintf(text + at, sizeof text - at, "%.*s", NAME, g->nodes[path[0]].label);
     error_set(g->b->error, ERROR_CYCLE, "the nodes form a cycle: %s", text);
@@ -223,12 +236,14 @@ bool nodes_build(struct builder *b, const struct json *object, struct value *las
     const struct json *list = NULL;
     for (const struct json *m = json_first(object); m; m = json_next(m)) {
         if (strcmp(json_key(m), "nodes") != 0) {
-            error_set(b->error, ERROR_INVALID_REQUEST, "unknown member \"%.80s\"; accepted: nodes", json_key(m));
+            error_set(b->error, ERROR_INVALID_REQUEST, "unknown member \"%.80s\"; accepted: nodes",
+                      json_key(m));
             return error_under(b->error, json_key(m));
         }
         list = m;
     }
-    if (!list || json_type(list) != JSON_ARRAY) return fail_type(&g, list, "nodes", "a list of nodes");
+    if (!list || json_type(list) != JSON_ARRAY)
+        return fail_type(&g, list, "nodes", "a list of nodes");
     names_init(&g.ids, b->arena, b->names.seed);
     return (read_nodes(&g, list) && emit_all(&g, last)) || error_under(b->error, "nodes");
 }

@@ -36,7 +36,8 @@ static uint32_t hash(uint64_t seed, const char *text, size_t length) {
         v[0] ^= word;
     }
     uint64_t last = (uint64_t)length << 56;
-    for (size_t i = 0; i < length - at; i++) last |= (uint64_t)(unsigned char)text[at + i] << (8 * i);
+    for (size_t i = 0; i < length - at; i++)
+        last |= (uint64_t)(unsigned char)text[at + i] << (8 * i);
     v[3] ^= last;
     sip_round(v);
     v[0] ^= last;
@@ -57,7 +58,8 @@ static uint32_t *slot_of(const struct names *names, uint32_t h, const char *text
         uint32_t *slot = &names->slots[i];
         if (!*slot) return slot;
         const struct name *name = &names->list[*slot - 1];
-        if (name->hash == h && name->length == length && memcmp(name->text, text, length) == 0) return slot;
+        if (name->hash == h && name->length == length && memcmp(name->text, text, length) == 0)
+            return slot;
     }
 }
 

@@ -18,9 +18,10 @@ static bool build_graph(struct oneshot *o) {
     } else if (json_type(graph) == JSON_OBJECT) {
         ok = nodes_build(&o->b, graph, &o->last);
     } else {
-        ok = error_set(o->error, ERROR_INVALID_REQUEST,
-                       "expected a text in the expression language or an object with \"nodes\", found %s",
-                       json_type_name(graph));
+        ok = error_set(
+            o->error, ERROR_INVALID_REQUEST,
+            "expected a text in the expression language or an object with \"nodes\", found %s",
+            json_type_name(graph));
     }
     o->graph_end = o->b.tape.count;
     return ok || error_under(o->error, "graph");
@@ -45,7 +46,8 @@ bool oneshot_begin(struct oneshot *o, const struct service_call *call, enum requ
         body = o->query.data;
         length = o->query.length;
     }
-    if (!json_parse(&o->arena, body, length, (int)call->limits->max_json_depth, &root, error)) return false;
+    if (!json_parse(&o->arena, body, length, (int)call->limits->max_json_depth, &root, error))
+        return false;
     if (!request_read(&o->request, root, route, call, error)) return false;
     build_init(&o->b, &o->arena, error, call->limits, o->request.default_dtype, call->seed);
     return oneshot_bind(o) && build_graph(o);
@@ -60,16 +62,19 @@ void oneshot_end(struct oneshot *o) {
 static bool settled_name(struct oneshot *o, const char *text, struct value *out) {
     struct name *name = names_find(&o->b.names, text, strlen(text));
     struct value found;
-    if (!build_lookup(&o->b, text, strlen(text), &found) || !build_settle(&o->b, &found, true, out)) return false;
+    if (!build_lookup(&o->b, text, strlen(text), &found) || !build_settle(&o->b, &found, true, out))
+        return false;
     if (name) name->value = *out;
     return true;
 }
 
 /* A name, or lists and objects of names, as a settled value. `what` says what they are. */
-static bool read_names(struct oneshot *o, const struct json *v, const char *what, struct value *out) {
+static bool read_names(struct oneshot *o, const struct json *v, const char *what,
+                       struct value *out) {
     if (json_type(v) == JSON_STRING) return settled_name(o, json_string(v), out);
     if (json_type(v) != JSON_ARRAY && json_type(v) != JSON_OBJECT) {
-        return error_set(o->error, ERROR_INVALID_REQUEST, "a %s is a name, found %s", what, json_type_name(v));
+        return error_set(o->error, ERROR_INVALID_REQUEST, "a %s is a name, found %s", what,
+                         json_type_name(v));
     }
     const bool object = json_type(v) == JSON_OBJECT;
     struct value *items = arena_alloc(&o->arena, (2 * json_length(v) + 1) * sizeof *items);
@@ -85,15 +90,18 @@ static bool read_names(struct oneshot *o, const struct json *v, const char *what
     return out->results = true;
 }
 
-static bool read_member(struct oneshot *o, const struct json *v, const char *name, const char *what, struct value *out) {
+static bool read_member(struct oneshot *o, const struct json *v, const char *name, const char *what,
+                        struct value *out) {
     return read_names(o, v, what, out) || error_under(o->error, name);
 }
 
 /* The last statement where the request names nothing. */
-static bool read_value(struct oneshot *o, const struct json *v, const char *name, const char *what) {
+static bool read_value(struct oneshot *o, const struct json *v, const char *name,
+                       const char *what) {
     if (v) return read_member(o, v, name, what, &o->value);
     if (o->last.kind == VALUE_NONE && o->b.tape.count == o->n_bound) {
-        error_set(o->error, ERROR_INVALID_REQUEST, "the graph is empty and \"%s\" names nothing", name);
+        error_set(o->error, ERROR_INVALID_REQUEST, "the graph is empty and \"%s\" names nothing",
+                  name);
         return error_under(o->error, "graph");
     }
     return build_settle(&o->b, &o->last, true, &o->value) || error_under(o->error, "graph");
@@ -108,12 +116,14 @@ static bool leaves(struct oneshot *o, const struct value *v, node_id **out, size
 }
 
 /* Notes TensorFlow's warning for what the request watches in vain. `v` is what `json` names. */
-static bool warn_of_integers(struct oneshot *o, const struct json *json, const struct value *v, const char *pointer) {
+static bool warn_of_integers(struct oneshot *o, const struct json *json, const struct value *v,
+                             const char *pointer) {
     node_id *nodes;
     size_t n;
     if (json_type(json) != JSON_STRING) {
         uint32_t i = v->kind == VALUE_OBJECT;
-        for (json = json_first(json); json; json = json_next(json), i += v->kind == VALUE_OBJECT ? 2 : 1) {
+        for (json = json_first(json); json;
+             json = json_next(json), i += v->kind == VALUE_OBJECT ? 2 : 1) {
             char name[24], inner[sizeof o->error->pointer];
             snprintf(name, sizeof name, "%u", i);
             json_pointer(inner, sizeof inner, pointer, json_key(json) ? json_key(json) : name);
@@ -123,7 +133,8 @@ static bool warn_of_integers(struct oneshot *o, const struct json *json, const s
     }
     if (!leaves(o, v, &nodes, &n)) return false;
     for (size_t i = 0; i < n; i++) {
-        const enum dtype dtype = nodes[i] == NODE_NONE ? DTYPE_F32 : tape_dtype(&o->b.tape, nodes[i]);
+        const enum dtype dtype =
+            nodes[i] == NODE_NONE ? DTYPE_F32 : tape_dtype(&o->b.tape, nodes[i]);
         if (dtype_is_float(dtype)) continue;
         struct warning *warning = arena_alloc(&o->arena, sizeof *warning);
         const char *kept = arena_copy_text(&o->arena, pointer, strlen(pointer));
@@ -142,8 +153,8 @@ static bool read_window(struct oneshot *o, struct window *w) {
     struct value v;
     node_id *named = NULL;
     size_t n_named = 0;
-    if (watch && (!read_member(o, watch, "watch", "watched node", &v) || !leaves(o, &v, &named, &n_named) ||
-                  !warn_of_integers(o, watch, &v, "/watch"))) {
+    if (watch && (!read_member(o, watch, "watch", "watched node", &v) ||
+                  !leaves(o, &v, &named, &n_named) || !warn_of_integers(o, watch, &v, "/watch"))) {
         return false;
     }
     node_id *watched = arena_alloc(&o->arena, (o->n_variables + n_named + 1) * sizeof *watched);
@@ -173,40 +184,63 @@ static bool read_sources(struct oneshot *o, struct value *out) {
 
 static bool fail_seeds(struct oneshot *o, const struct json *v, const struct value *targets) {
     const bool object = targets->kind == VALUE_OBJECT;
-    return error_set(o->error, ERROR_INVALID_VALUE,
-                     "output_gradients must have the structure of the target, %s of %u; found %s of %zu",
-                     object ? "an object" : "a list", object ? targets->n / 2 : targets->n, json_type_name(v),
-                     json_length(v));
+    return error_set(
+        o->error, ERROR_INVALID_VALUE,
+        "output_gradients must have the structure of the target, %s of %u; found %s of %zu",
+        object ? "an object" : "a list", object ? targets->n / 2 : targets->n, json_type_name(v),
+        json_length(v));
 }
 
-static bool read_seeds(struct oneshot *o, const struct json *v, const struct value *targets, node_id **seeds);
+static bool read_seeds(struct oneshot *o, const struct json *v, const struct value *targets,
+                       node_id **seeds);
 
-static bool read_seed_object(struct oneshot *o, const struct json *v, const struct value *targets, node_id **seeds) {
-    struct names keys; /* place: 1 + the index of the target's key that was met, so that none is left over */
-    size_t met = 0;
-    names_init(&keys, &o->arena, o->call->seed);
-    for (const struct json *m = json_first(v); m; m = json_next(m)) {
-        bool added;
-        struct name *key = names_add(&keys, json_key(m), strlen(json_key(m)), &added);
-        if (!key) return build_fail_memory(&o->b);
-        key->value = (struct value){.kind = VALUE_NUMBERS, .numbers = m};
-    }
+/* The members of an object of seeds by the target's keys; one that is no target's is refused. */
+static bool match_seeds(struct oneshot *o, const struct json *v, const struct value *targets,
+                        struct names *keys) {
+    bool added;
+    names_init(keys, &o->arena, o->call->seed);
     for (uint32_t i = 0; i < targets->n; i += 2) {
         const char *text = targets->items[i].string;
-        const struct name *key = names_find(&keys, text, strlen(text));
-        if (!key) build_no_seeds(&targets->items[i + 1], seeds);
-        else if (met++, !read_seeds(o, key->value.numbers, &targets->items[i + 1], seeds)) return error_under(o->error, text);
+        struct name *key = names_add(keys, text, strlen(text), &added);
+        if (!key) return build_fail_memory(&o->b);
+        key->value = value_none();
     }
-    return met == keys.n || fail_seeds(o, v, targets);
+    for (v = json_first(v); v; v = json_next(v)) {
+        struct name *key = names_find(keys, json_key(v), strlen(json_key(v)));
+        if (key) {
+            key->value = (struct value){.kind = VALUE_NUMBERS, .numbers = v};
+            continue;
+        }
+        error_set(o->error, ERROR_INVALID_VALUE, "the target has no member \"%.80s\"", json_key(v));
+        return error_under(o->error, json_key(v));
+    }
+    return true;
+}
+
+static bool read_seed_object(struct oneshot *o, const struct json *v, const struct value *targets,
+                             node_id **seeds) {
+    struct names keys;
+    if (!match_seeds(o, v, targets, &keys)) return false;
+    for (uint32_t i = 0; i < keys.n; i++) {
+        const struct value *target = &targets->items[2 * i + 1], *given = &keys.list[i].value;
+        if (given->kind == VALUE_NONE)
+            build_no_seeds(target, seeds);
+        else if (!read_seeds(o, given->numbers, target, seeds))
+            return error_under(o->error, keys.list[i].text);
+    }
+    return true;
 }
 
 /* output_gradients in the structure of the target; what is missing means ones. */
-static bool read_seeds(struct oneshot *o, const struct json *v, const struct value *targets, node_id **seeds) {
+static bool read_seeds(struct oneshot *o, const struct json *v, const struct value *targets,
+                       node_id **seeds) {
     if (targets->kind == VALUE_NODE) {
         struct value literal;
-        return build_literal(&o->b, v, &literal) && build_seed(&o->b, &literal, targets->node, (*seeds)++);
+        return build_literal(&o->b, v, &literal) &&
+               build_seed(&o->b, &literal, targets->node, (*seeds)++);
     }
-    if (targets->kind == VALUE_OBJECT && json_type(v) == JSON_OBJECT) return read_seed_object(o, v, targets, seeds);
+    if (targets->kind == VALUE_OBJECT && json_type(v) == JSON_OBJECT)
+        return read_seed_object(o, v, targets, seeds);
     if (json_type(v) == JSON_NUMBERS) v = json_split(&o->arena, v);
     if (!v) return build_fail_memory(&o->b);
     if (targets->kind != VALUE_LIST || json_type(v) != JSON_ARRAY || json_length(v) > targets->n) {
@@ -222,11 +256,13 @@ static bool read_seeds(struct oneshot *o, const struct json *v, const struct val
 
 static bool read_targets(struct oneshot *o, node_id **targets, node_id **seeds, size_t *n) {
     const struct json *given = o->request.output_gradients;
-    if (!read_value(o, o->request.target, "target", "target") || !leaves(o, &o->value, targets, n)) return false;
+    if (!read_value(o, o->request.target, "target", "target") || !leaves(o, &o->value, targets, n))
+        return false;
     for (size_t i = 0; i < *n; i++) {
         if ((*targets)[i] != NODE_NONE) continue;
         error_set(o->error, ERROR_MISSING_GRADIENT,
-                  "Argument `target` should be a list or nested structure of Tensors, Variables or CompositeTensors "
+                  "Argument `target` should be a list or nested structure of Tensors, Variables or "
+                  "CompositeTensors "
                   "to be differentiated, but received None.");
         return o->request.target ? error_under(o->error, "target") : error_under(o->error, "graph");
     }
@@ -243,7 +279,8 @@ static bool read_targets(struct oneshot *o, node_id **targets, node_id **seeds, 
 
 static bool read_fetch(struct oneshot *o) {
     o->has_fetched = o->request.fetch;
-    return !o->request.fetch || read_member(o, o->request.fetch, "fetch", "fetched node", &o->fetched);
+    return !o->request.fetch ||
+           read_member(o, o->request.fetch, "fetch", "fetched node", &o->fetched);
 }
 
 static bool differentiate(struct oneshot *o) {
@@ -251,8 +288,8 @@ static bool differentiate(struct oneshot *o) {
     struct window w;
     node_id *targets, *seeds, *nodes, *gradients;
     size_t n_targets, n_sources;
-    if (!read_targets(o, &targets, &seeds, &n_targets) || !read_sources(o, &sources) || !read_window(o, &w) ||
-        !read_fetch(o) || !leaves(o, &sources, &nodes, &n_sources)) {
+    if (!read_targets(o, &targets, &seeds, &n_targets) || !read_sources(o, &sources) ||
+        !read_window(o, &w) || !read_fetch(o) || !leaves(o, &sources, &nodes, &n_sources)) {
         return false;
     }
     for (size_t i = 0; i < n_sources; i++) {
@@ -262,7 +299,8 @@ static bool differentiate(struct oneshot *o) {
     }
     gradients = arena_alloc(&o->arena, (n_sources + 1) * sizeof *gradients);
     if (!gradients) return build_fail_memory(&o->b);
-    if (!tape_gradient(&o->b.tape, &w, targets, seeds, n_targets, nodes, n_sources, gradients)) return false;
+    if (!tape_gradient(&o->b.tape, &w, targets, seeds, n_targets, nodes, n_sources, gradients))
+        return false;
     const node_id *at = gradients;
     o->has_gradient = true;
     if (!build_pack(&o->b, &sources, o->request.zero_unconnected, &at, &o->gradient)) return false;
@@ -271,7 +309,8 @@ static bool differentiate(struct oneshot *o) {
 
 bool service_gradient(const struct service_call *call, struct writer *out, struct error *error) {
     struct oneshot o;
-    const bool ok = oneshot_begin(&o, call, REQUEST_GRADIENT, error) && differentiate(&o) && oneshot_answer(&o, out);
+    const bool ok = oneshot_begin(&o, call, REQUEST_GRADIENT, error) && differentiate(&o) &&
+                    oneshot_answer(&o, out);
     oneshot_end(&o);
     return ok;
 }
@@ -280,14 +319,16 @@ static bool evaluate(struct oneshot *o) {
     node_id *targets;
     size_t n;
     struct window unused; /* nothing is differentiated, but what is watched must be there */
-    if (!read_value(o, o->request.fetch, "fetch", "fetched node") || !read_window(o, &unused)) return false;
+    if (!read_value(o, o->request.fetch, "fetch", "fetched node") || !read_window(o, &unused))
+        return false;
     if (!o->request.wants_diagnosis) return true;
     return leaves(o, &o->value, &targets, &n) && diagnose_prepare(o, NULL, targets, NULL, n);
 }
 
 bool service_evaluate(const struct service_call *call, struct writer *out, struct error *error) {
     struct oneshot o;
-    const bool ok = oneshot_begin(&o, call, REQUEST_EVALUATE, error) && evaluate(&o) && oneshot_answer(&o, out);
+    const bool ok =
+        oneshot_begin(&o, call, REQUEST_EVALUATE, error) && evaluate(&o) && oneshot_answer(&o, out);
     oneshot_end(&o);
     return ok;
 }

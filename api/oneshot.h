@@ -46,15 +46,15 @@ void oneshot_end(struct oneshot *o);
 /* Binds the request's variables and constants to the first nodes of the tape. */
 bool oneshot_bind(struct oneshot *o);
 
-
 /* Plans, runs and writes the answer. */
 bool oneshot_answer(struct oneshot *o, struct writer *out);
 
 /* Picks what a diagnosis must look at, for targets that need not be differentiated (seeds NULL and
  * w NULL: values only). */
-bool diagnose_prepare(struct oneshot *o, const struct window *w, const node_id *targets, const node_id *seeds,
-                      size_t n_targets);
+bool diagnose_prepare(struct oneshot *o, const struct window *w, const node_id *targets,
+                      const node_id *seeds, size_t n_targets);
 /* Writes the member "diagnosis" where something is not finite; results from `first` on are the suspects' values, then their gradients. */
-void diagnose_write(const struct oneshot *o, const struct run *run, size_t first, struct writer *out);
+void diagnose_write(const struct oneshot *o, const struct run *run, size_t first,
+                    struct writer *out);
 
 #endif

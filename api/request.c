@@ -36,7 +36,8 @@ static bool fail_unknown(const char *key, enum request_route route, struct error
     size_t at = 0;
     for (size_t i = 0; i < REQUEST_MEMBER_COUNT; i++) {
         if (!(request_members[i].routes & route)) continue;
-        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at ? ", " : "", request_members[i].name);
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at ? ", " : "",
+                               request_members[i].name);
     }
     const char *near = request_nearest(key, route);
     error_set(error, ERROR_INVALID_REQUEST, "unknown member \"%.60s\"; %s%s%sccepted: %s", key,
@@ -44,7 +45,8 @@ static bool fail_unknown(const char *key, enum request_route route, struct error
     return error_under(error, key);
 }
 
-static bool fail_type(const struct json *v, const char *wants, const char *name, struct error *error) {
+static bool fail_type(const struct json *v, const char *wants, const char *name,
+                      struct error *error) {
     error_set(error, ERROR_INVALID_REQUEST, "expected %s, found %s", wants, json_type_name(v));
     return error_under(error, name);
 }
@@ -57,7 +59,8 @@ static bool read_bool(const struct json *v, const char *name, bool *out, struct 
 }
 
 /* `*text` is NULL where the member was not sent. */
-static bool read_text(const struct json *v, const char *name, const char **text, struct error *error) {
+static bool read_text(const struct json *v, const char *name, const char **text,
+                      struct error *error) {
     *text = NULL;
     if (!v) return true;
     if (json_type(v) != JSON_STRING) return fail_type(v, "a string", name, error);
@@ -70,11 +73,12 @@ static bool read_timeout(struct request *r, struct error *error) {
     double seconds = 0;
     size_t n;
     if (!v) return true;
-    if (json_type(v) != JSON_NUMBER) return fail_type(v, "a number of seconds above 0", "timeout_seconds", error);
+    if (json_type(v) != JSON_NUMBER)
+        return fail_type(v, "a number of seconds above 0", "timeout_seconds", error);
     if (!json_double(v, &seconds) || !(seconds > 0)) {
         const char *text = json_text(v, &n);
-        error_set(error, ERROR_INVALID_VALUE, "expected a number of seconds above 0, found %.*s", n < 40 ? (int)n : 40,
-                  text);
+        error_set(error, ERROR_INVALID_VALUE, "expected a number of seconds above 0, found %.*s",
+                  n < 40 ? (int)n : 40, text);
         return error_under(error, "timeout_seconds");
     }
     if (seconds > 1e9) return true;
@@ -88,7 +92,8 @@ static bool read_dtype(struct request *r, struct error *error) {
     r->default_dtype = DTYPE_F32;
     if (!read_text(r->dtype, "dtype", &text, error)) return false;
     if (!text || dtype_find(text, &r->default_dtype)) return true;
-    error_set(error, ERROR_INVALID_VALUE, "unknown dtype \"%.40s\"; expected float32, float64, int32, int64 or bool", text);
+    error_set(error, ERROR_INVALID_VALUE,
+              "unknown dtype \"%.40s\"; expected float32, float64, int32, int64 or bool", text);
     return error_under(error, "dtype");
 }
 
@@ -102,7 +107,8 @@ static bool read_format(struct request *r, struct error *error) {
         r->tensor_format = (enum tensor_format)i;
         return true;
     }
-    error_set(error, ERROR_INVALID_VALUE, "unknown format \"%.40s\"; expected nested, typed or base64", text);
+    error_set(error, ERROR_INVALID_VALUE,
+              "unknown format \"%.40s\"; expected nested, typed or base64", text);
     return error_under(error, "format");
 }
 
@@ -119,7 +125,8 @@ bool request_read(struct request *r, const struct json *body, enum request_route
                   const struct service_call *call, struct error *error) {
     *r = (struct request){.watches_variables = true, .deadline = call->control.deadline};
     if (json_type(body) != JSON_OBJECT) {
-        return error_set(error, ERROR_INVALID_REQUEST, "expected an object, found %s", json_type_name(body));
+        return error_set(error, ERROR_INVALID_REQUEST, "expected an object, found %s",
+                         json_type_name(body));
     }
     for (const struct json *v = json_first(body); v; v = json_next(v)) {
         const char *key = json_key(v);
@@ -129,6 +136,7 @@ bool request_read(struct request *r, const struct json *body, enum request_route
     }
     if (!r->graph) return error_set(error, ERROR_INVALID_REQUEST, "member \"graph\" is missing");
     return read_dtype(r, error) && read_format(r, error) && read_unconnected(r, error) &&
-           read_bool(r->watch_accessed_variables, "watch_accessed_variables", &r->watches_variables, error) &&
+           read_bool(r->watch_accessed_variables, "watch_accessed_variables", &r->watches_variables,
+                     error) &&
            read_bool(r->diagnose, "diagnose", &r->wants_diagnosis, error) && read_timeout(r, error);
 }

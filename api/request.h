@@ -59,7 +59,7 @@ bool request_read(struct request *r, const struct json *body, enum request_route
                   const struct service_call *call, struct error *error);
 
 /* Writes the query of a GET as the body of the POST that means the same. */
-bool request_from_query(const struct service_call *call, enum request_route route, struct arena *arena,
-                        struct writer *body, struct error *error);
+bool request_from_query(const struct service_call *call, enum request_route route,
+                        struct arena *arena, struct writer *body, struct error *error);
 
 #endif

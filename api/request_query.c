@@ -11,7 +11,8 @@ static bool is_json(const char *text, struct arena *arena, const struct service_
     struct error ignored;
     struct json *root;
     error_clear(&ignored);
-    return json_parse(arena, text, strlen(text), (int)call->limits->max_json_depth, &root, &ignored);
+    return json_parse(arena, text, strlen(text), (int)call->limits->max_json_depth, &root,
+                      &ignored);
 }
 
 static void write_key(struct writer *w, const char *name, bool *first) {
@@ -39,20 +40,26 @@ static void write_names(struct writer *w, const char *text) {
     if (list) write_text(w, "]");
 }
 
-static bool write_member(struct writer *w, const struct request_member *m, const char *text, struct arena *arena,
-                         const struct service_call *call, struct error *error) {
-    const bool json = m->kind == QUERY_JSON || (m->kind == QUERY_NAMES && (*text == '[' || *text == '{'));
+static bool write_member(struct writer *w, const struct request_member *m, const char *text,
+                         struct arena *arena, const struct service_call *call,
+                         struct error *error) {
+    const bool json =
+        m->kind == QUERY_JSON || (m->kind == QUERY_NAMES && (*text == '[' || *text == '{'));
     if (m->kind == QUERY_NEVER) {
-        error_set(error, ERROR_INVALID_REQUEST, "in an address each variable goes by its own name; \"%s\" needs POST", m->name);
+        error_set(error, ERROR_INVALID_REQUEST,
+                  "in an address each variable goes by its own name; \"%s\" needs POST", m->name);
         return error_under(error, m->name);
     }
     if (json && !is_json(text, arena, call)) {
         error_set(error, ERROR_INVALID_VALUE, "expected JSON, found \"%.60s\"", text);
         return error_under(error, m->name);
     }
-    if (m->kind == QUERY_NAMES) write_names(w, text);
-    else if (json) write_text(w, text);
-    else write_string(w, text);
+    if (m->kind == QUERY_NAMES)
+        write_names(w, text);
+    else if (json)
+        write_text(w, text);
+    else
+        write_string(w, text);
     return true;
 }
 
@@ -71,14 +78,16 @@ static bool write_variable(struct writer *w, const struct service_pair *pair, st
     return error_under(error, pair->name);
 }
 
-static bool refuse_duplicates(const struct service_call *call, struct arena *arena, struct error *error) {
+static bool refuse_duplicates(const struct service_call *call, struct arena *arena,
+                              struct error *error) {
     struct names seen;
     names_init(&seen, arena, call->seed);
     for (size_t i = 0; i < call->n_query; i++) {
         bool added;
         const char *name = call->query[i].name;
         if (!names_add(&seen, name, strlen(name), &added)) {
-            return error_set(error, ERROR_MEMORY_BUDGET, "the request needs more than the %zu bytes of memory it may take",
+            return error_set(error, ERROR_MEMORY_BUDGET,
+                             "the request needs more than the %zu bytes of memory it may take",
                              arena->ceiling);
         }
         if (added) continue;
@@ -88,8 +97,8 @@ static bool refuse_duplicates(const struct service_call *call, struct arena *are
     return true;
 }
 
-bool request_from_query(const struct service_call *call, enum request_route route, struct arena *arena,
-                        struct writer *body, struct error *error) {
+bool request_from_query(const struct service_call *call, enum request_route route,
+                        struct arena *arena, struct writer *body, struct error *error) {
     if (!refuse_duplicates(call, arena, error)) return false;
     bool first = true;
     write_text(body, "{");
@@ -109,6 +118,7 @@ bool request_from_query(const struct service_call *call, enum request_route rout
     }
     write_text(body, "}}");
     if (!body->full) return true;
-    return error_set(error, ERROR_MEMORY_BUDGET, "the request needs more than the %zu bytes of memory it may take",
+    return error_set(error, ERROR_MEMORY_BUDGET,
+                     "the request needs more than the %zu bytes of memory it may take",
                      body->ceiling);
 }

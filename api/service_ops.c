@@ -11,7 +11,8 @@ const struct service_limits service_limits_default = {
 
 static bool finish(struct writer *out, struct error *error) {
     if (!out->full) return true;
-    return error_set(error, ERROR_MEMORY_BUDGET, "the answer is larger than the %zu bytes it may take", out->ceiling);
+    return error_set(error, ERROR_MEMORY_BUDGET,
+                     "the answer is larger than the %zu bytes it may take", out->ceiling);
 }
 
 static const char *kind_name(enum param_kind kind) {
@@ -72,7 +73,8 @@ bool service_ops(const struct service_call *call, struct writer *out, struct err
         const struct builtin *builtin = &builtins[i];
         write_head(out, builtin->name, builtin->notation, &first);
         write_params(out, builtin->params, sizeof builtin->params / sizeof *builtin->params);
-        write_text(out, strcmp(builtin->name, "grad") == 0 ? ",\"aliases\":[\"gradient\"]}" : ",\"aliases\":[]}");
+        write_text(out, strcmp(builtin->name, "grad") == 0 ? ",\"aliases\":[\"gradient\"]}"
+                                                           : ",\"aliases\":[]}");
     }
     write_text(out, "]}");
     return finish(out, error);

@@ -40,7 +40,9 @@ struct value {
 static inline struct value value_node(node_id node) {
     return (struct value){.kind = VALUE_NODE, .node = node};
 }
-static inline struct value value_int(int64_t i) { return (struct value){.kind = VALUE_INT, .i = i}; }
+static inline struct value value_int(int64_t i) {
+    return (struct value){.kind = VALUE_INT, .i = i};
+}
 static inline struct value value_float(double f) {
     return (struct value){.kind = VALUE_FLOAT, .single = (float)f, .f = f};
 }

@@ -1,0 +1,79 @@
+/* Services asked directly: one plan cache for all questions of a program, default limits. */
+#include "ask.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct plan_cache *plans;
+static char *held;
+
+static const char *failure(const struct error *e) {
+    char place[64] = "", pointer[sizeof e->pointer + 8] = "", node[sizeof e->node + 8] = "";
+    if (e->line) snprintf(place, sizeof place, " (%u:%u)", e->line, e->column);
+    if (e->pointer[0]) snprintf(pointer, sizeof pointer, " [%s]", e->pointer);
+    if (e->node[0]) snprintf(node, sizeof node, " <%s>", e->node);
+    held = malloc(2048);
+    snprintf(held, 2048, "%s: %s%s%s%s", error_name(e->code), e->detail, pointer, place, node);
+    return held;
+}
+
+static const char *answer(service_function service, const struct service_call *call) {
+    struct writer w;
+    struct error error;
+    free(held);
+    held = NULL;
+    error_clear(&error);
+    writer_init(&w, (size_t)call->limits->max_answer_bytes);
+    if (service(call, &w, &error)) {
+        held = malloc(w.length + 1);
+        memcpy(held, w.data, w.length);
+        held[w.length] = '\0';
+    } else {
+        failure(&error);
+    }
+    writer_free(&w);
+    return held;
+}
+
+static struct service_call new_call(const struct service_limits *limits) {
+    if (!plans) plans = plan_cache_new(100, 16 << 20, 7);
+    return (struct service_call){.plans = plans, .limits = limits, .seed = 11};
+}
+
+const char *ask_within(service_function service, const char *body,
+                       const struct service_limits *limits) {
+    struct service_call call = new_call(limits);
+    call.body = body;
+    call.body_length = strlen(body);
+    return answer(service, &call);
+}
+
+const char *ask(service_function service, const char *body) {
+    return ask_within(service, body, &service_limits_default);
+}
+
+const char *ask_query(service_function service, const struct service_pair *query, size_t n) {
+    struct service_call call = new_call(&service_limits_default);
+    call.query = query;
+    call.n_query = n;
+    return answer(service, &call);
+}
+
+const char *value_of(const char *graph) {
+    static const char format[] =
+        "{\"graph\":\"%s\",\"variables\":{\"x\":[[1,2,3],[4,5,6]],\"y\":2,\"w\":1}}";
+    const size_t size = sizeof format + strlen(graph);
+    char *body = malloc(size);
+    snprintf(body, size, format, graph);
+    const char *text = ask(service_evaluate, body);
+    free(body);
+    return text;
+}
+
+void ask_end(void) {
+    free(held);
+    plan_cache_free(plans);
+    held = NULL;
+    plans = NULL;
+}

@@ -1,0 +1,20 @@
+/* Asks a service as the server would, and gives back its answer or its failure in one line. */
+#ifndef GRADD_TESTS_UNIT_ASK_H
+#define GRADD_TESTS_UNIT_ASK_H
+
+#include "api/service.h"
+
+/* The answer's JSON; after a failure "code: detail [pointer] (line:column) <node>" with the parts
+ * that there are. Valid until the next call. */
+const char *ask(service_function service, const char *body);
+const char *ask_within(service_function service, const char *body,
+                       const struct service_limits *limits);
+const char *ask_query(service_function service, const struct service_pair *query, size_t n);
+
+/* Evaluates `graph` (escaped as in JSON) with x = [[1,2,3],[4,5,6]], y = 2, w = 1 bound. */
+const char *value_of(const char *graph);
+
+/* Gives back what the calls above held. */
+void ask_end(void);
+
+#endif
