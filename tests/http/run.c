@@ -36,7 +36,8 @@
  * remembers it, and a request header `$name` sends what was remembered. An answer of 400 or more must
  * be a problem (RFC 9457) whose type and status agree with its code and whose title and request_id
  * are there; the expectation need not repeat these four. `@start --max-body 1000` before the first
- * test gives options to gradd. A line that begins with `# ` outside request bodies is a comment. */
+ * test gives options to gradd; each such line runs the whole file once more with its own. A
+ * line that begins with `# ` outside request bodies is a comment. */
 #include "run.h"
 
 #include <cjson/cJSON.h>
@@ -87,9 +88,9 @@ static void wait_until_ready(void) {
     snprintf(gradd.base, sizeof gradd.base, "http://127.0.0.1:%u", port);
 }
 
-static void start_gradd(const char *binary, const struct suite *suite) {
-    char *args[ARGS_MAX] = {(char[]){"gradd"}, (char[]){"--listen"}, (char[]){"127.0.0.1:0"}};
-    memcpy(args + 3, suite->start, suite->n_start * sizeof *args);
+static void start_gradd(const char *binary, char *const *options) {
+    char *args[ARGS_MAX + 3] = {(char[]){"gradd"}, (char[]){"--listen"}, (char[]){"127.0.0.1:0"}};
+    memcpy(args + 3, options, ARGS_MAX * sizeof *args);
     int ends[2];
     if (pipe(ends)) die("pipe: %s", strerror(errno));
     gradd.pid = fork();
@@ -270,13 +271,15 @@ static void run_test(CURL *curl, const struct suite *suite, const struct test *t
 static void run_file(const char *binary, const char *path) {
     struct suite suite;
     data_read(&suite, path);
-    start_gradd(binary, &suite);
-    CURL *curl = curl_easy_init();
-    if (!curl) die("run: libcurl did not start");
-    for (size_t i = 0; i < suite.n_tests; i++) run_test(curl, &suite, &suite.tests[i]);
-    curl_easy_cleanup(curl);
-    stop_gradd(&suite);
-    remembered_forget();
+    for (size_t start = 0; start < suite.n_starts; start++) {
+        start_gradd(binary, suite.starts[start]);
+        CURL *curl = curl_easy_init();
+        if (!curl) die("run: libcurl did not start");
+        for (size_t i = 0; i < suite.n_tests; i++) run_test(curl, &suite, &suite.tests[i]);
+        curl_easy_cleanup(curl);
+        stop_gradd(&suite);
+        remembered_forget();
+    }
     data_free(&suite);
 }
 

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { HEADERS_MAX = 16, ARGS_MAX = 32 };
+enum { HEADERS_MAX = 16, STARTS_MAX = 8, ARGS_MAX = 16 };
 
 /* A growing text, always followed by a NUL. */
 struct text {
@@ -31,8 +31,8 @@ struct test {
 
 struct suite {
     const char *path;
-    char *start[ARGS_MAX];
-    size_t n_start;
+    char *starts[STARTS_MAX][ARGS_MAX]; /* the options of each start, NULL behind the last */
+    size_t n_starts;
     struct test *tests;
     size_t n_tests;
 };

@@ -182,10 +182,12 @@ static void parse_outside(struct suite *suite, char *line, int number) {
         if (*line) die("%s:%d: expected ###, found: %s", suite->path, number, line);
         return;
     }
-    char *save = NULL;
+    if (suite->n_starts == STARTS_MAX) die("%s:%d: too many @start lines", suite->path, number);
+    char **options = suite->starts[suite->n_starts++], *save = NULL;
+    size_t n = 0;
     for (char *word = strtok_r(line + 7, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
-        if (suite->n_start == ARGS_MAX - 4) die("%s:%d: too many options", suite->path, number);
-        suite->start[suite->n_start++] = copy(word);
+        if (n == ARGS_MAX - 1) die("%s:%d: too many options", suite->path, number);
+        options[n++] = copy(word);
     }
 }
 
@@ -263,6 +265,7 @@ void data_read(struct suite *suite, const char *path) {
     if (place == NAMED || place == HEADERS || place == BODY)
         die("%s: the last test has no line =>", path);
     for (size_t i = 0; i < suite->n_tests; i++) trim(&suite->tests[i].want);
+    if (suite->n_starts == 0) suite->n_starts = 1;
     text_free(&file);
 }
 
@@ -277,6 +280,7 @@ void data_free(struct suite *suite) {
         text_free(&t->body);
         text_free(&t->want);
     }
-    for (size_t i = 0; i < suite->n_start; i++) free(suite->start[i]);
+    for (size_t i = 0; i < suite->n_starts; i++)
+        for (char **option = suite->starts[i]; *option; option++) free(*option);
     free(suite->tests);
 }
