@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -16,7 +17,7 @@
 #include "server/stats.h"
 
 enum { EVENTS = 64, ACCEPTS = 64, DRAINS = 1024, DRAIN_STEP = 1 << 20, STACK_BYTES = 256 << 10 };
-enum { SWEEP_MS = 1000, RETRY_MS = 20 };
+enum { SWEEP_MS = 1000, RETRY_MS = 20, CROWD = 256 };
 
 static const int64_t drain_seconds = 30;
 
@@ -38,7 +39,8 @@ struct keeper {
     int64_t drain;
     keeper_welcome welcome;
     void *context;
-    bool paused; /* of the thread alone: the door is shut for the moment */
+    bool paused;  /* of the thread alone: the door is shut for the moment */
+    size_t crowd; /* of the thread alone: most guests seen since memory was given back */
 
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t door_closed;
@@ -234,6 +236,14 @@ void keeper_cancel_all(struct keeper *k) {
 
 /* ---- the thread ---- */
 
+/* The memory of a crowd that has left goes back to the system, when nobody is there to wait for it. */
+static void give_back(struct keeper *k, size_t guests) {
+    if (guests > k->crowd) k->crowd = guests;
+    if (guests > 0 || k->crowd < CROWD) return;
+    malloc_trim(0);
+    k->crowd = 0;
+}
+
 /* Cuts who is too slow. The owner of a guest's socket closes it when it finds it shut down, and not
  * before keeper_dismiss, so that the number is still this socket's. */
 static void sweep(struct keeper *k) {
@@ -247,7 +257,9 @@ static void sweep(struct keeper *k) {
         stats_add(STAT_TIMED_OUT, 1);
     }
     struct drain *d = k->drains;
+    size_t guests = k->n_guests;
     pthread_mutex_unlock(&k->lock);
+    give_back(k, guests);
     /* Others add in front only, and this thread alone removes. */
     for (struct drain *next; d; d = next) {
         next = d->next;
@@ -277,7 +289,7 @@ static bool nap(struct keeper *k, int *timeout) {
     pthread_mutex_lock(&k->lock);
     bool stopping = k->stopping, empty = !k->n_guests && !k->n_drains;
     pthread_mutex_unlock(&k->lock);
-    *timeout = k->paused ? RETRY_MS : empty ? -1 : SWEEP_MS;
+    *timeout = k->paused ? RETRY_MS : empty && k->crowd < CROWD ? -1 : SWEEP_MS;
     return !stopping;
 }
 
