@@ -16,7 +16,10 @@ static int64_t started;
 
 void stats_start(void) { started = clock_now(); }
 
-double stats_uptime(void) { return (double)((clock_now() - started) / 1000000) / 1000; }
+double stats_uptime(void) {
+    int64_t ms = (clock_now() - started) / 1000000;
+    return (double)ms / 1000;
+}
 
 void stats_add(enum counter counter, int64_t n) {
     if (!slot) slot = atomic_fetch_add(&threads, 1) % SLOTS + 1;
