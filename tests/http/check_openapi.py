@@ -18,6 +18,8 @@ import jsonschema
 import yaml
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
+# Headers of any answer, which the document does not repeat.
+COMMON = {"date", "content-length", "content-type", "connection", "transfer-encoding", "x-content-type-options"}
 # What any path may answer to a request that is not one of its operations.
 STRAY = {403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
 
@@ -107,7 +109,8 @@ def check_headers(document, response, line):
                 return f"header {name} is missing"
         elif document.errors(header["schema"], value):
             return f"header {name} is {value!r}"
-    return None
+    unknown = found.keys() - COMMON - {name.lower() for name in response.get("headers", {})}
+    return f"headers {sorted(unknown)} are not documented" if unknown else None
 
 
 def check_content(document, response, line):
@@ -240,6 +243,27 @@ def check_closed(node, place=""):
             check_closed(value, f"{place}/{i}")
 
 
+def references(node):
+    if isinstance(node, dict):
+        if "$ref" in node:
+            yield node["$ref"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for value in node:
+            yield from references(value)
+
+
+def check_references(document):
+    """What is referred to is there, and what is there is referred to."""
+    used = set(references(document.root))
+    there = {
+        f"#/components/{kind}/{name}"
+        for kind, parts in document.root["components"].items()
+        for name in parts
+    }
+    check(used == there, "references", f"on one side only: {sorted(used ^ there)}")
+
+
 def check_codes(document, source):
     text = pathlib.Path(source).read_text(encoding="utf-8")
     codes = set(re.findall(r'X\([A-Z_]+, "([a-z_]+)"\)', text)) - {"none"}
@@ -264,6 +288,7 @@ def main(openapi, transcript_path):
     check_examples(document, transcript)
     check_shared_examples(document)
     check_closed(document.root)
+    check_references(document)
     check_codes(document, pathlib.Path(openapi).parent.parent / "core" / "error.h")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
