@@ -115,7 +115,11 @@ const struct builtin *builtin_find(const char *name);
 
 /* The failure of a missing gradient, a None or a string where a tensor is needed. */
 bool build_fail_not_tensor(struct builder *b, const struct value *v);
-bool build_fail_memory(struct builder *b);
+static inline bool build_fail_memory(struct builder *b) {
+    error_set(b->error, ERROR_MEMORY_BUDGET,
+              "the request needs more than the %zu bytes of memory it may take", b->arena->ceiling);
+    return false;
+}
 /* `name` was bound by the request, so that the graph may not define it. */
 bool build_fail_bound(struct builder *b, const struct name *name);
 /* The name that stands for a node, or NULL. */

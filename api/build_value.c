@@ -36,12 +36,6 @@ const char *value_kind_name(const struct value *v) {
     return "nothing";
 }
 
-bool build_fail_memory(struct builder *b) {
-    return error_set(b->error, ERROR_MEMORY_BUDGET,
-                     "the request needs more than the %zu bytes of memory it may take",
-                     b->arena->ceiling);
-}
-
 const char *build_name_of(const struct builder *b, node_id node) {
     for (uint32_t i = 0; i < b->names.n; i++) {
         const struct name *name = &b->names.list[i];

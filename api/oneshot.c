@@ -71,6 +71,7 @@ static bool settled_name(struct oneshot *o, const char *text, struct value *out)
 /* A name, or lists and objects of names, as a settled value. `what` says what they are. */
 static bool read_names(struct oneshot *o, const struct json *v, const char *what,
                        struct value *out) {
+    *out = value_none();
     if (json_type(v) == JSON_STRING) return settled_name(o, json_string(v), out);
     if (json_type(v) != JSON_ARRAY && json_type(v) != JSON_OBJECT) {
         return error_set(o->error, ERROR_INVALID_REQUEST, "a %s is a name, found %s", what,
@@ -256,6 +257,7 @@ static bool read_seeds(struct oneshot *o, const struct json *v, const struct val
 
 static bool read_targets(struct oneshot *o, node_id **targets, node_id **seeds, size_t *n) {
     const struct json *given = o->request.output_gradients;
+    *seeds = NULL;
     if (!read_value(o, o->request.target, "target", "target") || !leaves(o, &o->value, targets, n))
         return false;
     for (size_t i = 0; i < *n; i++) {
@@ -270,7 +272,6 @@ static bool read_targets(struct oneshot *o, node_id **targets, node_id **seeds, 
         error_set(o->error, ERROR_INVALID_VALUE, "target is empty; it must name at least one node");
         return error_under(o->error, "target");
     }
-    *seeds = NULL;
     if (!given || json_type(given) == JSON_NULL) return true;
     node_id *at = *seeds = arena_alloc(&o->arena, *n * sizeof **seeds);
     if (!at) return build_fail_memory(&o->b);
