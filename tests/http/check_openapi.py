@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Holds api/openapi.yaml against the transcript of the HTTP tests.
 
     check_openapi.py OPENAPI_YAML TRANSCRIPT
