@@ -26,7 +26,7 @@ static void *grow(void *p, size_t size) {
 }
 
 void text_add(struct text *t, const char *bytes, size_t n) {
-    if (t->length + n + 1 > t->capacity) {
+    if (!t->data || t->length + n + 1 > t->capacity) {
         t->capacity = 2 * (t->length + n) + 64;
         t->data = grow(t->data, t->capacity);
     }
