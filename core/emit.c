@@ -117,6 +117,20 @@ bool axis_normalize(struct tape *t, const char *op, int64_t axis, int rank, int 
     return true;
 }
 
+bool axes_read(struct tape *t, const char *op, const struct op_arg *arg, int rank, uint32_t *axes) {
+    *axes = arg->given ? 0 : (1u << rank) - 1;
+    for (size_t i = 0; arg->given && i < arg->n; i++) {
+        int axis;
+        if (!axis_normalize(t, op, arg->ints[i], rank, &axis)) return false;
+        if (*axes >> axis & 1) {
+            tape_fail(t, ERROR_INVALID_ARGUMENT, "%s: axis %d is named twice", op, axis);
+            return false;
+        }
+        *axes |= 1u << axis;
+    }
+    return true;
+}
+
 bool infer_same_dtype(struct tape *t, const struct node *n, uint32_t first) {
     const node_id *args = node_args(t, n);
     for (uint32_t i = first + 1; i < n->n_args; i++) {

@@ -94,6 +94,21 @@ node_id emit_repeat(struct tape *t, node_id x, int64_t n);
 /* A user's axis, from the end where negative; false after tape_fail. */
 bool axis_normalize(struct tape *t, const char *op, int64_t axis, int rank, int *out);
 
+/* A user's axes as bits; all of them where none were given. False after tape_fail. */
+bool axes_read(struct tape *t, const char *op, const struct op_arg *axis, int rank, uint32_t *axes);
+
+/* s_i = a_i s_(i-1) + b_i along the last axis of two equal shapes; from the end where reversed. */
+node_id emit_recurrence(struct tape *t, node_id a, node_id b, bool reverse);
+/* x minus its maximum over axes, as far as no derivative sees it: an infinite or NaN maximum counts as
+ * 0. `*shift` is what was subtracted. */
+node_id emit_shift_by_max(struct tape *t, node_id x, uint32_t axes, node_id *shift);
+/* x moved one place along the last axis; `fill` comes in where it leaves room. */
+node_id emit_shifted(struct tape *t, node_id x, bool to_right, double fill);
+
+/* The shape and work rules of every reduction with struct reduce_attrs. */
+bool reduce_infer(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype);
+int64_t reduce_work(const struct tape *t, const struct node *n);
+
 /* What most ops' `infer` begins with: true where all arguments from `first` on have one dtype. */
 bool infer_same_dtype(struct tape *t, const struct node *n, uint32_t first);
 /* Broadcasts the arguments' shapes; dtypes must be the same. */

@@ -9,8 +9,7 @@ static const struct reduce_attrs *attrs_of(const struct tape *t, node_id y) {
     return tape_node(t, y)->attrs;
 }
 
-static bool reduce_infer(struct tape *t, const struct node *n, struct shape *shape,
-                         enum dtype *dtype) {
+bool reduce_infer(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype) {
     (void)dtype;
     const struct reduce_attrs *a = n->attrs;
     const struct shape *x = tape_shape(t, n->arg[0]);
@@ -22,7 +21,7 @@ static bool reduce_infer(struct tape *t, const struct node *n, struct shape *sha
     return true;
 }
 
-static int64_t reduce_work(const struct tape *t, const struct node *n) {
+int64_t reduce_work(const struct tape *t, const struct node *n) {
     return shape_count(tape_shape(t, n->arg[0]));
 }
 
@@ -34,19 +33,11 @@ static node_id reduce_batch(struct tape *t, node_id y, const node_id *x, const b
 }
 
 static node_id reduce_emit(struct tape *t, int op, const struct op_arg *args) {
-    node_id x = args[0].node;
-    if (x == NODE_NONE) return NODE_NONE;
-    int rank = tape_shape(t, x)->rank;
-    uint32_t axes = args[1].given ? 0 : (1u << rank) - 1;
-    for (size_t i = 0; args[1].given && i < args[1].n; i++) {
-        int axis;
-        if (!axis_normalize(t, op_table[op]->name, args[1].ints[i], rank, &axis)) return NODE_NONE;
-        if (axes >> axis & 1)
-            return tape_fail(t, ERROR_INVALID_ARGUMENT, "%s: axis %d is named twice",
-                             op_table[op]->name, axis);
-        axes |= 1u << axis;
-    }
-    return emit_reduce(t, op, x, axes, args[2].given && args[2].b);
+    uint32_t axes;
+    if (args[0].node == NODE_NONE ||
+        !axes_read(t, op_table[op]->name, &args[1], tape_shape(t, args[0].node)->rank, &axes))
+        return NODE_NONE;
+    return emit_reduce(t, op, args[0].node, axes, args[2].given && args[2].b);
 }
 
 /* v, of the result's shape, spread over the elements that went into it. */
@@ -180,7 +171,7 @@ const struct op op_reduce_min = {
  * Its derivatives are recurrences again, so that what is built on it (products, scans) is exact at
  * zeros and at every order. Reversed it runs from the last element to the first. */
 
-#define RECURRENCE(tag, T)                                                                         \
+#define RECURRENCE(tag, T, step_of)                                                                \
     static void recurrence_kernel_##tag(const struct step *step, struct run *run) {                \
         const struct shape *shape = step->out.shape;                                               \
         bool reverse = ((const struct recurrence_attrs *)step->attrs)->reverse;                    \
@@ -191,22 +182,25 @@ const struct op op_reduce_min = {
             T last = 0;                                                                            \
             for (int64_t i = 0; i < n; i++) {                                                      \
                 int64_t k = row + (reverse ? n - 1 - i : i);                                       \
-                last = i ? a[k] * last + b[k] : b[k];                                              \
+                last = i ? step_of(T, a[k], last, b[k]) : b[k];                                    \
                 s[k] = last;                                                                       \
             }                                                                                      \
             if (!run_tick(run, n)) return;                                                         \
         }                                                                                          \
     }
-RECURRENCE(F32, float)
-RECURRENCE(F64, double)
+#define STEP_FLOAT(T, a, s, b) ((a) * (s) + (b))
+#define STEP_INT(T, a, s, b) ((T)((uint64_t)(a) * (uint64_t)(s) + (uint64_t)(b)))
+RECURRENCE(F32, float, STEP_FLOAT)
+RECURRENCE(F64, double, STEP_FLOAT)
+RECURRENCE(I32, int32_t, STEP_INT)
+RECURRENCE(I64, int64_t, STEP_INT)
 
-static node_id emit_recurrence(struct tape *t, node_id a, node_id b, bool reverse) {
+node_id emit_recurrence(struct tape *t, node_id a, node_id b, bool reverse) {
     struct recurrence_attrs attrs = {reverse};
     return tape_emit(t, OP_recurrence, (node_id[]){a, b}, 2, &attrs, sizeof attrs);
 }
 
-/* x moved one place along the last axis, away from the end where `fill` comes in. */
-static node_id shifted(struct tape *t, node_id x, bool to_right, double fill) {
+node_id emit_shifted(struct tape *t, node_id x, bool to_right, double fill) {
     if (x == NODE_NONE) return NODE_NONE;
     struct shape rest = *tape_shape(t, x), edge = rest;
     int last = rest.rank - 1;
@@ -231,14 +225,14 @@ static bool recurrence_infer(struct tape *t, const struct node *n, struct shape 
 static node_id recurrence_vjp(struct tape *t, node_id s, uint32_t i, node_id g) {
     bool reverse = ((const struct recurrence_attrs *)tape_node(t, s)->attrs)->reverse;
     node_id a = tape_arg(t, s, 0);
-    node_id adjoint = emit_recurrence(t, shifted(t, a, reverse, 0), g, !reverse);
-    return i == 1 ? adjoint : emit_multiply(t, adjoint, shifted(t, s, !reverse, 0));
+    node_id adjoint = emit_recurrence(t, emit_shifted(t, a, reverse, 0), g, !reverse);
+    return i == 1 ? adjoint : emit_multiply(t, adjoint, emit_shifted(t, s, !reverse, 0));
 }
 static node_id recurrence_jvp(struct tape *t, node_id s, const node_id *x_dot) {
     bool reverse = ((const struct recurrence_attrs *)tape_node(t, s)->attrs)->reverse;
     node_id source = x_dot[1];
     if (x_dot[0] != NODE_NONE) {
-        node_id from_a = emit_multiply(t, x_dot[0], shifted(t, s, !reverse, 0));
+        node_id from_a = emit_multiply(t, x_dot[0], emit_shifted(t, s, !reverse, 0));
         source = source == NODE_NONE ? from_a : emit_add(t, from_a, source);
     }
     return emit_recurrence(t, tape_arg(t, s, 0), source, reverse);
@@ -257,7 +251,8 @@ const struct op op_recurrence = {.name = "recurrence",
                                  .vjp = recurrence_vjp,
                                  .jvp = recurrence_jvp,
                                  .batch = recurrence_batch,
-                                 .kernels = {recurrence_kernel_F32, recurrence_kernel_F64}};
+                                 .kernels = {recurrence_kernel_F32, recurrence_kernel_F64,
+                                             recurrence_kernel_I32, recurrence_kernel_I64}};
 
 /* ---- prod -------------------------------------------------------------------------------------- */
 
@@ -287,9 +282,10 @@ static node_id product_of_others(struct tape *t, node_id y) {
     node_id flat = emit_reshape(t, moved, &line);
 
     node_id zeros = emit_zeros_like(t, flat);
-    node_id left = emit_recurrence(t, shifted(t, flat, true, 0), shifted(t, zeros, true, 1), false);
+    node_id left =
+        emit_recurrence(t, emit_shifted(t, flat, true, 0), emit_shifted(t, zeros, true, 1), false);
     node_id right =
-        emit_recurrence(t, shifted(t, flat, false, 0), shifted(t, zeros, false, 1), true);
+        emit_recurrence(t, emit_shifted(t, flat, false, 0), emit_shifted(t, zeros, false, 1), true);
     return emit_transpose(t, emit_reshape(t, emit_multiply(t, left, right), moved_shape), inverse);
 }
 static node_id reduce_prod_vjp(struct tape *t, node_id y, uint32_t i, node_id g) {
