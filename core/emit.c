@@ -41,8 +41,20 @@ node_id emit_transpose(struct tape *t, node_id x, const int64_t *perm) {
 }
 
 node_id emit_concat(struct tape *t, const node_id *parts, uint32_t n, int64_t axis) {
-    return tape_emit(t, OP_concat, parts, n, &(struct concat_attrs){axis},
-                     sizeof(struct concat_attrs));
+    size_t size = sizeof(struct concat_attrs) + n * sizeof(int64_t);
+    struct concat_attrs *attrs = arena_alloc(t->arena, size);
+    int64_t begin = 0;
+    if (!tape_ok(t)) return NODE_NONE;
+    if (!attrs)
+        return tape_fail(t, ERROR_MEMORY_BUDGET, "concat: no memory for %" PRIu32 " values", n);
+    attrs->axis = axis;
+    for (uint32_t i = 0; i < n; i++) {
+        if (parts[i] == NODE_NONE) return NODE_NONE;
+        const struct shape *part = tape_shape(t, parts[i]);
+        attrs->begin[i] = begin;
+        begin += axis < part->rank ? part->dim[axis] : 0; /* a wrong rank is refused by the rule */
+    }
+    return tape_emit(t, OP_concat, parts, n, attrs, size);
 }
 
 node_id emit_matmul(struct tape *t, node_id a, node_id b, bool transpose_a, bool transpose_b) {

@@ -111,11 +111,11 @@ static bool concat_infer(struct tape *t, const struct node *n, struct shape *sha
     return true;
 }
 static node_id concat_vjp(struct tape *t, node_id y, uint32_t i, node_id g) {
-    int64_t axis = ((const struct concat_attrs *)tape_node(t, y)->attrs)->axis;
+    const struct concat_attrs *a = tape_node(t, y)->attrs;
     const struct shape *part = tape_shape(t, tape_arg(t, y, i));
     int64_t begin[RANK_MAX] = {0}, stride[RANK_MAX];
     for (int k = 0; k < part->rank; k++) stride[k] = 1;
-    for (uint32_t k = 0; k < i; k++) begin[axis] += tape_shape(t, tape_arg(t, y, k))->dim[axis];
+    begin[a->axis] = a->begin[i];
     return emit_strided_slice(t, g, part, begin, stride);
 }
 static node_id concat_batch(struct tape *t, node_id y, const node_id *x, const bool *batched,

@@ -19,8 +19,13 @@ struct transpose_attrs {
     int64_t perm[RANK_MAX]; /* axis i of the result is axis perm[i] of the argument */
 };
 
+struct axis_attrs {
+    int64_t axis;
+};
+
 struct concat_attrs {
     int64_t axis;
+    int64_t begin[]; /* of each part along the axis, so that no rule has to add lengths up again */
 };
 
 /* Element (i, j, ...) of the smaller tensor is element (begin + i * stride, ...) of the larger. */

@@ -120,7 +120,7 @@ LOGICAL_REDUCTION(reduce_all, "y = true where all x are, over axes", 1, a &b)
 #define ARG_KERNEL(id, tag, T, compare)                                                            \
     static void id##_kernel_##tag(const struct step *step, struct run *run) {                      \
         const struct shape *shape = step->in[0].shape;                                             \
-        int64_t axis = ((const struct concat_attrs *)step->attrs)->axis, own[RANK_MAX];            \
+        int64_t axis = ((const struct axis_attrs *)step->attrs)->axis, own[RANK_MAX];              \
         shape_strides(shape, own);                                                                 \
         int64_t n = shape->dim[axis], inner = own[axis], count = shape_count(step->out.shape);     \
         const T *x = run_in(run, step, 0);                                                         \
@@ -138,7 +138,7 @@ LOGICAL_REDUCTION(reduce_all, "y = true where all x are, over axes", 1, a &b)
 static bool arg_infer(struct tape *t, const struct node *n, struct shape *shape,
                       enum dtype *dtype) {
     const struct shape *x = tape_shape(t, n->arg[0]);
-    int64_t axis = ((const struct concat_attrs *)n->attrs)->axis;
+    int64_t axis = ((const struct axis_attrs *)n->attrs)->axis;
     shape->rank = 0;
     for (int i = 0; i < x->rank; i++)
         if (i != axis) shape->dim[shape->rank++] = x->dim[i];
@@ -150,12 +150,12 @@ static bool arg_infer(struct tape *t, const struct node *n, struct shape *shape,
     return false;
 }
 static node_id emit_arg(struct tape *t, int op, node_id x, int64_t axis) {
-    return tape_emit(t, op, &x, 1, &(struct concat_attrs){axis}, sizeof(struct concat_attrs));
+    return tape_emit(t, op, &x, 1, &(struct axis_attrs){axis}, sizeof(struct axis_attrs));
 }
 static node_id arg_batch(struct tape *t, node_id y, const node_id *x, const bool *batched,
                          int64_t n) {
     (void)batched, (void)n;
-    int64_t axis = ((const struct concat_attrs *)tape_node(t, y)->attrs)->axis;
+    int64_t axis = ((const struct axis_attrs *)tape_node(t, y)->attrs)->axis;
     return emit_arg(t, tape_node(t, y)->op, x[0], axis + 1);
 }
 

@@ -34,8 +34,8 @@ static node_id fail_memory(struct tape *t) {
 bool tape_walk(struct tape *t, int64_t n) {
     t->walked += n;
     if (t->walked <= t->limits.walk) return true;
-    tape_fail(t, ERROR_TOO_MUCH_WORK,
-              "differentiating this graph visits more than %" PRId64 " nodes", t->limits.walk);
+    tape_fail(t, ERROR_TOO_MUCH_WORK, "walking this graph visits more than %" PRId64 " nodes",
+              t->limits.walk);
     return false;
 }
 
