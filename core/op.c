@@ -53,6 +53,21 @@ static const struct {
     {"all", "reduce_all"},
     {"logsumexp", "reduce_logsumexp"},
     {"euclidean_norm", "reduce_euclidean_norm"},
+    {"arcsin", "asin"},
+    {"arccos", "acos"},
+    {"arctan", "atan"},
+    {"arcsinh", "asinh"},
+    {"arccosh", "acosh"},
+    {"arctanh", "atanh"},
+    {"arctan2", "atan2"},
+    {"rint", "round"},
+    {"div_no_nan", "divide_no_nan"},
+    {"clip", "clip_by_value"},
+    {"isnan", "is_nan"},
+    {"isinf", "is_inf"},
+    {"isfinite", "is_finite"},
+    {"swish", "silu"},
+    {"hard_swish", "hard_silu"},
 };
 enum { N_ALIASES = sizeof aliases / sizeof aliases[0], SLOTS = 1024, NAMES_MAX = 512 };
 

@@ -2,50 +2,14 @@
  * The formulas at special points are TensorFlow's (reference: gradients of math_grad.py as observed). */
 #include <tgmath.h>
 
-#include "core/emit.h"
-#include "core/kernels/pointwise.h"
-
-#define X_PARAMS                                                                                   \
-    {                                                                                              \
-        { "x", PARAM_TENSOR, false }                                                               \
-    }
-#define XY_PARAMS                                                                                  \
-    {                                                                                              \
-        {"x", PARAM_TENSOR, false}, { "y", PARAM_TENSOR, false }                                   \
-    }
-
-/* One argument of a float dtype: dy/dx * v is the last macro argument, with x, y and v as nodes. */
-#define UNARY_OP(id, text, value, derivative)                                                      \
-    UNARY_FLOATS(id, value)                                                                        \
-    static node_id id##_partial(struct tape *t, node_id y, uint32_t i, node_id v) {                \
-        node_id x = tape_arg(t, y, 0);                                                             \
-        (void)i, (void)x;                                                                          \
-        return derivative;                                                                         \
-    }                                                                                              \
-    const struct op op_##id = {.name = #id,                                                        \
-                               .notation = text,                                                   \
-                               .flags = OP_POINTWISE,                                              \
-                               .params = X_PARAMS,                                                 \
-                               .infer = infer_same,                                                \
-                               .partial = id##_partial,                                            \
-                               ROWS_FLOATS(id)};
-
-/* Signed overflow is undefined in C; integers wrap around as in TensorFlow. */
-#define WRAP(T, a, operator, b) ((T)((uint64_t)(a) operator(uint64_t)(b)))
+#include "core/op_pointwise.h"
 
 #define ARITHMETIC(name, operator)                                                                 \
     BINARY_FLOATS(name, x operator y)                                                              \
     BINARY(name, I32, int32_t, int32_t, WRAP(int32_t, x, operator, y))                             \
     BINARY(name, I64, int64_t, int64_t, WRAP(int64_t, x, operator, y))
 
-#define BINARY_OP(id, text)                                                                        \
-    const struct op op_##id = {.name = #id,                                                        \
-                               .notation = text,                                                   \
-                               .flags = OP_POINTWISE,                                              \
-                               .params = XY_PARAMS,                                                \
-                               .infer = infer_pointwise,                                           \
-                               .partial = id##_partial,                                            \
-                               ROWS_NUMBERS(id)};
+#define BINARY_OP(id, text) BINARY_OP_OF(id, text, ROWS_NUMBERS(id))
 
 ARITHMETIC(add, +)
 static node_id add_partial(struct tape *t, node_id y, uint32_t i, node_id v) {

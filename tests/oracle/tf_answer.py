@@ -36,6 +36,20 @@ OPS = {
     "squeeze": tf.squeeze, "concat": tf.concat, "stack": tf.stack, "slice": tf.slice,
     "cast": tf.cast, "zeros_like": tf.zeros_like, "ones_like": tf.ones_like,
     "broadcast_to": tf.broadcast_to,
+    "asin": tf.asin, "acos": tf.acos, "atan": tf.atan, "asinh": tf.asinh, "acosh": tf.acosh,
+    "atanh": tf.atanh, "atan2": tf.atan2, "hypot": tf.experimental.numpy.hypot,
+    "exp2": tf.experimental.numpy.exp2, "log2": tf.experimental.numpy.log2,
+    "log10": tf.experimental.numpy.log10, "cbrt": tf.experimental.numpy.cbrt,
+    "erf": tf.math.erf, "erfc": tf.math.erfc, "floor": tf.floor, "ceil": tf.math.ceil,
+    "round": tf.round, "rint": tf.math.rint, "divide_no_nan": tf.math.divide_no_nan,
+    "squared_difference": tf.math.squared_difference, "xlogy": tf.math.xlogy,
+    "xlog1py": tf.math.xlog1py, "xdivy": tf.math.xdivy, "clip_by_value": tf.clip_by_value,
+    "is_nan": tf.math.is_nan, "is_inf": tf.math.is_inf, "is_finite": tf.math.is_finite,
+    "relu6": tf.nn.relu6, "leaky_relu": tf.nn.leaky_relu, "elu": tf.nn.elu, "selu": tf.nn.selu,
+    "softsign": tf.nn.softsign, "gelu": tf.nn.gelu, "silu": tf.nn.silu, "swish": tf.nn.swish,
+    "mish": tf.keras.activations.mish, "log_sigmoid": tf.math.log_sigmoid,
+    "hard_sigmoid": tf.keras.activations.hard_sigmoid, "hard_silu": tf.keras.activations.hard_silu,
+    "hard_tanh": tf.keras.activations.hard_tanh,
 }  # fmt: skip
 
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
