@@ -17,7 +17,7 @@
 #include "server/stats.h"
 
 enum { EVENTS = 64, ACCEPTS = 64, DRAINS = 1024, DRAIN_STEP = 1 << 20, STACK_BYTES = 256 << 10 };
-enum { SWEEP_MS = 1000, RETRY_MS = 20, CROWD = 256 };
+enum { SWEEP_MS = 1000, RETRY_MS = 20, SWEEP_STEP = 256, CROWD = 256 };
 
 static const int64_t drain_seconds = 30;
 
@@ -49,6 +49,7 @@ struct keeper {
     size_t n_guests, n_drains;
     uint64_t watches;
     struct guest *guests, *watched;
+    struct guest *cursor; /* the guest that a sweep looks at next */
     struct drain *drains;
 };
 
@@ -189,6 +190,7 @@ void keeper_dismiss(struct keeper *k, struct guest *guest, bool drain) {
     else
         k->guests = guest->next;
     if (guest->next) guest->next->previous = guest->previous;
+    if (k->cursor == guest) k->cursor = guest->next;
     k->n_guests--;
     if (drain && k->n_drains < DRAINS && !k->stopping) drain_start(k, guest->fd);
     pthread_mutex_unlock(&k->lock);
@@ -244,22 +246,48 @@ static void give_back(struct keeper *k, size_t guests) {
     k->crowd = 0;
 }
 
-/* Cuts who is too slow. The owner of a guest's socket closes it when it finds it shut down, and not
- * before keeper_dismiss, so that the number is still this socket's. */
-static void sweep(struct keeper *k) {
-    int64_t now = clock_coarse();
-    pthread_mutex_lock(&k->lock);
-    for (struct guest *g = k->guests; g; g = g->next) {
-        int64_t deadline = atomic_load_explicit(&g->deadline, memory_order_relaxed);
-        if (!deadline || now < deadline) continue;
+/* Whether a client has closed its side and nothing that it sent is left to read. */
+static bool has_ended(int fd) {
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/* The owner of a guest's socket closes it when it finds it shut down, and not before keeper_dismiss,
+ * so that the number is still this socket's. */
+static void inspect(struct guest *g, int64_t now) {
+    int64_t deadline = atomic_load_explicit(&g->deadline, memory_order_relaxed);
+    if (deadline && now >= deadline) {
         atomic_store_explicit(&g->deadline, 0, memory_order_relaxed);
         shutdown(g->fd, SHUT_RDWR);
         stats_add(STAT_TIMED_OUT, 1);
+    } else if (has_ended(g->fd)) {
+        /* The library can miss an end that comes together with the last bytes. This makes it look. */
+        shutdown(g->fd, SHUT_RD);
     }
-    struct drain *d = k->drains;
+}
+
+/* Looks at all guests, a few at a time: nobody is to wait long for the lock. */
+static void sweep_guests(struct keeper *k, int64_t now) {
+    pthread_mutex_lock(&k->lock);
     size_t guests = k->n_guests;
+    k->cursor = k->guests;
+    while (k->cursor) {
+        for (int i = 0; i < SWEEP_STEP && k->cursor; i++) {
+            struct guest *g = k->cursor;
+            k->cursor = g->next;
+            inspect(g, now);
+        }
+        pthread_mutex_unlock(&k->lock);
+        pthread_mutex_lock(&k->lock);
+    }
     pthread_mutex_unlock(&k->lock);
     give_back(k, guests);
+}
+
+static void sweep_drains(struct keeper *k, int64_t now) {
+    pthread_mutex_lock(&k->lock);
+    struct drain *d = k->drains;
+    pthread_mutex_unlock(&k->lock);
     /* Others add in front only, and this thread alone removes. */
     for (struct drain *next; d; d = next) {
         next = d->next;
@@ -309,7 +337,8 @@ static void *keep(void *context) {
         if (k->paused && has_room(k)) pause_door(k, false);
         int64_t now = clock_coarse();
         if (now - swept < (int64_t)SWEEP_MS * 1000000) continue;
-        sweep(k);
+        sweep_guests(k, now);
+        sweep_drains(k, now);
         swept = now;
     }
     return NULL;

@@ -12,6 +12,12 @@ static const char json[] = "application/json", text[] = "text/plain; charset=utf
 const struct route route_table[] = {
     {METHOD_POST | METHOD_GET, "/v1/gradient", service_gradient, ROUTE_COMPUTES, json},
     {METHOD_POST | METHOD_GET, "/v1/evaluate", service_evaluate, ROUTE_COMPUTES, json},
+    {METHOD_POST, "/v1/jacobian", service_jacobian, ROUTE_COMPUTES, json},
+    {METHOD_POST | METHOD_GET, "/v1/hessian", service_hessian, ROUTE_COMPUTES, json},
+    {METHOD_POST, "/v1/jvp", service_jvp, ROUTE_COMPUTES, json},
+    {METHOD_POST, "/v1/vjp", service_vjp, ROUTE_COMPUTES, json},
+    {METHOD_POST, "/v1/hvp", service_hvp, ROUTE_COMPUTES, json},
+    {METHOD_POST, "/v1/check", service_check, ROUTE_COMPUTES, json},
     {METHOD_GET, "/v1/ops", service_ops, ROUTE_CONSTANT, json},
     {METHOD_GET, "/v1/limits", service_limits, ROUTE_CONSTANT, json},
     {METHOD_GET, "/v1/stats", handle_stats, ROUTE_LIVE, json},
