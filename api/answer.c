@@ -72,9 +72,11 @@ static bool print_answer(struct oneshot *o, const struct run *run, struct writer
     struct printer p = {.run = run, .out = out, .format = o->request.tensor_format};
     write_text(out, "{\"value\":");
     print(&p, &o->value);
-    if (o->has_gradient) {
-        write_text(out, ",\"gradient\":");
-        print(&p, &o->gradient);
+    for (uint32_t i = 0; i < o->n_derivatives; i++) {
+        write_text(out, ",");
+        write_string(out, o->derivatives[i].name);
+        write_text(out, ":");
+        print(&p, &o->derivatives[i].value);
     }
     if (o->has_fetched) {
         write_text(out, ",\"fetched\":");
@@ -107,40 +109,61 @@ static bool within_budget(struct oneshot *o, const struct plan *plan) {
     return true;
 }
 
-static bool run_plan(struct oneshot *o, const struct plan *plan, const node_id *inputs,
-                     size_t n_inputs, struct writer *out) {
-    if (!within_budget(o, plan)) return false;
-    const struct tensor **bound = arena_alloc(&o->arena, (n_inputs + 1) * sizeof *bound);
-    if (!bound) return build_fail_memory(&o->b);
-    for (size_t i = 0; i < n_inputs; i++) bound[i] = &o->tensors[inputs[i]];
-    const struct run_control control = {.cancelled = o->call->control.cancelled,
-                                        .deadline = o->request.deadline};
-    struct run *run = plan_run(plan, bound, &control, o->error);
-    if (!run) return false;
-    const bool ok = print_answer(o, run, out);
-    run_end(run);
-    return ok;
+void oneshot_add(struct oneshot *o, const char *name, struct value value) {
+    o->derivatives[o->n_derivatives++] = (struct derivative){.name = name, .value = value};
+}
+
+const struct tensor *oneshot_bound(const struct oneshot *o, node_id input) {
+    if (input < o->n_bound) return &o->tensors[input];
+    uint32_t low = 0, high = o->n_late;
+    while (high - low > 1) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (o->late[middle].node <= input)
+            low = middle;
+        else
+            high = middle;
+    }
+    return &o->late[low].tensor;
+}
+
+struct plan *oneshot_plan(struct oneshot *o, const node_id *wanted, size_t n,
+                          const struct tensor ***bound, const node_id **inputs, size_t *n_inputs) {
+    struct plan *plan =
+        plan_get(o->call->plans, &o->b.tape, wanted, n, inputs, n_inputs, &o->arena, o->error);
+    if (!plan) return NULL;
+    *bound = arena_alloc(&o->arena, (*n_inputs + 1) * sizeof **bound);
+    if (!*bound || !within_budget(o, plan)) {
+        if (!*bound) build_fail_memory(&o->b);
+        plan_release(plan);
+        return NULL;
+    }
+    for (size_t i = 0; i < *n_inputs; i++) (*bound)[i] = oneshot_bound(o, (*inputs)[i]);
+    return plan;
 }
 
 bool oneshot_answer(struct oneshot *o, struct writer *out) {
     size_t most = count_nodes(&o->value) + 2 * o->n_suspects, n = 0;
-    if (o->has_gradient) most += count_nodes(&o->gradient);
+    for (uint32_t i = 0; i < o->n_derivatives; i++) most += count_nodes(&o->derivatives[i].value);
     if (o->has_fetched) most += count_nodes(&o->fetched);
     node_id *wanted = arena_alloc(&o->arena, (most + 1) * sizeof *wanted);
     if (!wanted) return build_fail_memory(&o->b);
     want(&o->value, wanted, &n);
-    if (o->has_gradient) want(&o->gradient, wanted, &n);
+    for (uint32_t i = 0; i < o->n_derivatives; i++) want(&o->derivatives[i].value, wanted, &n);
     if (o->has_fetched) want(&o->fetched, wanted, &n);
     for (size_t i = 0; i < o->n_suspects; i++) wanted[n++] = o->suspects[i];
     for (size_t i = 0; i < o->n_suspects; i++) {
         if (o->suspect_gradients[i] != NODE_NONE) wanted[n++] = o->suspect_gradients[i];
     }
+    const struct tensor **bound;
     const node_id *inputs;
     size_t n_inputs;
-    struct plan *plan =
-        plan_get(o->call->plans, &o->b.tape, wanted, n, &inputs, &n_inputs, &o->arena, o->error);
+    struct plan *plan = oneshot_plan(o, wanted, n, &bound, &inputs, &n_inputs);
     if (!plan) return false;
-    const bool ok = run_plan(o, plan, inputs, n_inputs, out);
+    const struct run_control control = {.cancelled = o->call->control.cancelled,
+                                        .deadline = o->request.deadline};
+    struct run *run = plan_run(plan, bound, &control, o->error);
+    const bool ok = run && print_answer(o, run, out);
+    run_end(run);
     plan_release(plan);
     return ok;
 }

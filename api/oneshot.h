@@ -13,6 +13,21 @@ struct warning {
     struct warning *next;
 };
 
+/* A value that is bound after the graph was read: a seed or a direction. Like a variable it is no
+ * part of the plan. */
+struct late {
+    node_id node;
+    struct tensor tensor;
+};
+
+/* One member of the answer beside "value": a settled structure. */
+struct derivative {
+    const char *name;
+    struct value value;
+};
+
+enum { DERIVATIVES_MAX = 2 };
+
 struct oneshot {
     const struct service_call *call;
     struct error *error;
@@ -25,12 +40,16 @@ struct oneshot {
     struct tensor *tensors;
     bool *trainable;
     uint32_t n_bound, n_variables;
+    struct late *late; /* in the order of their nodes */
+    uint32_t n_late, late_capacity;
 
     struct value last;  /* what the graph's last statement is worth; VALUE_NONE without one */
     node_id graph_end;  /* the tape's length once the graph was read */
     struct value value; /* of the answer: settled structures */
-    struct value gradient, fetched;
-    bool has_gradient, has_fetched;
+    struct derivative derivatives[DERIVATIVES_MAX];
+    uint32_t n_derivatives;
+    struct value fetched;
+    bool has_fetched;
     struct warning *warnings, **warnings_end;
 
     /* For a diagnosis: nodes in tape order, and their gradients (NODE_NONE where there is none). */
@@ -45,6 +64,32 @@ void oneshot_end(struct oneshot *o);
 
 /* Binds the request's variables and constants to the first nodes of the tape. */
 bool oneshot_bind(struct oneshot *o);
+
+/* What a request for a derivative names. Targets are the leaves of o->value, which is set here;
+ * seeds is NULL without output_gradients. */
+bool oneshot_targets(struct oneshot *o, node_id **targets, node_id **seeds, size_t *n);
+/* The structure of `sources` and its leaves; every variable by name where it was not sent. */
+bool oneshot_sources(struct oneshot *o, struct value *sources, node_id **nodes, size_t *n);
+/* What the request's tape watches; it recorded all of the graph. */
+bool oneshot_window(struct oneshot *o, struct window *w);
+bool oneshot_fetch(struct oneshot *o);
+/* The fetched nodes as the answer's value, and its leaves. */
+bool oneshot_values(struct oneshot *o, node_id **nodes, size_t *n);
+/* A name's node. */
+bool oneshot_node(struct oneshot *o, const char *name, node_id *out);
+/* Tensors in the structure of `targets`, each of its target's dtype and shape, as late inputs; what
+ * is missing is NODE_NONE. `member` is the request's member they come from. */
+bool oneshot_seeds(struct oneshot *o, const struct json *v, const char *member,
+                   const struct value *targets, node_id **seeds);
+/* A tensor of the dtype and shape of `like`, which is called `what` in failures, as a late input. */
+bool oneshot_bind_late(struct oneshot *o, const struct json *v, const char *what, node_id like,
+                       node_id *out);
+void oneshot_add(struct oneshot *o, const char *name, struct value value);
+/* The tensor that an input node is bound to. */
+const struct tensor *oneshot_bound(const struct oneshot *o, node_id input);
+/* The plan for what is wanted, refused where its work or its memory is over the limits. */
+struct plan *oneshot_plan(struct oneshot *o, const node_id *wanted, size_t n,
+                          const struct tensor ***bound, const node_id **inputs, size_t *n_inputs);
 
 /* Plans, runs and writes the answer. */
 bool oneshot_answer(struct oneshot *o, struct writer *out);

@@ -32,7 +32,7 @@ const char *request_nearest(const char *name, enum request_route route) {
 }
 
 static bool fail_unknown(const char *key, enum request_route route, struct error *error) {
-    char list[300] = "";
+    char list[400] = "";
     size_t at = 0;
     for (size_t i = 0; i < REQUEST_MEMBER_COUNT; i++) {
         if (!(request_members[i].routes & route)) continue;
@@ -123,7 +123,8 @@ static bool read_unconnected(struct request *r, struct error *error) {
 
 bool request_read(struct request *r, const struct json *body, enum request_route route,
                   const struct service_call *call, struct error *error) {
-    *r = (struct request){.watches_variables = true, .deadline = call->control.deadline};
+    *r = (struct request){
+        .watches_variables = true, .route = route, .deadline = call->control.deadline};
     if (json_type(body) != JSON_OBJECT) {
         return error_set(error, ERROR_INVALID_REQUEST, "expected an object, found %s",
                          json_type_name(body));

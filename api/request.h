@@ -5,23 +5,50 @@
 #include "api/json.h"
 #include "api/service.h"
 
-enum request_route { REQUEST_EVALUATE = 1, REQUEST_GRADIENT = 2 };
+enum request_route {
+    REQUEST_EVALUATE = 1,
+    REQUEST_GRADIENT = 2,
+    REQUEST_JACOBIAN = 4,
+    REQUEST_HESSIAN = 8,
+    REQUEST_JVP = 16,
+    REQUEST_VJP = 32,
+    REQUEST_HVP = 64,
+    REQUEST_CHECK = 128
+};
+
+/* Sets of routes, for the table below. */
+enum {
+    ROUTES_REVERSE = REQUEST_GRADIENT | REQUEST_JACOBIAN | REQUEST_HESSIAN | REQUEST_VJP |
+                     REQUEST_HVP | REQUEST_CHECK,
+    ROUTES_TARGET = ROUTES_REVERSE | REQUEST_JVP,
+    ROUTES_WATCH = ROUTES_REVERSE | REQUEST_EVALUATE,
+    ROUTES_SEEDED = REQUEST_GRADIENT | REQUEST_HESSIAN | REQUEST_HVP,
+    ROUTES_SHOWN = (ROUTES_TARGET | REQUEST_EVALUATE) & ~REQUEST_CHECK,
+    ROUTES_ALL = ROUTES_TARGET | REQUEST_EVALUATE
+};
 
 /* name, routes that accept it, how a URL's text is read */
 #define REQUEST_MEMBERS(X)                                                                         \
-    X(graph, REQUEST_EVALUATE | REQUEST_GRADIENT, QUERY_TEXT)                                      \
-    X(variables, REQUEST_EVALUATE | REQUEST_GRADIENT, QUERY_NEVER)                                 \
-    X(constants, REQUEST_EVALUATE | REQUEST_GRADIENT, QUERY_JSON)                                  \
-    X(dtype, REQUEST_EVALUATE | REQUEST_GRADIENT, QUERY_TEXT)                                      \
-    X(format, REQUEST_EVALUATE | REQUEST_GRADIENT, QUERY_TEXT)                                     \
-    X(target, REQUEST_GRADIENT, QUERY_NAMES)                                                       \
-    X(sources, REQUEST_GRADIENT, QUERY_NAMES)                                                      \
-    X(output_gradients, REQUEST_GRADIENT, QUERY_JSON)                                              \
-    X(unconnected_gradients, REQUEST_GRADIENT, QUERY_TEXT)                                         \
-    X(watch, REQUEST_EVALUATE | REQUEST_GRADIENT, QUERY_NAMES)                                     \
-    X(watch_accessed_variables, REQUEST_EVALUATE | REQUEST_GRADIENT, QUERY_JSON)                   \
-    X(fetch, REQUEST_EVALUATE | REQUEST_GRADIENT, QUERY_NAMES)                                     \
-    X(timeout_seconds, REQUEST_EVALUATE | REQUEST_GRADIENT, QUERY_JSON)                            \
+    X(graph, ROUTES_ALL, QUERY_TEXT)                                                               \
+    X(variables, ROUTES_ALL, QUERY_NEVER)                                                          \
+    X(constants, ROUTES_ALL, QUERY_JSON)                                                           \
+    X(dtype, ROUTES_ALL, QUERY_TEXT)                                                               \
+    X(format, ROUTES_SHOWN, QUERY_TEXT)                                                            \
+    X(target, ROUTES_TARGET, QUERY_NAMES)                                                          \
+    X(sources, ROUTES_REVERSE, QUERY_NAMES)                                                        \
+    X(tangents, REQUEST_JVP, QUERY_JSON)                                                           \
+    X(cotangents, REQUEST_VJP, QUERY_JSON)                                                         \
+    X(cotangents_batch, REQUEST_VJP, QUERY_JSON)                                                   \
+    X(vector, REQUEST_HVP, QUERY_JSON)                                                             \
+    X(output_gradients, ROUTES_SEEDED, QUERY_JSON)                                                 \
+    X(unconnected_gradients, ROUTES_TARGET & ~REQUEST_CHECK, QUERY_TEXT)                           \
+    X(watch, ROUTES_WATCH, QUERY_NAMES)                                                            \
+    X(watch_accessed_variables, ROUTES_WATCH, QUERY_JSON)                                          \
+    X(fetch, ROUTES_SHOWN, QUERY_NAMES)                                                            \
+    X(step, REQUEST_CHECK, QUERY_JSON)                                                             \
+    X(rtol, REQUEST_CHECK, QUERY_JSON)                                                             \
+    X(atol, REQUEST_CHECK, QUERY_JSON)                                                             \
+    X(timeout_seconds, ROUTES_ALL, QUERY_JSON)                                                     \
     X(diagnose, REQUEST_EVALUATE | REQUEST_GRADIENT, QUERY_JSON)
 
 enum query_kind { QUERY_TEXT, QUERY_NAMES, QUERY_JSON, QUERY_NEVER };
@@ -51,6 +78,7 @@ struct request {
     enum dtype default_dtype;
     enum tensor_format tensor_format;
     bool watches_variables, zero_unconnected, wants_diagnosis;
+    enum request_route route;
     int64_t deadline; /* as in run_control */
 };
 

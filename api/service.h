@@ -51,6 +51,12 @@ typedef bool (*service_function)(const struct service_call *call, struct writer 
 
 bool service_evaluate(const struct service_call *call, struct writer *out, struct error *error);
 bool service_gradient(const struct service_call *call, struct writer *out, struct error *error);
+bool service_jacobian(const struct service_call *call, struct writer *out, struct error *error);
+bool service_hessian(const struct service_call *call, struct writer *out, struct error *error);
+bool service_jvp(const struct service_call *call, struct writer *out, struct error *error);
+bool service_vjp(const struct service_call *call, struct writer *out, struct error *error);
+bool service_hvp(const struct service_call *call, struct writer *out, struct error *error);
+bool service_check(const struct service_call *call, struct writer *out, struct error *error);
 bool service_ops(const struct service_call *call, struct writer *out, struct error *error);
 bool service_limits(const struct service_call *call, struct writer *out, struct error *error);
 

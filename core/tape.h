@@ -119,10 +119,43 @@ bool tape_gradient(struct tape *t, const struct window *w, const node_id *target
 bool tape_jvp(struct tape *t, const node_id *primals, const node_id *tangents, size_t n_primals,
               const node_id *outputs, size_t n_outputs, node_id *derivatives);
 
+/* The same where a primal may depend on another: the sum over primals of the total derivative by
+ * each, as gradients by inner nodes are. */
+bool tape_directional(struct tape *t, const node_id *primals, const node_id *tangents,
+                      size_t n_primals, const node_id *outputs, size_t n_outputs,
+                      node_id *derivatives);
+
 /* One extra leading axis: appends nodes that compute `outputs` for N values of some inputs at once.
  * `from[i]` is replaced by `to[i]`, of shape (N,) + shape of from[i]. `images[i]` has the
  * leading axis, or is the output itself where it depends on none of `from`. */
 bool tape_batch(struct tape *t, const node_id *from, const node_id *to, size_t n_from,
                 const node_id *outputs, size_t n_outputs, node_id *images);
+
+/* Appends the Jacobian of one target by each source, of shape target.shape + source.shape and of the
+ * source's dtype; NODE_NONE where tape_gradient has none. Forward where the sources together have
+ * fewer elements than the target, else in reverse; all rows are one batch, in blocks. */
+bool tape_jacobian(struct tape *t, const struct window *w, node_id target, const node_id *sources,
+                   size_t n_sources, node_id *jacobians);
+
+/* Appends the second derivatives of what has the given gradients (of tape_gradient, by the same
+ * sources; NODE_NONE allowed), forward over reverse: blocks[i * n + j] is the derivative of
+ * gradients[i] by sources[j], of shape sources[i].shape + sources[j].shape. It is NODE_NONE exactly
+ * where a second reverse tape that recorded the first gradient answers None. Blocks (i, j) and (j, i)
+ * are each other's transpose to the bit, and (i, i) is symmetric to the bit. */
+bool tape_hessian(struct tape *t, const struct window *w, const node_id *gradients,
+                  const node_id *sources, size_t n, node_id *blocks);
+
+/* Appends Hessian times vector, forward over reverse: products[i] is the derivative of gradients[i]
+ * along `vector` of `primals` (some of the sources; the others stand still). NODE_NONE exactly where
+ * a second reverse tape, asked for the gradient of all gradients by sources[i], answers None. */
+bool tape_hvp(struct tape *t, const struct window *w, const node_id *gradients,
+              const node_id *sources, size_t n, const node_id *primals, const node_id *vector,
+              size_t n_vector, node_id *products);
+
+/* tape_gradient for N sets of seeds at once: stacked[i] has shape (N,) + shape of targets[i], and
+ * gradients[i] (N,) + shape of sources[i]. */
+bool tape_vjp_batch(struct tape *t, const struct window *w, const node_id *targets,
+                    const node_id *stacked, size_t n_targets, const node_id *sources,
+                    size_t n_sources, node_id *gradients);
 
 #endif
