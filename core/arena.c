@@ -7,18 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 16, TENSOR_ALIGNMENT = 64, FIRST_CHUNK = 16 << 10, LARGEST_STEP = 4 << 20 };
+enum { ALIGNMENT = 16, TENSOR_ALIGNMENT = 64, LARGEST_STEP = 4 << 20 };
 
 struct arena_chunk {
     struct arena_chunk *next;
     size_t size;
 };
 
-void arena_init(struct arena *a, size_t ceiling) { *a = (struct arena){.ceiling = ceiling}; }
+void arena_init(struct arena *a, size_t ceiling) {
+    *a = (struct arena){.ceiling = ceiling, .first = ARENA_FIRST_CHUNK};
+}
 
 /* Makes room for `need` bytes. Chunks double, so that n bytes take O(log n) calls of malloc. */
 static bool grow(struct arena *a, size_t need) {
-    size_t step = a->held < FIRST_CHUNK ? FIRST_CHUNK : a->held;
+    size_t step = a->held < a->first ? a->first : a->held;
     if (step > LARGEST_STEP) step = LARGEST_STEP;
     if (need > SIZE_MAX - sizeof(struct arena_chunk) - TENSOR_ALIGNMENT) return false;
     size_t least = need + sizeof(struct arena_chunk) + TENSOR_ALIGNMENT;
@@ -47,7 +49,7 @@ static void *take(struct arena *a, size_t size, uintptr_t alignment) {
     }
 }
 
-void *arena_alloc(struct arena *a, size_t size) { return take(a, size, ALIGNMENT); }
+void *arena_alloc_slowly(struct arena *a, size_t size) { return take(a, size, ALIGNMENT); }
 
 void *arena_zalloc(struct arena *a, size_t size) {
     void *piece = take(a, size, ALIGNMENT);
@@ -71,5 +73,6 @@ void arena_free(struct arena *a) {
         free(chunk);
         chunk = next;
     }
-    arena_init(a, a->ceiling);
+    size_t ceiling = a->ceiling, first = a->first;
+    *a = (struct arena){.ceiling = ceiling, .first = first};
 }

@@ -4,6 +4,7 @@
 #define GRADD_CORE_ARENA_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct arena_chunk;
 
@@ -12,13 +13,25 @@ struct arena {
     char *at, *end; /* free part of the newest chunk */
     size_t held;    /* bytes taken from the system */
     size_t ceiling; /* most that may be taken from the system */
+    size_t first;   /* size of the first chunk; the later ones double what is held */
 };
+
+enum { ARENA_FIRST_CHUNK = 16 << 10 };
 
 /* An empty arena that will hold at most `ceiling` bytes. Takes no memory yet. */
 void arena_init(struct arena *a, size_t ceiling);
 
+/* What arena_alloc does where the newest chunk has no room. */
+void *arena_alloc_slowly(struct arena *a, size_t size);
+
 /* `size` bytes aligned to 16, uninitialised; NULL past the ceiling or when the system has none. */
-void *arena_alloc(struct arena *a, size_t size);
+static inline void *arena_alloc(struct arena *a, size_t size) {
+    size_t skip = -(uintptr_t)a->at & 15, room = (size_t)(a->end - a->at);
+    if (room < skip || size > room - skip || !a->at) return arena_alloc_slowly(a, size);
+    char *piece = a->at + skip;
+    a->at = piece + size;
+    return piece;
+}
 
 /* The same, zeroed. */
 void *arena_zalloc(struct arena *a, size_t size);

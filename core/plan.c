@@ -4,7 +4,7 @@
 
 #include "core/run.h"
 
-enum { CLASSES = 4 * 64 };
+enum { CLASSES = 4 * 64, PLAN_FIRST_CHUNK = 1 << 10 /* most plans are small and many are kept */ };
 
 struct freed {
     size_t offset;
@@ -40,7 +40,7 @@ static uint32_t arg_at(const struct compiler *c, const struct node *n, uint32_t 
     return c->p->index[node_args(c->p->tape, n)[i]];
 }
 
-static bool is_cell(const struct shape *s) { return shape_count(s) == 1; }
+static bool is_cell(const struct shape *s) { return s->rank == 0 || shape_count(s) == 1; }
 
 /* ---- memory: cells one by one, tensors by size class with four classes an octave ----------------- */
 
@@ -297,6 +297,7 @@ struct plan *plan_compile(const struct program *program, struct arena *scratch,
                           struct error *error) {
     struct arena arena;
     arena_init(&arena, scratch->ceiling);
+    arena.first = PLAN_FIRST_CHUNK;
     struct plan *plan = arena_zalloc(&arena, sizeof *plan);
     struct compiler c = {.p = program, .plan = plan, .scratch = scratch, .error = error};
     if (!plan) {

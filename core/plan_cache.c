@@ -84,23 +84,28 @@ struct key_node {
     uint32_t n_args;
 };
 
-static size_t key_node_size(const struct node *n) {
-    return sizeof(struct key_node) + n->n_args * sizeof(uint32_t) + n->attrs_size +
-           (size_t)n->shape->rank * sizeof(int64_t);
-}
-
 static char *put(char *at, const void *bytes, size_t n) {
     if (n) memcpy(at, bytes, n);
     return at + n;
 }
 
-static char *write_key(const struct program *p, struct arena *scratch, size_t *size) {
+enum { KEY_WORDS = 16 }; /* keys are padded to a multiple of this many bytes */
+
+static size_t key_size(const struct program *p) {
     size_t n = sizeof(uint32_t) * (1 + (size_t)p->n_wanted);
-    for (uint32_t i = 0; i < p->n; i++) n += key_node_size(tape_node(p->tape, p->node[i]));
-    *size = (n + 7) & ~(size_t)7;
+    for (uint32_t i = 0; i < p->n; i++) {
+        const struct node *node = tape_node(p->tape, p->node[i]);
+        n += sizeof(struct key_node) + node->n_args * sizeof(uint32_t) + node->attrs_size +
+             (size_t)node->shape->rank * sizeof(int64_t);
+    }
+    return (n + KEY_WORDS - 1) & ~(size_t)(KEY_WORDS - 1);
+}
+
+static char *write_key(const struct program *p, struct arena *scratch, size_t *size) {
+    *size = key_size(p);
     char *key = arena_alloc(scratch, *size), *at = key;
     if (!key) return NULL;
-    memset(key + *size - 8, 0, 8);
+    memset(key + *size - KEY_WORDS, 0, KEY_WORDS);
     at = put(at, &p->n_wanted, sizeof p->n_wanted);
     for (uint32_t i = 0; i < p->n_wanted; i++)
         at = put(at, &p->index[p->wanted[i]], sizeof(uint32_t));
@@ -111,22 +116,34 @@ static char *write_key(const struct program *p, struct arena *scratch, size_t *s
         at = put(at, &head, sizeof head);
         for (uint32_t k = 0; k < node->n_args; k++)
             at = put(at, &p->index[args[k]], sizeof(uint32_t));
-        at = put(at, node->shape->dim, (size_t)node->shape->rank * sizeof(int64_t));
-        at = put(at, node->attrs, node->attrs_size);
+        for (int k = 0; k < node->shape->rank; k++)
+            at = put(at, &node->shape->dim[k], sizeof(int64_t));
+        if (node->attrs_size == 4)
+            at = put(at, node->attrs, 4); /* most literals and attributes: */
+        else if (node->attrs_size == 8)
+            at = put(at, node->attrs, 8); /* copied without a call */
+        else
+            at = put(at, node->attrs, node->attrs_size);
     }
     return key;
 }
 
-/* Multiply-and-fold over 8 bytes at a time, from a seed that no client knows. */
+static uint64_t mix(uint64_t h, const char *word) {
+    uint64_t x;
+    memcpy(&x, word, sizeof x);
+    h = (h ^ x) * UINT64_C(0x9E3779B97F4A7C15);
+    return h ^ h >> 32;
+}
+
+/* Multiply and fold, in two lanes that the processor runs side by side, from a seed that no client
+ * knows. */
 static uint64_t hash_key(uint64_t seed, const char *key, size_t size) {
-    uint64_t h = seed ^ size;
-    for (size_t i = 0; i < size; i += 8) {
-        uint64_t word;
-        memcpy(&word, key + i, 8);
-        h = (h ^ word) * UINT64_C(0x9E3779B97F4A7C15);
-        h ^= h >> 32;
+    uint64_t even = seed ^ size, odd = ~seed;
+    for (size_t i = 0; i < size; i += KEY_WORDS) {
+        even = mix(even, key + i);
+        odd = mix(odd, key + i + 8);
     }
-    return h;
+    return mix(even, (const char *)&odd);
 }
 
 /* ---- the list, newest first, and the buckets ------------------------------------------------------ */
