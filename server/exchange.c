@@ -228,13 +228,17 @@ bool exchange_body(struct exchange *x, const char *data, size_t n) {
         x->body.length += n; /* counted, not kept */
         return true;
     }
-    return !(x->refused = true);
+    x->refused = true;
+    return false;
 }
 
 /* ---- the run ---- */
 
 static bool run(struct exchange *x, const struct service_limits *limits,
                 const atomic_bool *cancelled) {
+    /* A query without pairs is a query still. */
+    static const struct service_pair none[1];
+    const struct service_pair *query = x->n_query ? x->query : none;
     writer_init(&x->out, (size_t)limits->max_answer_bytes);
     struct service_call call = {
         .plans = x->engine->plans,
@@ -243,7 +247,7 @@ static bool run(struct exchange *x, const struct service_limits *limits,
         .seed = x->engine->seed,
         .body = x->method == METHOD_POST ? x->body.data : NULL,
         .body_length = x->body.length,
-        .query = x->method == METHOD_POST ? NULL : x->query,
+        .query = x->method == METHOD_POST ? NULL : query,
         .n_query = x->n_query,
     };
     bool ok = x->route->serve(&call, &x->out, &x->error);
@@ -256,18 +260,21 @@ static bool run(struct exchange *x, const struct service_limits *limits,
     return ok;
 }
 
-bool exchange_run(struct exchange *x) {
-    stats_add(STAT_INLINE, 1);
-    if (x->error.code || x->method == METHOD_OPTIONS || x->route->kind == ROUTE_CONSTANT)
-        return true;
-    bool computes = x->route->kind == ROUTE_COMPUTES;
-    if (x->body.length <= INLINE_BODY) {
-        if (run(x, computes ? &x->engine->small : &x->engine->limits, NULL)) return true;
-        if (!computes || !error_is_limit(x->error.code)) return true;
-        error_clear(&x->error);
-    }
-    stats_add(STAT_INLINE, -1);
+/* Under the small limits, or without any run. False where that was not enough. */
+static bool run_inline(struct exchange *x) {
+    if (x->error.code || x->method == METHOD_OPTIONS) return true;
+    if (x->route->kind == ROUTE_CONSTANT) return true;
+    if (x->route->kind == ROUTE_LIVE) return run(x, &x->engine->limits, NULL), true;
+    if (x->body.length > INLINE_BODY) return false;
+    if (run(x, &x->engine->small, NULL) || !error_is_limit(x->error.code)) return true;
+    error_clear(&x->error);
     return false;
+}
+
+bool exchange_run(struct exchange *x) {
+    bool done = run_inline(x);
+    if (done) stats_add(STAT_INLINE, 1);
+    return done;
 }
 
 void exchange_work(struct exchange *x, const atomic_bool *cancelled) {

@@ -53,8 +53,8 @@ void exchange_query(struct exchange *x, const char *name, size_t n, const char *
 bool exchange_admit(struct exchange *x);
 bool exchange_body(struct exchange *x, const char *data, size_t n);
 
-/* Runs what is small. False where a worker must run it, under the configured limits: exchange_work.
- * A `cancelled` that is set ends the work early. */
+/* Runs what is small. False where a worker must run it from its first byte, under the configured
+ * limits: exchange_work, which ends early when `cancelled` becomes true. */
 bool exchange_run(struct exchange *x);
 void exchange_work(struct exchange *x, const atomic_bool *cancelled);
 

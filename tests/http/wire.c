@@ -200,6 +200,15 @@ static bool answers_head_without_a_body(void) {
     return close(fd) == 0;
 }
 
+static bool misses_the_graph_in_a_query_without_pairs(void) {
+    int fd = fresh();
+    CHECK(say(fd, GET("/v1/gradient")) && hear(fd) == 400 &&
+          says("member \\\"graph\\\" is missing"));
+    CHECK(say(fd, GET("/v1/gradient?")) && hear(fd) == 400 &&
+          says("member \\\"graph\\\" is missing"));
+    return close(fd) == 0;
+}
+
 static bool hands_back_a_sane_request_id_alone(void) {
     int fd = fresh();
     CHECK(say(fd, HEAD("GET", "/nowhere") "X-Request-Id: a.B-9_\r\n\r\n") && hear(fd) == 404);
@@ -469,6 +478,7 @@ static bool listens_on_ipv6_where_there_is_one(void) {
     X(spares_who_asks_the_body_it_refuses)                                                         \
     X(goes_on_behind_a_refusal_with_a_body)                                                        \
     X(answers_head_without_a_body)                                                                 \
+    X(misses_the_graph_in_a_query_without_pairs)                                                   \
     X(hands_back_a_sane_request_id_alone)                                                          \
     X(lives_through_garbage)                                                                       \
     X(lives_through_those_who_never_read)                                                          \
