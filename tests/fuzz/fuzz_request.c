@@ -1,8 +1,12 @@
-/* Any bytes as the body of a request. */
+/* Any bytes as the body of every request that has one. */
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    fuzz_service(service_evaluate, (const char *)data, size);
-    fuzz_service(service_gradient, (const char *)data, size);
+    static const service_function functions[] = {
+        service_evaluate, service_gradient, service_jacobian, service_hessian,
+        service_jvp,      service_vjp,      service_hvp,      service_check,
+    };
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        fuzz_service(functions[i], (const char *)data, size);
     return 0;
 }
