@@ -52,7 +52,8 @@ bool reading_fail(const struct reading *r, enum error_code code, const char *for
     vsnprintf(detail, sizeof detail, format, args);
     va_end(args);
     error_set(r->error, code, "%s", detail);
-    return error_at(r->error, "%s", r->pointer);
+    error_at(r->error, "%s", r->pointer);
+    return false;
 }
 
 /* Fails with invalid_value at the element of the path. The sentence is `before`, the path, and what
@@ -67,13 +68,15 @@ fail_at(const struct reading *r, const struct path *path, const char *before, co
     va_end(args);
     error_set(r->error, ERROR_INVALID_VALUE, "%s%s%s", before, path_text(path, "[", "]", text),
               detail);
-    return error_at(r->error, "%s%s", r->pointer, path_text(path, "/", "", text));
+    error_at(r->error, "%s%s", r->pointer, path_text(path, "/", "", text));
+    return false;
 }
 
 static bool fail_memory(const struct reading *r) {
-    return reading_fail(r, ERROR_MEMORY_BUDGET,
-                        "the request needs more than the %zu bytes of memory it may take",
-                        r->arena->ceiling);
+    reading_fail(r, ERROR_MEMORY_BUDGET,
+                 "the request needs more than the %zu bytes of memory it may take",
+                 r->arena->ceiling);
+    return false;
 }
 
 bool reading_allocate(const struct reading *r, struct tensor *out) {
@@ -288,6 +291,7 @@ static bool fill(const struct reading *r, const char *text, size_t n, struct ten
     for (const char *s = text, *end = text + n, *rest; s < end; s = rest) {
         while (s < end && is_blank(*s)) s++;
         if (s == end) break;
+        rest = s;
         const enum outcome outcome = put_element(out->dtype, to, s, end, &rest);
         if (outcome != READ) {
             return fail_element(r, out, (int64_t)((size_t)(to - (char *)out->data) / size), outcome,

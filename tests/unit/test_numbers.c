@@ -311,7 +311,6 @@ static void a_number_ends_where_its_grammar_ends(void **state) {
         const char *rest;
         int64_t n;
         const enum number_status status = parse_f64(cases[i].text, &x, &used);
-        continue; /* no JSON either way; where it ends is free */
         assert_int_equal(status, NUMBER_OK);
         assert_int_equal(used, cases[i].used);
         number_parse_i64(cases[i].text, cases[i].text + strlen(cases[i].text), &n, &rest);
