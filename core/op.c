@@ -1,8 +1,8 @@
 /* The op table and its names. What an op means stands in its own block, in its family's file. */
 #include "core/op.h"
 
+#include <pthread.h>
 #include <string.h>
-#include <threads.h>
 
 #include "core/emit.h"
 
@@ -84,7 +84,7 @@ static struct {
 } slots[SLOTS];
 static const char *callable[NAMES_MAX];
 static size_t n_callable;
-static once_flag once = ONCE_FLAG_INIT;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static uint32_t hash_of(const char *name) {
     uint32_t h = 2166136261u;
@@ -116,7 +116,7 @@ static void enter_all(void) {
 }
 
 int op_find(const char *name) {
-    call_once(&once, enter_all);
+    pthread_once(&once, enter_all);
     int op = look_up(name);
     for (size_t i = 0; op < 0 && i < sizeof prefixes / sizeof prefixes[0]; i++) {
         size_t n = strlen(prefixes[i]);
@@ -126,7 +126,7 @@ int op_find(const char *name) {
 }
 
 const char *op_nearest(const char *name) {
-    call_once(&once, enter_all);
+    pthread_once(&once, enter_all);
     return name_nearest(name, callable, n_callable);
 }
 
