@@ -134,7 +134,24 @@ static const char *member_text(const char *line, const char *name, size_t *n) {
     return NULL;
 }
 
-static bool ask(struct plan_cache *plans, bool gradient, const char *body, size_t n,
+/* The service of a route's name, or NULL. */
+static service_function service_of(const char *route) {
+    static const struct {
+        const char *route;
+        service_function service;
+    } services[] = {{"evaluate", service_evaluate},
+                    {"gradient", service_gradient},
+                    {"jacobian", service_jacobian},
+                    {"hessian", service_hessian},
+                    {"jvp", service_jvp},
+                    {"vjp", service_vjp},
+                    {"hvp", service_hvp}};
+    for (size_t i = 0; i < sizeof services / sizeof *services; i++)
+        if (strcmp(services[i].route, route) == 0) return services[i].service;
+    return NULL;
+}
+
+static bool ask(struct plan_cache *plans, service_function service, const char *body, size_t n,
                 struct writer *answer, struct error *error) {
     const struct service_call call = {
         .plans = plans,
@@ -143,8 +160,7 @@ static bool ask(struct plan_cache *plans, bool gradient, const char *body, size_
         .body = body,
         .body_length = n,
     };
-    return gradient ? service_gradient(&call, answer, error)
-                    : service_evaluate(&call, answer, error);
+    return service(&call, answer, error);
 }
 
 /* Runs a case; after a difference `c` says what it is. */
@@ -157,11 +173,13 @@ static bool replay(struct comparison *c, struct plan_cache *plans, const char *l
                       *expected = json_member(record, "answer");
     const struct json *rtol = json_member(record, "rtol"), *atol = json_member(record, "atol");
     const char *body = member_text(line, "request", &n);
-    if (!route || json_type(route) != JSON_STRING || !expected || !body || !rtol || !atol ||
-        !json_double(rtol, &c->rtol) || !json_double(atol, &c->atol)) {
+    const service_function service =
+        route && json_type(route) == JSON_STRING ? service_of(json_string(route)) : NULL;
+    if (!service || !expected || !body || !rtol || !atol || !json_double(rtol, &c->rtol) ||
+        !json_double(atol, &c->atol)) {
         return differ(c, "", "a line with name, route, request, answer, rtol and atol", "another");
     }
-    if (!ask(plans, strcmp(json_string(route), "gradient") == 0, body, n, answer, &error)) {
+    if (!ask(plans, service, body, n, answer, &error)) {
         snprintf(c->what, sizeof c->what, "%s: %.150s", error_name(error.code), error.detail);
         return false;
     }
