@@ -46,12 +46,10 @@ static void path_of_element(struct path *path, const struct shape *shape, int64_
 }
 
 bool reading_fail(const struct reading *r, enum error_code code, const char *format, ...) {
-    char detail[sizeof r->error->detail];
     va_list args;
     va_start(args, format);
-    vsnprintf(detail, sizeof detail, format, args);
+    error_vset(r->error, code, format, args);
     va_end(args);
-    error_set(r->error, code, "%s", detail);
     error_at(r->error, "%s", r->pointer);
     return false;
 }

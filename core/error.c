@@ -2,7 +2,6 @@
  * it does not know who reports it or over what. */
 #include "core/error.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,15 +26,20 @@ static void cut_at_character(char *text, size_t size) {
     text[n] = '\0';
 }
 
-bool error_set(struct error *e, enum error_code code, const char *format, ...) {
+bool error_vset(struct error *e, enum error_code code, const char *format, va_list args) {
     if (e->code != ERROR_NONE) return false;
     error_clear(e);
     e->code = code;
+    vsnprintf(e->detail, sizeof e->detail, format, args);
+    cut_at_character(e->detail, sizeof e->detail);
+    return false;
+}
+
+bool error_set(struct error *e, enum error_code code, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    vsnprintf(e->detail, sizeof e->detail, format, args);
+    error_vset(e, code, format, args);
     va_end(args);
-    cut_at_character(e->detail, sizeof e->detail);
     return false;
 }
 

@@ -3,6 +3,7 @@
 #ifndef GRADD_CORE_ERROR_H
 #define GRADD_CORE_ERROR_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -59,6 +60,10 @@ void error_clear(struct error *e);
  * `return error_set(...)` reads well. `format` is printf's. */
 bool error_set(struct error *e, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The same for a function that has a variable argument list of its own. */
+bool error_vset(struct error *e, enum error_code code, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
 
 /* Adds the JSON Pointer of a recorded failure unless it has one; always returns false. */
 bool error_at(struct error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -137,25 +137,16 @@ static int32_t to_i32(double x) {
 }
 static int64_t to_i64(double x) { return x >= -0x1p63 && x < 0x1p63 ? (int64_t)x : INT64_MIN; }
 
-#define CAST_LOOP(from, T, to, R, expr)                                                            \
-    static void cast_##from##_##to(int64_t n, void *out, const void *in, int64_t sx) {             \
-        R *restrict o = out;                                                                       \
-        const T *restrict p = in;                                                                  \
-        for (int64_t i = 0; i < n; i++) {                                                          \
-            const T x = p[i * sx];                                                                 \
-            o[i] = (R)(expr);                                                                      \
-        }                                                                                          \
-    }
 #define CAST(from, T, i32, i64)                                                                    \
-    CAST_LOOP(from, T, F32, float, x)                                                              \
-    CAST_LOOP(from, T, F64, double, x)                                                             \
-    CAST_LOOP(from, T, I32, int32_t, i32)                                                          \
-    CAST_LOOP(from, T, I64, int64_t, i64)                                                          \
-    CAST_LOOP(from, T, BOOL, uint8_t, x != 0)                                                      \
+    UNARY_LOOP(cast_##from, F32, T, float, x)                                                      \
+    UNARY_LOOP(cast_##from, F64, T, double, x)                                                     \
+    UNARY_LOOP(cast_##from, I32, T, int32_t, i32)                                                  \
+    UNARY_LOOP(cast_##from, I64, T, int64_t, i64)                                                  \
+    UNARY_LOOP(cast_##from, BOOL, T, uint8_t, x != 0)                                              \
     static void cast_kernel_##from(const struct step *step, struct run *run) {                     \
-        static const loop1 loops[DTYPE_COUNT] = {cast_##from##_F32, cast_##from##_F64,             \
-                                                 cast_##from##_I32, cast_##from##_I64,             \
-                                                 cast_##from##_BOOL};                              \
+        static const loop1 loops[DTYPE_COUNT] = {cast_##from##_loop_F32, cast_##from##_loop_F64,   \
+                                                 cast_##from##_loop_I32, cast_##from##_loop_I64,   \
+                                                 cast_##from##_loop_BOOL};                         \
         pointwise1(step, run, loops[step->out.dtype]);                                             \
     }
 CAST(F32, float, to_i32(x), to_i64(x))

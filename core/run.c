@@ -3,8 +3,6 @@
 #include "core/run.h"
 
 #include <pthread.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -18,12 +16,10 @@ int64_t clock_now(void) {
 }
 
 void run_fail(struct run *run, enum error_code code, const char *format, ...) {
-    char detail[sizeof run->error->detail];
     va_list args;
     va_start(args, format);
-    vsnprintf(detail, sizeof detail, format, args);
+    error_vset(run->error, code, format, args);
     va_end(args);
-    error_set(run->error, code, "%s", detail);
     run->stopped = true;
 }
 

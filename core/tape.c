@@ -3,8 +3,6 @@
 #include "core/tape.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "core/emit.h"
@@ -15,13 +13,10 @@ void tape_init(struct tape *t, struct arena *arena, struct error *error,
 }
 
 node_id tape_fail(struct tape *t, enum error_code code, const char *format, ...) {
-    if (!tape_ok(t)) return NODE_NONE;
-    char detail[sizeof t->error->detail];
     va_list args;
     va_start(args, format);
-    vsnprintf(detail, sizeof detail, format, args);
+    error_vset(t->error, code, format, args);
     va_end(args);
-    error_set(t->error, code, "%s", detail);
     return NODE_NONE;
 }
 

@@ -18,7 +18,7 @@ void pointwise3(const struct step *step, struct run *run, loop3 loop);
 
 static inline void *cell_at(char *slab, uint32_t cell) { return slab + (size_t)cell * 8; }
 
-#define UNARY(name, tag, T, R, expr)                                                               \
+#define UNARY_LOOP(name, tag, T, R, expr)                                                          \
     static void name##_loop_##tag(int64_t n, void *out, const void *in, int64_t sx) {              \
         R *restrict o = out;                                                                       \
         const T *restrict p = in;                                                                  \
@@ -26,7 +26,10 @@ static inline void *cell_at(char *slab, uint32_t cell) { return slab + (size_t)c
             const T x = p[i * sx];                                                                 \
             o[i] = (R)(expr);                                                                      \
         }                                                                                          \
-    }                                                                                              \
+    }
+
+#define UNARY(name, tag, T, R, expr)                                                               \
+    UNARY_LOOP(name, tag, T, R, expr)                                                              \
     static void name##_kernel_##tag(const struct step *step, struct run *run) {                    \
         pointwise1(step, run, name##_loop_##tag);                                                  \
     }                                                                                              \
