@@ -72,10 +72,14 @@ static const struct {
     {"isfinite", "is_finite"},
     {"swish", "silu"},
     {"hard_swish", "hard_silu"},
+    {"psi", "digamma"},
+    {"gammaln", "lgamma"},
+    {"i0", "bessel_i0"},
 };
 enum { N_ALIASES = sizeof aliases / sizeof aliases[0], SLOTS = 1024, NAMES_MAX = 512 };
 
-static const char *const prefixes[] = {"tf.math.", "tf.nn.", "tf.linalg.", "tf.", "np."};
+static const char *const prefixes[] = {"tf.math.special.", "tf.math.", "tf.nn.",
+                                       "tf.linalg.",       "tf.",      "np."};
 
 static struct {
     const char *name;

@@ -4,6 +4,8 @@ BOTH = ("float32", "float64")
 
 
 class Case:
+    answer = None  # TensorFlow's, unless a table knows a better one (exact.py)
+
     def __init__(self, name, route, request, rtol, atol, cancel):
         self.name, self.route, self.request = name, route, request
         self.rtol, self.atol, self.cancel = rtol, atol, cancel

@@ -50,6 +50,13 @@ OPS = {
     "mish": tf.keras.activations.mish, "log_sigmoid": tf.math.log_sigmoid,
     "hard_sigmoid": tf.keras.activations.hard_sigmoid, "hard_silu": tf.keras.activations.hard_silu,
     "hard_tanh": tf.keras.activations.hard_tanh,
+    "lgamma": tf.math.lgamma, "digamma": tf.math.digamma, "polygamma": tf.math.polygamma,
+    "zeta": tf.math.zeta, "erfinv": tf.math.erfinv, "ndtri": tf.math.ndtri,
+    "ndtr": lambda x: 0.5 * tf.math.erfc(-x * math.sqrt(0.5)), "betainc": tf.math.betainc,
+    "dawsn": tf.math.special.dawsn, "expint": tf.math.special.expint,
+    "spence": tf.math.special.spence,
+    **{f"bessel_{f}": getattr(tf.math.special, f"bessel_{f}")
+       for f in ("i0", "i0e", "i1", "i1e", "j0", "j1", "k0", "k0e", "k1", "k1e", "y0", "y1")},
 }  # fmt: skip
 
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
