@@ -21,7 +21,7 @@ struct comparison {
 /* Remembers the first difference; always false. */
 static bool differ(struct comparison *c, const char *at, const char *expected, const char *found) {
     snprintf(c->where, sizeof c->where, "%s", at);
-    snprintf(c->what, sizeof c->what, "expected %s, found %s", expected, found);
+    snprintf(c->what, sizeof c->what, "expected %.90s, found %.90s", expected, found);
     return false;
 }
 
@@ -168,7 +168,7 @@ static bool replay(struct comparison *c, struct plan_cache *plans, const char *l
                    const struct json *record, struct writer *answer) {
     struct error error = {0};
     struct json *found;
-    size_t n;
+    size_t n = 0;
     const struct json *route = json_member(record, "route"),
                       *expected = json_member(record, "answer");
     const struct json *rtol = json_member(record, "rtol"), *atol = json_member(record, "atol");
