@@ -231,6 +231,33 @@ static bool bind_ints(struct builder *b, const char *op, const struct op_param *
         if (!as_int(item, &ints[i])) return fail_argument(b, op, param, wants, item);
     }
     arg->ints = ints;
+    arg->b = many;
+    return true;
+}
+
+static bool bind_pairs(struct builder *b, const char *op, const struct op_param *param,
+                       const struct value *v, struct op_arg *arg) {
+    static const char wants[] = "a list of pairs of integers";
+    struct value list, pair;
+    if (v->kind == VALUE_NUMBERS) {
+        if (!build_elements(b, v->numbers, &list)) return false;
+        v = &list;
+    }
+    if (v->kind != VALUE_LIST) return fail_argument(b, op, param, wants, v);
+    arg->n = 2 * (size_t)v->n;
+    int64_t *ints = arena_alloc(b->arena, (arg->n + 1) * sizeof *ints);
+    if (!ints) return build_fail_memory(b);
+    for (uint32_t i = 0; i < v->n; i++) {
+        const struct value *item = &v->items[i];
+        if (item->kind == VALUE_NUMBERS) {
+            if (!build_elements(b, item->numbers, &pair)) return false;
+            item = &pair;
+        }
+        if (item->kind != VALUE_LIST || item->n != 2 || !as_int(&item->items[0], &ints[2 * i]) ||
+            !as_int(&item->items[1], &ints[2 * i + 1]))
+            return fail_argument(b, op, param, wants, item);
+    }
+    arg->ints = ints;
     return true;
 }
 
@@ -262,12 +289,17 @@ static bool bind_argument(struct builder *b, const char *op, const struct op_par
         return build_node(b, v, DTYPE_BOOL, &arg->node);
     case PARAM_TENSORS:
         return bind_nodes(b, op, param, v, dtype, arg);
+    case PARAM_INDICES:
+        return build_node(b, v, DTYPE_I32, &arg->node);
     case PARAM_INTS:
         return bind_ints(b, op, param, v, arg);
+    case PARAM_PAIRS:
+        return bind_pairs(b, op, param, v, arg);
     case PARAM_INT:
         return as_int(v, &arg->i) || fail_argument(b, op, param, "an integer", v);
     case PARAM_FLOAT:
-        arg->f = v->kind == VALUE_INT ? (double)v->i : v->f;
+        arg->b = v->kind == VALUE_INT;
+        arg->f = arg->b ? (double)v->i : v->f;
         return v->kind == VALUE_INT || v->kind == VALUE_FLOAT ||
                fail_argument(b, op, param, "a number", v);
     case PARAM_BOOL:
@@ -302,6 +334,18 @@ static enum dtype call_dtype(struct builder *b, const struct op_param *params,
     return any && bools ? DTYPE_BOOL : b->dtype;
 }
 
+static bool emit_many(struct builder *b, const struct op *op, const struct op_arg *args,
+                      struct value *out) {
+    const node_id *results;
+    size_t n;
+    if (!op->emit_many(&b->tape, args, &results, &n)) return false;
+    struct value *items = arena_alloc(b->arena, (n + 1) * sizeof *items);
+    if (!items) return build_fail_memory(b);
+    for (size_t i = 0; i < n; i++) items[i] = value_node(results[i]);
+    if (!build_list(b, items, n, out)) return false;
+    return out->results = true;
+}
+
 /* bound[i] is for params[i]; what is past n was left out. */
 static bool emit(struct builder *b, int tag, const struct value *const *bound, size_t n,
                  struct value *out) {
@@ -312,12 +356,13 @@ static bool emit(struct builder *b, int tag, const struct value *const *bound, s
     node_id nodes[OP_PARAMS_MAX];
     uint32_t n_nodes = 0;
     for (size_t i = 0; i < n_params; i++) {
-        args[i] = (struct op_arg){.node = NODE_NONE};
+        args[i] = (struct op_arg){.node = NODE_NONE, .dtype = b->dtype};
         if (i >= n || !bound[i]) continue;
         if (!bind_argument(b, op->name, &op->params[i], bound[i], dtype, &args[i]))
             return blame(b, bound[i], false);
         nodes[n_nodes++] = args[i].node;
     }
+    if (op->emit_many) return emit_many(b, op, args, out);
     *out = value_node(op->emit ? op->emit(&b->tape, args)
                                : tape_emit(&b->tape, tag, nodes, n_nodes, NULL, 0));
     return out->node != NODE_NONE;

@@ -82,6 +82,10 @@ node_id emit_reduce(struct tape *t, int op, node_id x, uint32_t axes, bool keepd
 node_id emit_strided_slice(struct tape *t, node_id x, const struct shape *shape,
                            const int64_t *begin, const int64_t *stride);
 
+/* Its adjoint: x at those places of `larger`, 0 elsewhere. */
+node_id emit_slice_grad(struct tape *t, node_id x, const struct shape *larger, const int64_t *begin,
+                        const int64_t *stride);
+
 /* The adjoint of broadcasting: x summed to `shape`, which broadcasts to x's. */
 node_id emit_sum_to(struct tape *t, node_id x, const struct shape *shape);
 
@@ -96,6 +100,22 @@ bool axis_normalize(struct tape *t, const char *op, int64_t axis, int rank, int 
 
 /* A user's axes as bits; all of them where none were given. False after tape_fail. */
 bool axes_read(struct tape *t, const char *op, const struct op_arg *axis, int rank, uint32_t *axes);
+
+/* A user's shape; one dimension may be -1 where `count` elements (not negative) decide it. False after
+ * tape_fail. */
+bool shape_read(struct tape *t, const char *op, const struct op_arg *arg, int64_t count,
+                struct shape *shape);
+
+/* A user's indices must be integers; false after tape_fail. */
+bool indices_check(struct tape *t, const char *op, const char *argument, node_id indices);
+/* The places of `x` along `axis` that `indices` name: their shape in place of the axis. The first
+ * batch_dims axes belong together. `rule` is an enum index_rule. */
+node_id emit_gather(struct tape *t, const char *op, int rule, node_id x, node_id indices, int axis,
+                    int batch_dims);
+/* Lines of x, seen as (batch, outer, lines, inner), by indices of shape (batch, count); and the
+ * adjoint, which adds lines up to n of them. `a` says what is an index. */
+node_id emit_gather_lines(struct tape *t, node_id indices, node_id x, const struct index_attrs *a);
+node_id emit_scatter_lines(struct tape *t, node_id indices, node_id x, const struct index_attrs *a);
 
 /* s_i = a_i s_(i-1) + b_i along the last axis of two equal shapes; from the end where reversed. */
 node_id emit_recurrence(struct tape *t, node_id a, node_id b, bool reverse);

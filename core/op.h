@@ -13,8 +13,10 @@ enum param_kind {
     PARAM_TENSOR,    /* a node; literals take the dtype of the call's first tensor */
     PARAM_CONDITION, /* a node of dtype bool */
     PARAM_TENSORS,   /* a list of nodes */
+    PARAM_INDICES,   /* a node of dtype int32 or int64; literals become int32 */
     PARAM_INT,
-    PARAM_INTS, /* an int or a list of ints */
+    PARAM_INTS,  /* an int or a list of ints */
+    PARAM_PAIRS, /* a list of pairs of ints */
     PARAM_FLOAT,
     PARAM_BOOL,
     PARAM_DTYPE,
@@ -29,14 +31,14 @@ struct op_param {
 
 struct op_arg {
     bool given;
-    node_id node;         /* TENSOR, CONDITION */
+    node_id node;         /* TENSOR, CONDITION, INDICES */
     const node_id *nodes; /* TENSORS */
-    const int64_t *ints;  /* INTS */
+    const int64_t *ints;  /* INTS; PAIRS one after another */
     size_t n;             /* how many nodes or ints */
     int64_t i;            /* INT */
     double f;             /* FLOAT */
-    bool b;               /* BOOL */
-    enum dtype dtype;     /* DTYPE */
+    bool b;               /* BOOL; INTS: written as a list; FLOAT: written without a point */
+    enum dtype dtype;     /* DTYPE; the request's own where none was given */
     const char *string;   /* STRING */
 };
 
@@ -72,6 +74,11 @@ struct op {
 
     /* Builds the call: args[i] belongs to params[i]. NULL: the tensors in order, no attributes. */
     node_id (*emit)(struct tape *t, const struct op_arg *args);
+
+    /* Instead of `emit`, a composite with several results: sets *results (in the tape's arena) and how
+     * many; false after tape_fail. */
+    bool (*emit_many)(struct tape *t, const struct op_arg *args, const node_id **results,
+                      size_t *n);
 
     /* Checks n's arguments and sets *shape (its starting value is the first argument's shape) and
      * *dtype (starts as the first argument's dtype). False after tape_fail. */

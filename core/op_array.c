@@ -222,8 +222,8 @@ static bool slice_infer(struct tape *t, const struct node *n, struct shape *shap
     *shape = shape_make(a->rank, a->dim);
     return true;
 }
-static node_id emit_slice_grad(struct tape *t, node_id g, const struct shape *larger,
-                               const int64_t *begin, const int64_t *stride) {
+node_id emit_slice_grad(struct tape *t, node_id g, const struct shape *larger, const int64_t *begin,
+                        const int64_t *stride) {
     struct slice_attrs attrs = {.rank = larger->rank};
     for (int i = 0; i < larger->rank; i++) {
         attrs.dim[i] = larger->dim[i];

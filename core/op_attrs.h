@@ -44,6 +44,19 @@ struct cast_attrs {
     uint32_t dtype;
 };
 
+enum index_rule {
+    INDEX_LINE,  /* must name a line */
+    INDEX_LABEL, /* the same, in the words for class labels */
+    INDEX_DROPS  /* a negative one names none and is left out */
+};
+
+struct index_attrs {
+    int64_t rule; /* enum index_rule */
+    int64_t n;    /* lines that an index may name */
+    int64_t rank; /* of the user's indices, whose places messages name */
+    int64_t dim[RANK_MAX];
+};
+
 struct recurrence_attrs {
     uint32_t reverse;
 };

@@ -70,9 +70,8 @@ static node_id reshape_batch(struct tape *t, node_id y, const node_id *x, const 
     return shape_lead(t, tape_shape(t, y), n, &shape) ? emit_reshape(t, x[0], &shape) : NODE_NONE;
 }
 
-/* Reads a user's shape; one dimension may be -1 where `count` elements decide it. */
-static bool read_shape(struct tape *t, const char *op, const struct op_arg *arg, int64_t count,
-                       struct shape *shape) {
+bool shape_read(struct tape *t, const char *op, const struct op_arg *arg, int64_t count,
+                struct shape *shape) {
     if (arg->n > RANK_MAX) {
         tape_fail(t, ERROR_GRAPH_TOO_LARGE, "%s: shape has rank %zu; at most %d is allowed", op,
                   arg->n, RANK_MAX);
@@ -111,7 +110,7 @@ static node_id reshape_emit(struct tape *t, const struct op_arg *args) {
     struct shape shape;
     if (x == NODE_NONE || !tape_ok(t)) return NODE_NONE;
     int64_t count = shape_count(tape_shape(t, x));
-    if (!read_shape(t, "reshape", &args[1], count, &shape)) return NODE_NONE;
+    if (!shape_read(t, "reshape", &args[1], count, &shape)) return NODE_NONE;
     bool fits = true;
     for (int i = 0; i < shape.rank; i++) fits = fits && shape.dim[i] >= 0;
     if (!fits || shape_count(&shape) != count) {
@@ -223,7 +222,7 @@ static node_id broadcast_to_batch(struct tape *t, node_id y, const node_id *x, c
 }
 static node_id broadcast_to_emit(struct tape *t, const struct op_arg *args) {
     struct shape shape;
-    if (args[0].node == NODE_NONE || !read_shape(t, "broadcast_to", &args[1], -1, &shape))
+    if (args[0].node == NODE_NONE || !shape_read(t, "broadcast_to", &args[1], -1, &shape))
         return NODE_NONE;
     return emit_broadcast_to(t, args[0].node, &shape);
 }

@@ -1,0 +1,65 @@
+/* The check of integer indices before anything is read or written by them, and how a failure is said:
+ * the words are TensorFlow's. */
+#include "core/kernels/lines.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+struct lines lines_of(const struct step *step, const struct shape *many) {
+    const struct index_attrs *a = step->attrs;
+    return (struct lines){many->dim[0], many->dim[1], many->dim[2], many->dim[3], a->n};
+}
+
+/* "[1,2]" of the i-th element of a shape; nothing of a scalar. */
+static const char *place_text(const struct index_attrs *a, int64_t i, char *text, size_t size) {
+    int64_t place[RANK_MAX];
+    size_t at = 0;
+    for (int64_t k = a->rank; k-- > 0;) {
+        place[k] = i % a->dim[k];
+        i /= a->dim[k];
+    }
+    text[0] = '\0';
+    for (int64_t k = 0; k < a->rank && at < size; k++)
+        at += (size_t)snprintf(text + at, size - at, "%s%" PRId64 "%s", k ? "," : "[", place[k],
+                               k + 1 < a->rank ? "" : "]");
+    return text;
+}
+
+static void fail_label(struct run *run, const struct step *step, int64_t count, int64_t label,
+                       int64_t n) {
+    enum { SHOWN = 16 };
+    char text[SHOWN * 22 + 8];
+    size_t at = 0;
+    text[0] = '\0';
+    for (int64_t i = 0; i < count && i < SHOWN; i++)
+        at += (size_t)snprintf(text + at, sizeof text - at, " %" PRId64,
+                               index_at(step->in[0].dtype, run_in(run, step, 0), i));
+    if (count > SHOWN) snprintf(text + at, sizeof text - at, " ...");
+    run_fail(run, ERROR_INVALID_ARGUMENT,
+             "Received a label value of %" PRId64
+             " which is outside the valid range of [0, %" PRId64 ").  Label values:%s",
+             label, n, text);
+}
+
+bool lines_check(const struct step *step, struct run *run, const struct lines *l) {
+    const struct index_attrs *a = step->attrs;
+    const void *indices = run_in(run, step, 0);
+    const int64_t total = l->batch * l->count;
+    const bool drops = a->rule == INDEX_DROPS;
+    int64_t each = 1;
+    char place[SHAPE_TEXT];
+    for (int64_t k = 0; k < a->rank; k++) each *= a->dim[k];
+    for (int64_t i = 0; i < total; i++) {
+        const int64_t v = index_at(step->in[0].dtype, indices, i);
+        if ((v >= 0 && v < l->n) || (drops && v < 0)) continue;
+        if (a->rule == INDEX_LABEL)
+            fail_label(run, step, total, v, l->n);
+        else
+            run_fail(run, ERROR_INVALID_ARGUMENT, "%s%s = %" PRId64 " is %s [0, %" PRId64 ")",
+                     drops ? "segment_ids" : "indices",
+                     place_text(a, i % each, place, sizeof place), v,
+                     drops ? "out of range" : "not in", l->n);
+        return false;
+    }
+    return run_tick(run, total);
+}

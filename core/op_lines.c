@@ -1,0 +1,197 @@
+/* Gathering and scattering of whole lines by integer indices, in one layout: a tensor is
+ * (batch, outer, lines, inner), indices are (batch, count). Gathering and adding up are each other's
+ * adjoint. How users' axes become that layout is told in op_gather.c. */
+#include "core/kernels/lines.h"
+
+#include <string.h>
+
+#include "core/emit.h"
+#include "core/kernels/copy.h"
+
+static node_id emit_lines(struct tape *t, int op, node_id indices, node_id x,
+                          const struct index_attrs *a) {
+    return tape_emit(t, op, (node_id[]){indices, x}, 2, a, sizeof *a);
+}
+node_id emit_gather_lines(struct tape *t, node_id indices, node_id x, const struct index_attrs *a) {
+    return emit_lines(t, OP_gather_lines, indices, x, a);
+}
+node_id emit_scatter_lines(struct tape *t, node_id indices, node_id x,
+                           const struct index_attrs *a) {
+    return emit_lines(t, OP_scatter_lines, indices, x, a);
+}
+
+/* ---- kernels ----------------------------------------------------------------------------------- */
+
+static void copy_line(char *to, const char *from, size_t bytes) {
+    if (bytes == 4)
+        memcpy(to, from, 4);
+    else if (bytes == 8)
+        memcpy(to, from, 8);
+    else
+        memcpy(to, from, bytes);
+}
+
+static void gather_lines_kernel(const struct step *step, struct run *run) {
+    const struct lines l = lines_of(step, step->out.shape);
+    const void *indices = run_in(run, step, 0);
+    const char *x = run_in(run, step, 1);
+    char *y = run_out(run, step);
+    const size_t line = (size_t)l.inner * dtype_size(step->out.dtype);
+    if (!lines_check(step, run, &l) || line == 0) return;
+    for (int64_t i = 0; i < l.batch * l.outer; i++, x += (size_t)l.n * line) {
+        const int64_t first = i / l.outer * l.count;
+        for (int64_t k = 0; k < l.count; k++, y += line) {
+            const int64_t v = index_at(step->in[0].dtype, indices, first + k);
+            if (v < 0)
+                memset(y, 0, line);
+            else
+                copy_line(y, x + (size_t)v * line, line);
+        }
+        if (!run_tick(run, l.count * l.inner)) return;
+    }
+}
+
+/* Lines are met in order, so that sums have one order and a later line overwrites an earlier one. */
+static void assign_lines_kernel(const struct step *step, struct run *run) {
+    const struct lines l = lines_of(step, step->in[1].shape);
+    const void *indices = run_in(run, step, 0);
+    const char *x = run_in(run, step, 1);
+    char *y = run_out(run, step);
+    const size_t line = (size_t)l.inner * dtype_size(step->out.dtype);
+    memset(y, 0, (size_t)(l.batch * l.outer * l.n) * line);
+    if (!lines_check(step, run, &l) || line == 0) return;
+    for (int64_t i = 0; i < l.batch * l.outer; i++, y += (size_t)l.n * line) {
+        const int64_t first = i / l.outer * l.count;
+        for (int64_t k = 0; k < l.count; k++, x += line)
+            copy_line(y + (size_t)index_at(step->in[0].dtype, indices, first + k) * line, x, line);
+        if (!run_tick(run, l.count * l.inner + l.n * l.inner)) return;
+    }
+}
+
+/* FOLD(name, tag, T, start, fold): y of every line is `start` folded with the lines x that name it. */
+#define FOLD(name, tag, T, start, fold)                                                            \
+    static void name##_kernel_##tag(const struct step *step, struct run *run) {                    \
+        const struct lines l = lines_of(step, step->in[1].shape);                                  \
+        const void *indices = run_in(run, step, 0);                                                \
+        const T *line = run_in(run, step, 1);                                                      \
+        T *out = run_out(run, step);                                                               \
+        for (int64_t i = 0; i < l.batch * l.outer * l.n * l.inner; i++) out[i] = (start);          \
+        if (!lines_check(step, run, &l)) return;                                                   \
+        for (int64_t i = 0; i < l.batch * l.outer; i++, out += l.n * l.inner) {                    \
+            const int64_t first = i / l.outer * l.count;                                           \
+            for (int64_t k = 0; k < l.count; k++, line += l.inner) {                               \
+                const int64_t v = index_at(step->in[0].dtype, indices, first + k);                 \
+                for (int64_t j = 0; v >= 0 && j < l.inner; j++) {                                  \
+                    const T x = line[j], y = out[v * l.inner + j];                                 \
+                    out[v * l.inner + j] = (T)(fold);                                              \
+                }                                                                                  \
+            }                                                                                      \
+            if (!run_tick(run, l.count * l.inner + l.n * l.inner)) return;                         \
+        }                                                                                          \
+    }
+#define FOLD_ALL(name, low32, low64, lowi32, lowi64, fold, ifold32, ifold64)                       \
+    FOLD(name, F32, float, low32, fold)                                                            \
+    FOLD(name, F64, double, low64, fold)                                                           \
+    FOLD(name, I32, int32_t, lowi32, ifold32)                                                      \
+    FOLD(name, I64, int64_t, lowi64, ifold64)
+#define ROWS_FOLD(name)                                                                            \
+    .kernels = {name##_kernel_F32, name##_kernel_F64, name##_kernel_I32, name##_kernel_I64}
+FOLD_ALL(scatter_lines, 0, 0, 0, 0, y + x, (uint32_t)y + (uint32_t)x, (uint64_t)y + (uint64_t)x)
+
+/* ---- shapes, derivatives, batches -------------------------------------------------------------- */
+
+static const struct index_attrs *attrs_of(const struct tape *t, node_id y) {
+    return tape_node(t, y)->attrs;
+}
+
+static bool gather_lines_infer(struct tape *t, const struct node *n, struct shape *shape,
+                               enum dtype *dtype) {
+    const struct shape *indices = tape_shape(t, n->arg[0]);
+    *shape = *tape_shape(t, n->arg[1]);
+    *dtype = tape_dtype(t, n->arg[1]);
+    shape->dim[2] = indices->dim[1];
+    return true;
+}
+static bool scatter_lines_infer(struct tape *t, const struct node *n, struct shape *shape,
+                                enum dtype *dtype) {
+    *shape = *tape_shape(t, n->arg[1]);
+    *dtype = tape_dtype(t, n->arg[1]);
+    shape->dim[2] = ((const struct index_attrs *)n->attrs)->n;
+    return true;
+}
+static int64_t scatter_lines_work(const struct tape *t, const struct node *n) {
+    return shape_count(tape_shape(t, n->arg[1])) + shape_count(n->shape);
+}
+
+static node_id gather_lines_vjp(struct tape *t, node_id y, uint32_t i, node_id g) {
+    return i == 0 ? NODE_NONE : emit_scatter_lines(t, tape_arg(t, y, 0), g, attrs_of(t, y));
+}
+static node_id scatter_lines_vjp(struct tape *t, node_id y, uint32_t i, node_id g) {
+    return i == 0 ? NODE_NONE : emit_gather_lines(t, tape_arg(t, y, 0), g, attrs_of(t, y));
+}
+static node_id lines_jvp(struct tape *t, node_id y, const node_id *x_dot) {
+    if (x_dot[1] == NODE_NONE) return NODE_NONE;
+    return emit_lines(t, tape_node(t, y)->op, tape_arg(t, y, 0), x_dot[1], attrs_of(t, y));
+}
+
+/* Indices that all points share serve the points as outer lines of one batch; otherwise the new axis
+ * joins the batch axis. */
+node_id lines_batch(struct tape *t, node_id y, const node_id *x, const bool *batched, int64_t n) {
+    const int op = tape_node(t, y)->op;
+    const struct index_attrs *a = attrs_of(t, y);
+    const struct shape *one = tape_shape(t, tape_arg(t, y, 1)), *y_shape = tape_shape(t, y);
+    struct shape full;
+    if (!shape_lead(t, y_shape, n, &full)) return NODE_NONE;
+    struct shape rows = {.rank = 2, .dim = {one->dim[0], tape_shape(t, tape_arg(t, y, 0))->dim[1]}};
+    struct shape lines = *one;
+    node_id indices = x[0], values = x[1];
+    if (!batched[0] && one->dim[0] == 1) {
+        lines.dim[1] *= n;
+    } else {
+        if (!batched[0]) indices = emit_repeat(t, indices, n);
+        if (!batched[1]) values = emit_repeat(t, values, n);
+        lines.dim[0] *= n;
+        rows.dim[0] *= n;
+    }
+    indices = emit_reshape(t, indices, &rows);
+    values = emit_reshape(t, values, &lines);
+    return emit_reshape(t, emit_lines(t, op, indices, values, a), &full);
+}
+
+#define LINES_PARAMS                                                                               \
+    {                                                                                              \
+        {"indices", PARAM_INDICES, false}, { "x", PARAM_TENSOR, false }                            \
+    }
+const struct op op_gather_lines = {.name = "gather_lines",
+                                   .notation = "y_bomi = x_bo(indices_bm)i; dx adds g up by line",
+                                   .kind = OP_INTERNAL,
+                                   .params = LINES_PARAMS,
+                                   .infer = gather_lines_infer,
+                                   .vjp = gather_lines_vjp,
+                                   .jvp = lines_jvp,
+                                   .batch = lines_batch,
+                                   KERNELS_COPY(gather_lines_kernel)};
+const struct op op_scatter_lines = {
+    .name = "scatter_lines",
+    .notation = "y_boni = sum of x_bomi where indices_bm = n; dx gathers g by line",
+    .kind = OP_INTERNAL,
+    .params = LINES_PARAMS,
+    .infer = scatter_lines_infer,
+    .vjp = scatter_lines_vjp,
+    .jvp = lines_jvp,
+    .batch = lines_batch,
+    ROWS_FOLD(scatter_lines),
+    .work = scatter_lines_work};
+/* TensorFlow gives every line that wrote to a place the whole cotangent of it, also those that were
+ * overwritten (TensorScatterUpdate's gradient in array_grad.py). */
+const struct op op_assign_lines = {
+    .name = "assign_lines",
+    .notation = "y_boni = the last x_bomi where indices_bm = n, 0 where none; dx gathers g by line",
+    .kind = OP_INTERNAL,
+    .params = LINES_PARAMS,
+    .infer = scatter_lines_infer,
+    .vjp = scatter_lines_vjp,
+    .jvp = lines_jvp,
+    .batch = lines_batch,
+    KERNELS_COPY(assign_lines_kernel),
+    .work = scatter_lines_work};
