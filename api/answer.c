@@ -11,6 +11,7 @@ struct printer {
     struct writer *out;
     enum tensor_format format;
     size_t next;
+    const struct batch *batch;
 };
 
 static size_t count_nodes(const struct value *v) {
@@ -26,10 +27,33 @@ static void want(const struct value *v, node_id *wanted, size_t *n) {
     for (uint32_t i = 0; i < v->n; i++) want(&v->items[i], wanted, n);
 }
 
+/* A tensor of the points that have not failed, point by point, with null in place of the others. */
+static void print_points(struct printer *p, const struct tensor *t) {
+    const struct batch *b = p->batch;
+    struct tensor one = {.dtype = t->dtype, .shape.rank = t->shape.rank - 1, .data = t->data};
+    for (int i = 0; i < one.shape.rank; i++) one.shape.dim[i] = t->shape.dim[i + 1];
+    int64_t failed = 0;
+    write_text(p->out, "[");
+    for (int64_t i = 0; i < b->n; i++) {
+        if (i) write_text(p->out, ",");
+        if (failed < b->n_failures && b->failures[failed].point == i) {
+            write_text(p->out, "null");
+            failed++;
+            continue;
+        }
+        write_tensor(p->out, &one, p->format);
+        one.data = (char *)one.data + tensor_bytes(&one);
+    }
+    write_text(p->out, "]");
+}
+
 static void print(struct printer *p, const struct value *v) {
     if (v->kind == VALUE_NODE) {
         const struct tensor t = run_result(p->run, p->next++);
-        write_tensor(p->out, &t, p->format);
+        if (p->batch->n_failures)
+            print_points(p, &t);
+        else
+            write_tensor(p->out, &t, p->format);
     } else if (v->kind == VALUE_LIST) {
         write_text(p->out, "[");
         for (uint32_t i = 0; i < v->n; i++) {
@@ -51,7 +75,7 @@ static void print(struct printer *p, const struct value *v) {
     }
 }
 
-static void print_warnings(const struct oneshot *o, struct writer *out) {
+void oneshot_write_warnings(const struct oneshot *o, struct writer *out) {
     write_text(out, ",\"warnings\":[");
     for (const struct warning *w = o->warnings; w; w = w->next) {
         char detail[120];
@@ -69,7 +93,8 @@ static void print_warnings(const struct oneshot *o, struct writer *out) {
 }
 
 static bool print_answer(struct oneshot *o, const struct run *run, struct writer *out) {
-    struct printer p = {.run = run, .out = out, .format = o->request.tensor_format};
+    struct printer p = {
+        .run = run, .out = out, .format = o->request.tensor_format, .batch = &o->batch};
     write_text(out, "{\"value\":");
     print(&p, &o->value);
     for (uint32_t i = 0; i < o->n_derivatives; i++) {
@@ -82,7 +107,8 @@ static bool print_answer(struct oneshot *o, const struct run *run, struct writer
         write_text(out, ",\"fetched\":");
         print(&p, &o->fetched);
     }
-    if (o->warnings) print_warnings(o, out);
+    if (o->batch.n_failures) batch_write_failures(o, out);
+    if (o->warnings) oneshot_write_warnings(o, out);
     if (o->request.wants_diagnosis) diagnose_write(o, run, p.next, out);
     write_text(out, "}");
     if (!out->full) return true;
@@ -141,6 +167,37 @@ struct plan *oneshot_plan(struct oneshot *o, const node_id *wanted, size_t n,
     return plan;
 }
 
+enum outcome { ANSWERED, REFUSED, RUN_FAILED };
+
+static enum outcome answer(struct oneshot *o, const node_id *wanted, size_t n, struct writer *out) {
+    const struct tensor **bound;
+    const node_id *inputs;
+    size_t n_inputs;
+    struct plan *plan = oneshot_plan(o, wanted, n, &bound, &inputs, &n_inputs);
+    if (!plan) return REFUSED;
+    const struct run_control control = {.cancelled = o->call->control.cancelled,
+                                        .deadline = o->request.deadline};
+    struct run *run = plan_run(plan, bound, &control, o->error);
+    const enum outcome outcome = !run ? RUN_FAILED : print_answer(o, run, out) ? ANSWERED : REFUSED;
+    run_end(run);
+    plan_release(plan);
+    return outcome;
+}
+
+/* All points at once; where the data of some fails, all others at once. */
+static bool answer_batch(struct oneshot *o, const node_id *wanted, size_t n, struct writer *out) {
+    node_id *mapped = arena_alloc(&o->arena, (n + 1) * sizeof *mapped);
+    if (!mapped) return build_fail_memory(&o->b);
+    for (int attempt = 0; attempt < 2; attempt++) {
+        for (size_t i = 0; i < n; i++) mapped[i] = wanted[i];
+        if (!batch_map(o, mapped, n)) return false;
+        const enum outcome outcome = answer(o, mapped, n, out);
+        if (outcome != RUN_FAILED) return outcome == ANSWERED;
+        if (attempt || !batch_find_failures(o, wanted, n)) return false;
+    }
+    return false;
+}
+
 bool oneshot_answer(struct oneshot *o, struct writer *out) {
     size_t most = count_nodes(&o->value) + 2 * o->n_suspects, n = 0;
     for (uint32_t i = 0; i < o->n_derivatives; i++) most += count_nodes(&o->derivatives[i].value);
@@ -154,16 +211,5 @@ bool oneshot_answer(struct oneshot *o, struct writer *out) {
     for (size_t i = 0; i < o->n_suspects; i++) {
         if (o->suspect_gradients[i] != NODE_NONE) wanted[n++] = o->suspect_gradients[i];
     }
-    const struct tensor **bound;
-    const node_id *inputs;
-    size_t n_inputs;
-    struct plan *plan = oneshot_plan(o, wanted, n, &bound, &inputs, &n_inputs);
-    if (!plan) return false;
-    const struct run_control control = {.cancelled = o->call->control.cancelled,
-                                        .deadline = o->request.deadline};
-    struct run *run = plan_run(plan, bound, &control, o->error);
-    const bool ok = run && print_answer(o, run, out);
-    run_end(run);
-    plan_release(plan);
-    return ok;
+    return o->batch.given ? answer_batch(o, wanted, n, out) : answer(o, wanted, n, out) == ANSWERED;
 }

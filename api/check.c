@@ -13,25 +13,38 @@
 enum { STEPS = 10, RUNS_PER_STEP = 2, LADDERS = 2 };
 static const double SHRINK = 2.0, FIRST_STEP = 0.05;
 
+/* One source: what moves, and how far the gradient is from the differences. */
+struct comparison {
+    const char *name;
+    node_id node;
+    bool checked;           /* else its answer is null */
+    size_t place;           /* among the plan's inputs; n_inputs: the targets do not read it */
+    struct tensor moved;    /* a copy of what it is bound to, so that elements can be moved */
+    struct tensor analytic; /* data NULL: no gradient */
+    double max_abs, max_rel, worst; /* worst: the error in units of what is allowed */
+    int64_t at;
+    double at_analytic, at_numeric;
+};
+
+/* A plan with room for what it is bound to. */
+struct bound_plan {
+    struct plan *plan;
+    const struct tensor **bound;
+    const node_id *inputs;
+    size_t n_inputs;
+};
+
 struct check {
     struct oneshot *o;
-    struct plan *plan;           /* the targets alone */
-    const struct tensor **bound; /* of the plan's inputs */
-    const node_id *inputs;
-    size_t n_inputs, n_targets;
+    struct bound_plan values;    /* the targets alone */
+    struct bound_plan gradients; /* the targets, then the gradients that there are */
+    struct comparison *sources;
+    size_t n_sources, n_targets;
     struct run_control control;
     double step, rtol, atol; /* step 0: by the element's size */
     double *high;            /* the targets' elements at the upper point */
     int64_t n_elements;
     bool ok;
-};
-
-/* One source. */
-struct comparison {
-    const struct tensor *analytic;  /* NULL: no gradient */
-    double max_abs, max_rel, worst; /* worst: the error in units of what is allowed */
-    int64_t at;
-    double at_analytic, at_numeric;
 };
 
 static double element(const struct tensor *t, int64_t i) {
@@ -61,7 +74,7 @@ static void set_element(const struct tensor *t, int64_t i, double x) {
 /* Runs at the bound point. The first time the targets' elements are kept; the second time what they
  * differ by is summed, element by element, so that large ones do not hide small ones. */
 static bool run_once(struct check *c, bool first, double *difference) {
-    struct run *run = plan_run(c->plan, c->bound, &c->control, c->o->error);
+    struct run *run = plan_run(c->values.plan, c->values.bound, &c->control, c->o->error);
     if (!run) return false;
     int64_t k = 0;
     *difference = 0;
@@ -147,7 +160,7 @@ static void compare(struct check *c, struct comparison *r, int64_t i, double ana
     /* A comparison that is false for NaN, so that the first NaN stays. */
     if (!(error <= r->max_abs) && !isnan(r->max_abs)) r->max_abs = error;
     if (!(relative <= r->max_rel) && !isnan(r->max_rel)) r->max_rel = relative;
-    if (i > 0 && share <= r->worst) return;
+    if (r->at >= 0 && share <= r->worst) return;
     r->worst = share;
     r->at = i;
     r->at_analytic = analytic;
@@ -175,49 +188,83 @@ static void write_index(struct writer *out, const struct shape *shape, int64_t a
 }
 
 static void write_comparison(struct writer *out, const struct comparison *r,
-                             const struct tensor *t) {
+                             const struct batch *batch) {
+    struct shape shape = r->moved.shape;
+    if (batch->given) {
+        shape = (struct shape){.rank = 1, .dim = {batch->n}};
+        for (int i = 0; i < r->moved.shape.rank && i < RANK_MAX - 1; i++)
+            shape.dim[shape.rank++] = r->moved.shape.dim[i];
+    }
     write_text(out, "{\"max_abs_error\":");
     write_number(out, r->max_abs, DTYPE_F64);
     write_text(out, ",\"max_rel_error\":");
     write_number(out, r->max_rel, DTYPE_F64);
     write_text(out, ",\"worst\":");
-    if (shape_count(&t->shape) == 0) {
+    if (r->at < 0) {
         write_text(out, "null}");
         return;
     }
     write_text(out, "{\"index\":");
-    write_index(out, &t->shape, r->at);
+    write_index(out, &shape, r->at);
     write_text(out, ",\"analytic\":");
-    if (r->analytic)
-        write_number(out, r->at_analytic, t->dtype);
+    if (r->analytic.data)
+        write_number(out, r->at_analytic, r->moved.dtype);
     else
         write_text(out, "null");
     write_text(out, ",\"numeric\":");
-    write_number(out, r->at_numeric, t->dtype);
+    write_number(out, r->at_numeric, r->moved.dtype);
     write_text(out, "}}");
 }
 
-static bool check_source(struct check *c, node_id source, const struct tensor *analytic,
-                         struct writer *out) {
-    const struct tensor *bound = oneshot_bound(c->o, source);
-    struct tensor moved = *bound;
-    struct comparison r = {.analytic = analytic};
-    /* The differences move elements, so they have a copy of their own. */
-    moved.data = arena_alloc_tensor(&c->o->arena, tensor_bytes(bound));
-    if (!moved.data) return build_fail_memory(&c->o->b);
-    memcpy(moved.data, bound->data, tensor_bytes(bound));
-    size_t place = 0;
-    while (place < c->n_inputs && c->inputs[place] != source) place++;
-    const bool read = place < c->n_inputs; /* else the targets do not depend on it */
-    if (read) c->bound[place] = &moved;
-    const int64_t n = shape_count(&moved.shape);
-    for (int64_t i = 0; i < n; i++) {
+/* Compares all elements of a source at the point that is bound. */
+static bool check_source(struct check *c, struct comparison *r, int64_t point) {
+    const struct tensor *bound = oneshot_bound(c->o, r->node);
+    const bool read = r->place < c->values.n_inputs;
+    const int64_t n = shape_count(&r->moved.shape);
+    bool ok = true;
+    memcpy(r->moved.data, bound->data, tensor_bytes(bound));
+    if (read) c->values.bound[r->place] = &r->moved;
+    for (int64_t i = 0; i < n && ok; i++) {
         double numeric = 0;
-        if (read && !differences(c, &moved, i, &numeric)) return false;
-        compare(c, &r, i, analytic ? element(analytic, i) : 0, numeric);
+        ok = !read || differences(c, &r->moved, i, &numeric);
+        const double analytic = r->analytic.data ? element(&r->analytic, i) : 0;
+        if (ok) compare(c, r, point * n + i, analytic, numeric);
     }
-    if (read) c->bound[place] = bound;
-    write_comparison(out, &r, &moved);
+    if (read) c->values.bound[r->place] = bound;
+    return ok;
+}
+
+/* The gradients at the point that is bound, copied. */
+static bool run_gradients(struct check *c) {
+    const struct bound_plan *p = &c->gradients;
+    struct run *run = plan_run(p->plan, p->bound, &c->control, c->o->error);
+    if (!run) return false;
+    for (size_t i = 0, k = c->n_targets; i < c->n_sources; i++) {
+        struct tensor *analytic = &c->sources[i].analytic;
+        if (!analytic->data) continue;
+        const struct tensor t = run_result(run, k++);
+        memcpy(analytic->data, t.data, tensor_bytes(&t));
+    }
+    run_end(run);
+    return true;
+}
+
+static bool check_point(struct check *c, int64_t point) {
+    if (!run_gradients(c)) return false;
+    for (size_t i = 0; i < c->n_sources; i++)
+        if (c->sources[i].checked && !check_source(c, &c->sources[i], point)) return false;
+    return true;
+}
+
+/* A point of a batch whose data fails is left out and named. */
+static bool check_points(struct check *c) {
+    struct oneshot *o = c->o;
+    c->ok = true;
+    if (!o->batch.given) return check_point(c, 0);
+    for (int64_t i = 0; i < o->batch.n; i++) {
+        batch_select(o, i);
+        if (!check_point(c, i) && !batch_note(o, i)) return false;
+    }
     return true;
 }
 
@@ -240,109 +287,137 @@ static bool read_positive(struct oneshot *o, const struct json *v, const char *n
     return error_under(o->error, name);
 }
 
-/* Sources of a check are moved, so they are bindings. */
-static bool check_bindings(struct oneshot *o, const node_id *sources, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        const char *name = build_name_of(&o->b, sources[i]);
-        if (sources[i] < o->n_bound) continue;
-        error_set(o->error, ERROR_INVALID_VALUE,
-                  "only variables and constants can be checked; \"%.80s\" is computed",
-                  name ? name : "a source");
-        return error_under(o->error, "sources");
-    }
-    return true;
-}
-
-static bool is_watched(const struct window *w, node_id node) {
-    for (size_t i = 0; i < w->n_watched; i++)
-        if (w->watched[i] == node) return true;
-    return false;
-}
-
 /* All runs are counted before the first. */
-static bool within_work(struct oneshot *o, const struct check *c, const node_id *sources,
-                        size_t n) {
-    const int64_t limit = o->call->limits->max_work;
+static bool within_work(const struct check *c) {
+    const int64_t limit = c->o->call->limits->max_work, runs = LADDERS * STEPS * RUNS_PER_STEP;
+    const int64_t points = c->o->batch.given ? c->o->batch.n : 1;
+    const int64_t each = plan_work(c->values.plan) + c->n_elements + 1;
     int64_t elements = 0, work;
-    for (size_t i = 0; i < n; i++) elements += shape_count(tape_shape(&o->b.tape, sources[i]));
-    const int64_t each = plan_work(c->plan) + c->n_elements + 1;
-    if (!__builtin_mul_overflow(elements, (int64_t)LADDERS * STEPS * RUNS_PER_STEP, &work) &&
+    for (size_t i = 0; i < c->n_sources; i++)
+        if (c->sources[i].checked) elements += shape_count(&c->sources[i].moved.shape);
+    if (!__builtin_mul_overflow(elements, points, &elements) &&
+        !__builtin_mul_overflow(elements, runs, &work) &&
         !__builtin_mul_overflow(work, each, &work) && work <= limit)
         return true;
-    return error_set(o->error, ERROR_TOO_MUCH_WORK,
-                     "checking %" PRId64 " elements takes up to %d runs of about %" PRId64
+    return error_set(c->o->error, ERROR_TOO_MUCH_WORK,
+                     "checking %" PRId64 " elements takes up to %" PRId64 " runs of about %" PRId64
                      " operations each; the limit is %" PRId64 " operations",
-                     elements, LADDERS * STEPS * RUNS_PER_STEP, each, limit);
+                     elements, runs, each, limit);
 }
 
-/* The gradients' values, copied; *values[i] is NULL where source i has none. */
-static bool run_gradients(struct oneshot *o, const node_id *gradients, size_t n,
-                          const struct tensor **values, const struct run_control *control) {
-    const struct tensor **bound;
-    const node_id *inputs;
-    node_id *wanted = arena_alloc(&o->arena, (n + 1) * sizeof *wanted);
-    size_t n_inputs, n_wanted = 0;
-    if (!wanted) return build_fail_memory(&o->b);
-    for (size_t i = 0; i < n; i++)
-        if (gradients[i] != NODE_NONE) wanted[n_wanted++] = gradients[i];
-    struct plan *plan = oneshot_plan(o, wanted, n_wanted, &bound, &inputs, &n_inputs);
-    struct run *run = plan ? plan_run(plan, bound, control, o->error) : NULL;
-    bool ok = run != NULL;
-    for (size_t i = 0, k = 0; i < n && ok; i++) {
-        values[i] = NULL;
-        if (gradients[i] == NODE_NONE) continue;
-        struct tensor *copy = arena_alloc(&o->arena, sizeof *copy);
-        const struct tensor t = run_result(run, k++);
-        if (copy) *copy = t;
-        if (copy) copy->data = arena_alloc_tensor(&o->arena, tensor_bytes(&t));
-        ok = (copy && copy->data) || build_fail_memory(&o->b);
-        if (ok) memcpy(copy->data, t.data, tensor_bytes(&t));
-        values[i] = copy;
-    }
-    run_end(run);
-    if (plan) plan_release(plan);
-    return ok;
-}
-
-static bool write_sources(struct check *c, const struct window *w, const node_id *sources, size_t n,
-                          const struct tensor **values, struct writer *out) {
-    struct oneshot *o = c->o;
-    bool *seen = arena_zalloc(&o->arena, o->n_bound + 1);
-    if (!seen) return build_fail_memory(&o->b);
-    write_text(out, ",\"sources\":{");
-    for (size_t i = 0, written = 0; i < n; i++) {
-        if (seen[sources[i]]) continue;
-        seen[sources[i]] = true;
-        if (written++) write_text(out, ",");
-        write_string(out, build_name_of(&o->b, sources[i]));
+static bool write_answer(const struct check *c, struct writer *out) {
+    const struct oneshot *o = c->o;
+    write_text(out, c->ok ? "{\"ok\":true,\"sources\":{" : "{\"ok\":false,\"sources\":{");
+    for (size_t i = 0; i < c->n_sources; i++) {
+        if (i) write_text(out, ",");
+        write_string(out, c->sources[i].name);
         write_text(out, ":");
-        /* What is not watched has no gradient that could be wrong. */
-        if (!values[i] &&
-            (!is_watched(w, sources[i]) || !dtype_is_float(tape_dtype(&o->b.tape, sources[i]))))
+        if (c->sources[i].checked)
+            write_comparison(out, &c->sources[i], &o->batch);
+        else
             write_text(out, "null");
-        else if (!check_source(c, sources[i], values[i], out))
-            return false;
     }
-    write_text(out, "}}");
+    write_text(out, "}");
+    if (o->batch.n_failures) batch_write_failures(o, out);
+    if (o->warnings) oneshot_write_warnings(o, out);
+    write_text(out, "}");
+    return !out->full ||
+           error_set(o->error, ERROR_MEMORY_BUDGET,
+                     "the answer is larger than the %zu bytes it may take", out->ceiling);
+}
+
+/* Room for one tensor like the node's. */
+static bool new_tensor(struct oneshot *o, node_id node, struct tensor *t) {
+    *t = (struct tensor){.dtype = tape_dtype(&o->b.tape, node),
+                         .shape = *tape_shape(&o->b.tape, node)};
+    t->data = arena_alloc_tensor(&o->arena, tensor_bytes(t) + 1);
+    return t->data || build_fail_memory(&o->b);
+}
+
+/* What is moved is bound, so a source is a variable or a constant; each stands once in the answer. */
+static bool list_sources(struct check *c, const struct window *w, const node_id *nodes, size_t n) {
+    enum { SEEN = 1, WATCHED = 2 };
+    struct oneshot *o = c->o;
+    uint8_t *flags = arena_zalloc(&o->arena, o->n_bound + 1);
+    c->sources = arena_zalloc(&o->arena, (n + 1) * sizeof *c->sources);
+    if (!flags || !c->sources) return build_fail_memory(&o->b);
+    for (size_t i = 0; i < w->n_watched; i++)
+        if (w->watched[i] < o->n_bound) flags[w->watched[i]] |= WATCHED;
+    for (size_t i = 0; i < n; i++) {
+        if (nodes[i] >= o->n_bound) {
+            const char *name = build_name_of(&o->b, nodes[i]);
+            error_set(o->error, ERROR_INVALID_VALUE,
+                      "only variables and constants can be checked; \"%.80s\" is computed",
+                      name ? name : "a source");
+            return error_under(o->error, "sources");
+        }
+        if (flags[nodes[i]] & SEEN) continue;
+        struct comparison *r = &c->sources[c->n_sources++];
+        r->node = nodes[i];
+        r->name = o->b.names.list[nodes[i]].text; /* bindings are the first names */
+        r->at = -1;
+        r->checked = flags[nodes[i]] & WATCHED && dtype_is_float(o->tensors[nodes[i]].dtype);
+        flags[nodes[i]] |= SEEN;
+        if (!new_tensor(o, nodes[i], &r->moved)) return false;
+    }
     return true;
 }
 
-/* The answer begins with `ok`, which is known last: the sources are written apart. */
-static bool write_answer(struct check *c, const struct window *w, const node_id *sources, size_t n,
-                         const struct tensor **values, struct writer *out) {
-    struct writer inner;
-    writer_init(&inner, out->ceiling);
-    c->ok = true;
-    const bool done = write_sources(c, w, sources, n, values, &inner);
-    if (done) {
-        write_text(out, c->ok ? "{\"ok\":true" : "{\"ok\":false");
-        write_bytes(out, inner.data, inner.length);
+static bool read_tolerances(struct check *c, const node_id *targets) {
+    struct oneshot *o = c->o;
+    bool single = false;
+    for (size_t i = 0; i < c->n_sources; i++)
+        single = single || c->sources[i].moved.dtype == DTYPE_F32;
+    for (size_t i = 0; i < c->n_targets; i++) {
+        single = single || tape_dtype(&o->b.tape, targets[i]) == DTYPE_F32;
+        c->n_elements += shape_count(tape_shape(&o->b.tape, targets[i]));
     }
-    const bool full = done && (inner.full || out->full);
-    writer_free(&inner);
-    return full ? error_set(c->o->error, ERROR_MEMORY_BUDGET,
-                            "the answer is larger than the %zu bytes it may take", out->ceiling)
-                : done;
+    c->rtol = single ? 1e-2 : 1e-6;
+    c->atol = single ? 1e-3 : 1e-8;
+    c->high = arena_alloc(&o->arena, (size_t)(c->n_elements + 1) * sizeof *c->high);
+    return read_positive(o, o->request.step, "step", false, &c->step) &&
+           read_positive(o, o->request.rtol, "rtol", true, &c->rtol) &&
+           read_positive(o, o->request.atol, "atol", true, &c->atol) &&
+           (c->high || build_fail_memory(&o->b));
+}
+
+static bool compile(struct oneshot *o, const node_id *wanted, size_t n, struct bound_plan *p) {
+    p->plan = oneshot_plan(o, wanted, n, &p->bound, &p->inputs, &p->n_inputs);
+    return p->plan != NULL;
+}
+
+/* Where each source stands among the inputs of the values' plan. */
+static bool find_places(struct check *c) {
+    const struct bound_plan *p = &c->values;
+    size_t *place = arena_alloc(&c->o->arena, (c->o->n_bound + 1) * sizeof *place);
+    if (!place) return build_fail_memory(&c->o->b);
+    for (uint32_t i = 0; i < c->o->n_bound; i++) place[i] = p->n_inputs;
+    for (size_t i = 0; i < p->n_inputs; i++)
+        if (p->inputs[i] < c->o->n_bound) place[p->inputs[i]] = i;
+    for (size_t i = 0; i < c->n_sources; i++) c->sources[i].place = place[c->sources[i].node];
+    return true;
+}
+
+/* Both plans: the targets, and the targets with their gradients. */
+static bool prepare(struct check *c, const struct window *w, const node_id *targets) {
+    struct oneshot *o = c->o;
+    const size_t n = c->n_sources;
+    node_id *nodes = arena_alloc(&o->arena, (2 * n + c->n_targets + 1) * sizeof *nodes);
+    if (!nodes) return build_fail_memory(&o->b);
+    node_id *gradients = nodes + n, *wanted = gradients; /* the latter overwrites what was read */
+    for (size_t i = 0; i < n; i++) nodes[i] = c->sources[i].node;
+    if (!tape_gradient(&o->b.tape, w, targets, NULL, c->n_targets, nodes, n, gradients))
+        return false;
+    size_t n_wanted = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (gradients[i] == NODE_NONE) continue;
+        if (!new_tensor(o, c->sources[i].node, &c->sources[i].analytic)) return false;
+        nodes[n_wanted++] = gradients[i];
+    }
+    for (size_t i = 0; i < c->n_targets; i++) wanted[i] = targets[i];
+    for (size_t i = 0; i < n_wanted; i++) wanted[c->n_targets + i] = nodes[i];
+    return compile(o, wanted, c->n_targets + n_wanted, &c->gradients) &&
+           compile(o, targets, c->n_targets, &c->values) && find_places(c);
 }
 
 static bool check(struct oneshot *o, struct writer *out) {
@@ -354,33 +429,13 @@ static bool check(struct oneshot *o, struct writer *out) {
         .o = o,
         .control = {.cancelled = o->call->control.cancelled, .deadline = o->request.deadline}};
     if (!oneshot_targets(o, &targets, &seeds, &c.n_targets) ||
-        !oneshot_sources(o, &structure, &sources, &n) || !oneshot_window(o, &w) ||
-        !check_bindings(o, sources, n))
+        !oneshot_sources(o, &structure, &sources, &n) || !oneshot_window(o, &w))
         return false;
-    bool single = false;
-    for (size_t i = 0; i < n; i++)
-        single = single || tape_dtype(&o->b.tape, sources[i]) == DTYPE_F32;
-    for (size_t i = 0; i < c.n_targets; i++) {
-        single = single || tape_dtype(&o->b.tape, targets[i]) == DTYPE_F32;
-        c.n_elements += shape_count(tape_shape(&o->b.tape, targets[i]));
-    }
-    c.rtol = single ? 1e-2 : 1e-6;
-    c.atol = single ? 1e-3 : 1e-8;
-    if (!read_positive(o, o->request.step, "step", false, &c.step) ||
-        !read_positive(o, o->request.rtol, "rtol", true, &c.rtol) ||
-        !read_positive(o, o->request.atol, "atol", true, &c.atol))
-        return false;
-    node_id *gradients = arena_alloc(&o->arena, (n + 1) * sizeof *gradients);
-    const struct tensor **values = arena_alloc(&o->arena, (n + 1) * sizeof *values);
-    c.high = arena_alloc(&o->arena, (size_t)(c.n_elements + 1) * sizeof *c.high);
-    if (!gradients || !values || !c.high) return build_fail_memory(&o->b);
-    if (!tape_gradient(&o->b.tape, &w, targets, NULL, c.n_targets, sources, n, gradients) ||
-        !run_gradients(o, gradients, n, values, &c.control))
-        return false;
-    c.plan = oneshot_plan(o, targets, c.n_targets, &c.bound, &c.inputs, &c.n_inputs);
-    if (!c.plan) return false;
-    const bool ok = within_work(o, &c, sources, n) && write_answer(&c, &w, sources, n, values, out);
-    plan_release(c.plan);
+    const bool ok = list_sources(&c, &w, sources, n) && read_tolerances(&c, targets) &&
+                    prepare(&c, &w, targets) && within_work(&c) && check_points(&c) &&
+                    write_answer(&c, out);
+    if (c.values.plan) plan_release(c.values.plan);
+    if (c.gradients.plan) plan_release(c.gradients.plan);
     return ok;
 }
 

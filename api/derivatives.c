@@ -194,11 +194,12 @@ static bool read_directions(struct oneshot *o, const struct json *v, const char 
 
 static bool check_among_sources(struct oneshot *o, const struct asked *a,
                                 const struct directions *d) {
+    bool *is_source = arena_zalloc(&o->arena, o->b.tape.count);
+    if (!is_source) return build_fail_memory(&o->b);
+    for (size_t i = 0; i < a->n_sources; i++) is_source[a->sources[i]] = true;
     const struct json *v = json_first(o->request.vector);
     for (size_t i = 0; i < d->n; i++, v = json_next(v)) {
-        size_t k = 0;
-        while (k < a->n_sources && a->sources[k] != d->primals[i]) k++;
-        if (k < a->n_sources) continue;
+        if (is_source[d->primals[i]]) continue;
         error_set(o->error, ERROR_INVALID_VALUE, "\"%.80s\" is not among the sources", json_key(v));
         error_under(o->error, json_key(v));
         return error_under(o->error, "vector");
@@ -290,7 +291,7 @@ static bool read_stacked(struct oneshot *o, const struct asked *a, node_id *stac
 
 static bool vjp_batch(struct oneshot *o, const struct asked *a, node_id *gradients) {
     node_id *stacked = new_nodes(o, a->n_targets);
-    size_t n;
+    size_t n = 0;
     if (!stacked) return false;
     if (!read_stacked(o, a, stacked, &n)) return error_under(o->error, "cotangents_batch");
     if (!tape_vjp_batch(&o->b.tape, &a->window, a->targets, stacked, a->n_targets, a->sources,

@@ -3,6 +3,7 @@
 #ifndef GRADD_API_ONESHOT_H
 #define GRADD_API_ONESHOT_H
 
+#include "api/batch.h"
 #include "api/build.h"
 #include "api/request.h"
 
@@ -42,6 +43,7 @@ struct oneshot {
     uint32_t n_bound, n_variables;
     struct late *late; /* in the order of their nodes */
     uint32_t n_late, late_capacity;
+    struct batch batch;
 
     struct value last;  /* what the graph's last statement is worth; VALUE_NONE without one */
     node_id graph_end;  /* the tape's length once the graph was read */
@@ -84,12 +86,17 @@ bool oneshot_seeds(struct oneshot *o, const struct json *v, const char *member,
 /* A tensor of the dtype and shape of `like`, which is called `what` in failures, as a late input. */
 bool oneshot_bind_late(struct oneshot *o, const struct json *v, const char *what, node_id like,
                        node_id *out);
+/* The same of a tensor that was read. */
+bool oneshot_keep_late(struct oneshot *o, const struct tensor *t, node_id *out);
 void oneshot_add(struct oneshot *o, const char *name, struct value value);
 /* The tensor that an input node is bound to. */
 const struct tensor *oneshot_bound(const struct oneshot *o, node_id input);
 /* The plan for what is wanted, refused where its work or its memory is over the limits. */
 struct plan *oneshot_plan(struct oneshot *o, const node_id *wanted, size_t n,
                           const struct tensor ***bound, const node_id **inputs, size_t *n_inputs);
+
+/* Writes the member "warnings". */
+void oneshot_write_warnings(const struct oneshot *o, struct writer *out);
 
 /* Plans, runs and writes the answer. */
 bool oneshot_answer(struct oneshot *o, struct writer *out);

@@ -154,8 +154,7 @@ bool oneshot_node(struct oneshot *o, const char *name, node_id *out) {
                      value_kind_name(&v));
 }
 
-/* Appends an input for a tensor that was read after the graph. */
-static bool keep_late(struct oneshot *o, const struct tensor *t, node_id *out) {
+bool oneshot_keep_late(struct oneshot *o, const struct tensor *t, node_id *out) {
     if (o->n_late == o->late_capacity) {
         const uint32_t capacity = o->late_capacity ? 2 * o->late_capacity : 8;
         struct late *late = arena_alloc(&o->arena, capacity * sizeof *late);
@@ -193,7 +192,7 @@ bool oneshot_bind_late(struct oneshot *o, const struct json *v, const char *what
                          name ? name : "", name ? "\"" : "", shape_text(&t.shape, has_text),
                          shape_text(wants, wants_text));
     }
-    return keep_late(o, &t, out);
+    return oneshot_keep_late(o, &t, out);
 }
 
 static bool fail_seeds(struct oneshot *o, const struct json *v, const char *member,

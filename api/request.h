@@ -48,6 +48,7 @@ enum {
     X(step, REQUEST_CHECK, QUERY_JSON)                                                             \
     X(rtol, REQUEST_CHECK, QUERY_JSON)                                                             \
     X(atol, REQUEST_CHECK, QUERY_JSON)                                                             \
+    X(batch, ROUTES_ALL, QUERY_JSON)                                                               \
     X(timeout_seconds, ROUTES_ALL, QUERY_JSON)                                                     \
     X(diagnose, REQUEST_EVALUATE | REQUEST_GRADIENT, QUERY_JSON)
 

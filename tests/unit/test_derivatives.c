@@ -242,6 +242,55 @@ static void a_list_that_is_stacked_is_recorded(void **state) {
         "\"gradient\":{\"x\":7.0}");
 }
 
+/* A batch against the loop: the bytes of each point's own answer, one after the other. */
+static void a_batch_is_the_loop(void **state) {
+    (void)state;
+    static const char graph[] = "\"graph\":\"y = reduce_sum(sin(x) * w) ** 2 + tanh(x[0]) / x[1]\"";
+    static const char *const points[] = {"[0.5,-2.0,3.0]", "[1.5,0.25,-1.0]", "[0.0,1.0,7.0]"};
+    static const struct {
+        service_function service;
+        const char *name, *more;
+    } routes[] = {{service_gradient, "x", ""},
+                  {service_hessian, "hessian", ",\"sources\":\"x\""},
+                  {service_jacobian, "jacobian", ",\"sources\":\"x\""},
+                  {service_hvp, "hvp", ",\"sources\":\"x\",\"vector\":{\"x\":[1,2,3]}"}};
+    for (size_t r = 0; r < sizeof routes / sizeof *routes; r++) {
+        double all[27], one[9];
+        char body[400];
+        snprintf(body, sizeof body,
+                 "{%s,\"variables\":{\"x\":null,\"w\":[1,2,-1]},\"batch\":{\"x\":[%s,%s,%s]}%s}",
+                 graph, points[0], points[1], points[2], routes[r].more);
+        const size_t n = elements(ask(routes[r].service, body), routes[r].name, all, 27);
+        for (size_t i = 0; i < 3; i++) {
+            snprintf(body, sizeof body, "{%s,\"variables\":{\"x\":%s,\"w\":[1,2,-1]}%s}", graph,
+                     points[i], routes[r].more);
+            const char *found = ask(routes[r].service, body);
+            assert_int_equal(elements(found, routes[r].name, one, 9), n / 3);
+            assert_memory_equal(one, all + i * (n / 3), n / 3 * sizeof *one);
+        }
+    }
+}
+
+static void a_batch_counts_against_the_limits(void **state) {
+    (void)state;
+    struct service_limits limits = service_limits_default;
+    limits.max_work = 1000;
+    const char *found = ask_within(
+        service_gradient,
+        "{\"graph\":\"y = reduce_sum(broadcast_to(x, [100]) ** 2)\",\"variables\":{\"x\":1},"
+        "\"batch\":{\"x\":[1,2,3,4,5,6,7,8,9]}}",
+        &limits);
+    assert_non_null(strstr(found, "too_much_work: the request needs about "));
+    limits = service_limits_default;
+    limits.max_elements = 500;
+    found = ask_within(
+        service_gradient,
+        "{\"graph\":\"y = reduce_sum(broadcast_to(x, [100]) ** 2)\",\"variables\":{\"x\":1},"
+        "\"batch\":{\"x\":[1,2,3,4,5,6,7,8,9]}}",
+        &limits);
+    assert_non_null(strstr(found, "too_many_elements: "));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hessian_is_symmetric_to_the_bit_and_agrees_with_hvp),
@@ -253,6 +302,8 @@ int main(void) {
         cmocka_unit_test(a_check_follows_its_deadline),
         cmocka_unit_test(a_check_finds_its_step),
         cmocka_unit_test(a_list_that_is_stacked_is_recorded),
+        cmocka_unit_test(a_batch_is_the_loop),
+        cmocka_unit_test(a_batch_counts_against_the_limits),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     ask_end();

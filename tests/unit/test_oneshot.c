@@ -205,7 +205,7 @@ static void members_are_checked(void **state) {
            "invalid_request: unknown member \"variabels\"; did you mean \"variables\"? Accepted: "
            "graph, variables, constants, "
            "dtype, format, target, sources, output_gradients, unconnected_gradients, watch, "
-           "watch_accessed_variables, fetch, "
+           "watch_accessed_variables, fetch, batch, "
            "timeout_seconds, diagnose [/variabels]"},
           {"[1]", "invalid_request: expected an object, found an array of numbers"},
           {"{}", "invalid_request: member \"graph\" is missing"},
@@ -249,7 +249,7 @@ static void members_are_checked(void **state) {
           {"{\"graph\":\"x\",\"sources\":[]}",
            "invalid_request: unknown member \"sources\"; accepted: graph, variables, constants, "
            "dtype, format, "
-           "watch, watch_accessed_variables, fetch, timeout_seconds, diagnose [/sources]"});
+           "watch, watch_accessed_variables, fetch, batch, timeout_seconds, diagnose [/sources]"});
 }
 
 static void a_variable_may_say_its_dtype(void **state) {
