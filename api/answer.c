@@ -167,6 +167,37 @@ struct plan *oneshot_plan(struct oneshot *o, const node_id *wanted, size_t n,
     return plan;
 }
 
+struct run *oneshot_run(struct oneshot *o, const struct plan *plan,
+                        const struct tensor *const *bound) {
+    enum { LOOK_EVERY = 256 };
+    const struct run_control control = {.cancelled = o->call->control.cancelled,
+                                        .deadline = o->request.deadline};
+    if (++o->n_runs % LOOK_EVERY == 0) {
+        if (control.cancelled && atomic_load_explicit(control.cancelled, memory_order_relaxed)) {
+            error_set(o->error, ERROR_CANCELLED, "the run was cancelled");
+            return NULL;
+        }
+        if (control.deadline && clock_now() > control.deadline) {
+            error_set(o->error, ERROR_DEADLINE_EXCEEDED, "the run passed its deadline");
+            return NULL;
+        }
+    }
+    return plan_run(plan, bound, &control, o->error);
+}
+
+bool oneshot_runs_within(struct oneshot *o, int64_t runs, int64_t work) {
+    enum { BEGIN = 256 }; /* operations that beginning and ending a run costs */
+    const int64_t limit = o->call->limits->max_work;
+    int64_t all;
+    if (!__builtin_add_overflow(work, BEGIN, &work) && !__builtin_mul_overflow(runs, work, &all) &&
+        all <= limit)
+        return true;
+    return error_set(o->error, ERROR_TOO_MUCH_WORK,
+                     "the request takes up to %" PRId64 " runs of about %" PRId64
+                     " operations each; the limit is %" PRId64 " operations",
+                     runs, work, limit);
+}
+
 enum outcome { ANSWERED, REFUSED, RUN_FAILED };
 
 static enum outcome answer(struct oneshot *o, const node_id *wanted, size_t n, struct writer *out) {
@@ -175,9 +206,7 @@ static enum outcome answer(struct oneshot *o, const node_id *wanted, size_t n, s
     size_t n_inputs;
     struct plan *plan = oneshot_plan(o, wanted, n, &bound, &inputs, &n_inputs);
     if (!plan) return REFUSED;
-    const struct run_control control = {.cancelled = o->call->control.cancelled,
-                                        .deadline = o->request.deadline};
-    struct run *run = plan_run(plan, bound, &control, o->error);
+    struct run *run = oneshot_run(o, plan, bound);
     const enum outcome outcome = !run ? RUN_FAILED : print_answer(o, run, out) ? ANSWERED : REFUSED;
     run_end(run);
     plan_release(plan);

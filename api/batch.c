@@ -188,11 +188,10 @@ void batch_write_failures(const struct oneshot *o, struct writer *out) {
 
 static bool run_points(struct oneshot *o, const struct plan *plan,
                        const struct tensor *const *bound) {
-    const struct run_control control = {.cancelled = o->call->control.cancelled,
-                                        .deadline = o->request.deadline};
+    if (!oneshot_runs_within(o, o->batch.n, plan_work(plan))) return false;
     for (int64_t i = 0; i < o->batch.n; i++) {
         batch_select(o, i);
-        struct run *run = plan_run(plan, bound, &control, o->error);
+        struct run *run = oneshot_run(o, plan, bound);
         run_end(run);
         if (!run && !batch_note(o, i)) return false;
     }

@@ -40,7 +40,6 @@ struct check {
     struct bound_plan gradients; /* the targets, then the gradients that there are */
     struct comparison *sources;
     size_t n_sources, n_targets;
-    struct run_control control;
     double step, rtol, atol; /* step 0: by the element's size */
     double *high;            /* the targets' elements at the upper point */
     int64_t n_elements;
@@ -74,7 +73,7 @@ static void set_element(const struct tensor *t, int64_t i, double x) {
 /* Runs at the bound point. The first time the targets' elements are kept; the second time what they
  * differ by is summed, element by element, so that large ones do not hide small ones. */
 static bool run_once(struct check *c, bool first, double *difference) {
-    struct run *run = plan_run(c->values.plan, c->values.bound, &c->control, c->o->error);
+    struct run *run = oneshot_run(c->o, c->values.plan, c->values.bound);
     if (!run) return false;
     int64_t k = 0;
     *difference = 0;
@@ -237,7 +236,7 @@ static bool check_source(struct check *c, struct comparison *r, int64_t point) {
 /* The gradients at the point that is bound, copied. */
 static bool run_gradients(struct check *c) {
     const struct bound_plan *p = &c->gradients;
-    struct run *run = plan_run(p->plan, p->bound, &c->control, c->o->error);
+    struct run *run = oneshot_run(c->o, p->plan, p->bound);
     if (!run) return false;
     for (size_t i = 0, k = c->n_targets; i < c->n_sources; i++) {
         struct tensor *analytic = &c->sources[i].analytic;
@@ -289,20 +288,13 @@ static bool read_positive(struct oneshot *o, const struct json *v, const char *n
 
 /* All runs are counted before the first. */
 static bool within_work(const struct check *c) {
-    const int64_t limit = c->o->call->limits->max_work, runs = LADDERS * STEPS * RUNS_PER_STEP;
     const int64_t points = c->o->batch.given ? c->o->batch.n : 1;
-    const int64_t each = plan_work(c->values.plan) + c->n_elements + 1;
-    int64_t elements = 0, work;
+    int64_t runs = 0;
     for (size_t i = 0; i < c->n_sources; i++)
-        if (c->sources[i].checked) elements += shape_count(&c->sources[i].moved.shape);
-    if (!__builtin_mul_overflow(elements, points, &elements) &&
-        !__builtin_mul_overflow(elements, runs, &work) &&
-        !__builtin_mul_overflow(work, each, &work) && work <= limit)
-        return true;
-    return error_set(c->o->error, ERROR_TOO_MUCH_WORK,
-                     "checking %" PRId64 " elements takes up to %" PRId64 " runs of about %" PRId64
-                     " operations each; the limit is %" PRId64 " operations",
-                     elements, runs, each, limit);
+        if (c->sources[i].checked) runs += shape_count(&c->sources[i].moved.shape);
+    if (__builtin_mul_overflow(runs, points * LADDERS * STEPS * RUNS_PER_STEP, &runs))
+        runs = INT64_MAX;
+    return oneshot_runs_within(c->o, runs, plan_work(c->values.plan) + c->n_elements);
 }
 
 static bool write_answer(const struct check *c, struct writer *out) {
@@ -425,9 +417,7 @@ static bool check(struct oneshot *o, struct writer *out) {
     struct window w;
     node_id *targets, *seeds, *sources;
     size_t n;
-    struct check c = {
-        .o = o,
-        .control = {.cancelled = o->call->control.cancelled, .deadline = o->request.deadline}};
+    struct check c = {.o = o};
     if (!oneshot_targets(o, &targets, &seeds, &c.n_targets) ||
         !oneshot_sources(o, &structure, &sources, &n) || !oneshot_window(o, &w))
         return false;

@@ -35,6 +35,7 @@ bool oneshot_begin(struct oneshot *o, const struct service_call *call, enum requ
     o->n_bound = o->n_variables = o->n_late = o->late_capacity = 0;
     o->late = NULL;
     o->batch = (struct batch){.n = -1};
+    o->n_runs = 0;
     o->n_suspects = 0;
     o->warnings = NULL;
     o->warnings_end = &o->warnings;

@@ -44,6 +44,7 @@ struct oneshot {
     struct late *late; /* in the order of their nodes */
     uint32_t n_late, late_capacity;
     struct batch batch;
+    uint32_t n_runs;
 
     struct value last;  /* what the graph's last statement is worth; VALUE_NONE without one */
     node_id graph_end;  /* the tape's length once the graph was read */
@@ -94,6 +95,13 @@ const struct tensor *oneshot_bound(const struct oneshot *o, node_id input);
 /* The plan for what is wanted, refused where its work or its memory is over the limits. */
 struct plan *oneshot_plan(struct oneshot *o, const node_id *wanted, size_t n,
                           const struct tensor ***bound, const node_id **inputs, size_t *n_inputs);
+
+/* Runs a plan under the request's deadline, which is looked at now and then even where each of many
+ * runs is too short to look at it. NULL after a failure. */
+struct run *oneshot_run(struct oneshot *o, const struct plan *plan,
+                        const struct tensor *const *bound);
+/* What many runs of a plan cost, each begun anew; refused where that is over the limit. */
+bool oneshot_runs_within(struct oneshot *o, int64_t runs, int64_t work);
 
 /* Writes the member "warnings". */
 void oneshot_write_warnings(const struct oneshot *o, struct writer *out);

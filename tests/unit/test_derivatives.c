@@ -181,8 +181,8 @@ static void limits_are_kept_before_anything_is_spent(void **state) {
     assert_string_equal(
         ask_within(service_check, "{\"graph\":\"y = x ** 2\",\"variables\":{\"x\":[1,2,3,4]}}",
                    &limits),
-        "too_much_work: checking 4 elements takes up to 40 runs of about 10 operations each; the "
-        "limit is 1000 operations");
+        "too_much_work: the request takes up to 160 runs of about 265 operations each; the limit "
+        "is 1000 operations");
     limits = service_limits_default;
     limits.max_elements = 15;
     assert_string_equal(
@@ -215,6 +215,18 @@ static void a_check_follows_its_deadline(void **state) {
         "2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,"
         "7,8,9,0,1,2,3,4,5,6,7,8,9,0]},\"timeout_seconds\":0.05}",
         "deadline_exceeded: the run passed its deadline");
+}
+
+static void short_runs_follow_the_deadline_too(void **state) {
+    (void)state;
+    enum { POINTS = 200000 };
+    char *body = malloc(2 * POINTS + 300);
+    size_t n = (size_t)sprintf(body, "{\"graph\":\"y = x * 2\",\"variables\":{\"x\":0},"
+                                     "\"timeout_seconds\":0.05,\"batch\":{\"x\":[");
+    for (int i = 0; i < POINTS; i++) n += (size_t)sprintf(body + n, i ? ",1" : "1");
+    sprintf(body + n, "]}}");
+    has(service_check, body, "deadline_exceeded: the run passed its deadline");
+    free(body);
 }
 
 static void a_check_finds_its_step(void **state) {
@@ -300,6 +312,7 @@ int main(void) {
         cmocka_unit_test(directions_are_no_part_of_the_plan),
         cmocka_unit_test(limits_are_kept_before_anything_is_spent),
         cmocka_unit_test(a_check_follows_its_deadline),
+        cmocka_unit_test(short_runs_follow_the_deadline_too),
         cmocka_unit_test(a_check_finds_its_step),
         cmocka_unit_test(a_list_that_is_stacked_is_recorded),
         cmocka_unit_test(a_batch_is_the_loop),
