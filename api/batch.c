@@ -127,26 +127,79 @@ static bool good_points(struct oneshot *o, const struct tensor *all, struct tens
     return true;
 }
 
-bool batch_map(struct oneshot *o, node_id *nodes, size_t n) {
-    const struct batch *b = &o->batch;
-    struct tape *t = &o->b.tape;
-    node_id *from = arena_alloc(&o->arena, 2 * b->n_bindings * sizeof *from);
-    node_id *images = arena_alloc(&o->arena, (n + 1) * sizeof *images);
-    if (!from || !images) return build_fail_memory(&o->b);
-    node_id *to = from + b->n_bindings;
-    for (uint32_t i = 0; i < b->n_bindings; i++) {
-        struct tensor good;
-        from[i] = b->bindings[i].node;
-        if (!good_points(o, &b->bindings[i].all, &good) || !oneshot_keep_late(o, &good, &to[i]))
-            return false;
+/* Points are computed in blocks whose values are about this many bytes, as long as all blocks together
+ * do not make too many nodes; both are constants, so that the same request gives the same plan on every
+ * machine. */
+enum { BLOCK_BYTES = 64 << 20, BLOCK_NODES = 1 << 20 };
+
+/* Points a block; 0 without memory. */
+static int64_t block_size(struct oneshot *o, const node_id *nodes, size_t n, int64_t points) {
+    const struct tape *t = &o->b.tape;
+    uint8_t *needed = arena_zalloc(&o->arena, t->count + 1);
+    int64_t bytes = 1;
+    if (!needed) {
+        build_fail_memory(&o->b);
+        return 0;
     }
-    if (n && !tape_batch(t, from, to, b->n_bindings, nodes, n, images)) return false;
+    tape_mark_ancestors(t, 0, t->count, nodes, n, needed);
+    for (node_id i = 0; i < t->count && bytes < BLOCK_BYTES; i++)
+        if (needed[i])
+            bytes += shape_count(tape_shape(t, i)) * (int64_t)dtype_size(tape_dtype(t, i));
+    const int64_t fits = bytes < BLOCK_BYTES ? BLOCK_BYTES / bytes : 1;
+    const int64_t most = BLOCK_NODES / (t->count + 1) + 1, least = (points + most - 1) / most;
+    return fits > least ? fits : least > 0 ? least : 1;
+}
+
+/* Rows [begin, begin + n) of what the bindings are at the good points, as late inputs. */
+static bool bind_block(struct oneshot *o, const struct tensor *good, int64_t begin, int64_t n,
+                       node_id *to) {
+    for (uint32_t i = 0; i < o->batch.n_bindings; i++) {
+        struct tensor part = good[i];
+        part.data = (char *)part.data + (size_t)begin * point_bytes(&good[i]);
+        part.shape.dim[0] = n;
+        if (!oneshot_keep_late(o, &part, &to[i])) return false;
+    }
+    return true;
+}
+
+/* The blocks of each node along the points, as one; what no point changes is repeated. */
+static bool join_blocks(struct oneshot *o, node_id *nodes, size_t n, node_id *parts, size_t blocks,
+                        int64_t points) {
+    struct tape *t = &o->b.tape;
+    node_id *row = arena_alloc(&o->arena, blocks * sizeof *row);
+    if (!row) return build_fail_memory(&o->b);
     for (size_t i = 0; i < n; i++) {
-        const bool alone = images[i] == nodes[i];
-        nodes[i] = alone ? emit_repeat(t, images[i], b->n - b->n_failures) : images[i];
+        for (size_t k = 0; k < blocks; k++) row[k] = parts[k * n + i];
+        if (row[0] == nodes[i])
+            nodes[i] = emit_repeat(t, nodes[i], points);
+        else
+            nodes[i] = blocks == 1 ? row[0] : emit_concat(t, row, (uint32_t)blocks, 0);
         if (nodes[i] == NODE_NONE) return false;
     }
     return true;
+}
+
+bool batch_map(struct oneshot *o, node_id *nodes, size_t n) {
+    const struct batch *b = &o->batch;
+    const int64_t points = b->n - b->n_failures, size = block_size(o, nodes, n, points);
+    const size_t blocks = size >= points ? 1 : (size_t)((points + size - 1) / size);
+    node_id *from = arena_alloc(&o->arena, 2 * b->n_bindings * sizeof *from);
+    node_id *parts = arena_alloc(&o->arena, (blocks * n + 1) * sizeof *parts);
+    struct tensor *good = arena_alloc(&o->arena, b->n_bindings * sizeof *good);
+    if (size == 0) return false;
+    if (!from || !parts || !good) return build_fail_memory(&o->b);
+    for (uint32_t i = 0; i < b->n_bindings; i++) {
+        from[i] = b->bindings[i].node;
+        if (!good_points(o, &b->bindings[i].all, &good[i])) return false;
+    }
+    node_id *to = from + b->n_bindings;
+    for (size_t k = 0; k < blocks && n; k++) {
+        const int64_t begin = (int64_t)k * size, left = points - begin;
+        if (!bind_block(o, good, begin, left < size ? left : size, to) ||
+            !tape_batch(&o->b.tape, from, to, b->n_bindings, nodes, n, parts + k * n))
+            return false;
+    }
+    return join_blocks(o, nodes, n, parts, blocks, points);
 }
 
 /* ---- failures ----------------------------------------------------------------------------------- */

@@ -303,6 +303,26 @@ static void a_batch_counts_against_the_limits(void **state) {
     assert_non_null(strstr(found, "too_many_elements: "));
 }
 
+static void points_come_in_blocks_that_fit(void **state) {
+    (void)state;
+    /* All 200 points at once would take 160 MB for either of two values of 100,000 elements. */
+    enum { POINTS = 200 };
+    struct service_limits limits = service_limits_default;
+    limits.max_request_bytes = 100 << 20;
+    char body[1200];
+    double values[POINTS];
+    size_t n = (size_t)sprintf(body, "{\"graph\":\"y = reduce_sum(broadcast_to(x, [100000]) * c)\","
+                                     "\"dtype\":\"float64\",\"variables\":{\"x\":0},\"constants\":"
+                                     "{\"c\":2},\"batch\":{\"x\":[");
+    for (int i = 0; i < POINTS; i++) n += (size_t)sprintf(body + n, "%s%d", i ? "," : "", i);
+    sprintf(body + n, "]}}");
+    const char *found = ask_within(service_gradient, body, &limits);
+    assert_int_equal(elements(found, "value", values, POINTS), POINTS);
+    for (int i = 0; i < POINTS; i++) assert_true(values[i] == 200000.0 * i);
+    assert_int_equal(elements(found, "x", values, POINTS), POINTS);
+    for (int i = 0; i < POINTS; i++) assert_true(values[i] == 200000.0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hessian_is_symmetric_to_the_bit_and_agrees_with_hvp),
@@ -316,6 +336,7 @@ int main(void) {
         cmocka_unit_test(a_check_finds_its_step),
         cmocka_unit_test(a_list_that_is_stacked_is_recorded),
         cmocka_unit_test(a_batch_is_the_loop),
+        cmocka_unit_test(points_come_in_blocks_that_fit),
         cmocka_unit_test(a_batch_counts_against_the_limits),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
