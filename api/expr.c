@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "api/expr_parse.h"
+#include "api/expr_function.h"
 #include "api/place.h"
 
 bool expr_is_name(const char *text) {
@@ -17,8 +17,9 @@ bool expr_is_name(const char *text) {
     return at > text && *at == '\0' && strcmp(text, "NaN") != 0 && strcmp(text, "Infinity") != 0;
 }
 
-static bool fail_duplicate(struct parser *p, const struct token *t, const struct name *first) {
+bool parse_duplicate(struct parser *p, const struct token *t, const struct name *first) {
     p->statement = NULL;
+    if (!first) first = names_find(&p->functions, t->text, t->length);
     if (first->place == PLACE_VARIABLE || first->place == PLACE_CONSTANT) {
         return build_fail_bound(p->b, first) || parse_failed_at(p, t->text);
     }
@@ -33,9 +34,11 @@ static bool fail_duplicate(struct parser *p, const struct token *t, const struct
 static bool define(struct parser *p, const struct token *t, const char *name,
                    const struct value *v) {
     bool added;
+    if (p->inlined) return local_define(p, t, v);
+    if (function_find(p, t->text, t->length)) return parse_duplicate(p, t, NULL);
     struct name *entry = names_add(&p->b->names, name, t->length, &added);
     if (!entry) return build_fail_memory(p->b) || parse_failed_at(p, t->text);
-    if (!added) return fail_duplicate(p, t, entry);
+    if (!added) return parse_duplicate(p, t, entry);
     entry->place = (uint32_t)(t->text - p->lex.begin);
     entry->value = *v;
     return true;
@@ -135,12 +138,14 @@ static void skip_separators(struct parser *p) {
     while (p->lex.token.kind == TOKEN_SEPARATOR) lex_next(&p->lex);
 }
 
+static bool is_word(const struct token *t, const char *word) {
+    return t->kind == TOKEN_NAME && t->length == strlen(word) &&
+           memcmp(t->text, word, t->length) == 0;
+}
+
 static bool bare_statement(struct parser *p, struct value *out) {
     const struct token *t = &p->lex.token;
     const char *at = t->text;
-    if (t->kind == TOKEN_NAME && t->length == 3 && memcmp(at, "def", 3) == 0) {
-        return parse_fail(p, at, "\"def\" is not in this language: functions cannot be defined");
-    }
     if (!parse_tuple(p, out) || !end_statement(p)) return false;
     skip_separators(p);
     if (t->kind == TOKEN_END) return true;
@@ -148,18 +153,48 @@ static bool bare_statement(struct parser *p, struct value *out) {
 }
 
 static bool parse_graph(struct parser *p, struct value *last) {
+    bool any = false;
     skip_separators(p);
-    if (p->lex.token.kind == TOKEN_END) return parse_expected(p, "a statement");
     while (p->lex.token.kind != TOKEN_END) {
         const size_t targets = count_targets(p->lex);
         p->statement = NULL;
         p->statement_at = p->lex.token.text;
         if (targets == 1 && !assign_one(p, last)) return false;
         if (targets > 1 && !assign_many(p, targets, last)) return false;
-        if (targets == 0 && !bare_statement(p, last)) return false;
+        const bool defines = targets == 0 && is_word(&p->lex.token, "def");
+        if (defines && !function_define(p)) return false;
+        if (targets == 0 && !defines && !bare_statement(p, last)) return false;
+        any = any || !defines;
         skip_separators(p);
     }
-    return true;
+    return any || parse_expected(p, "a statement");
+}
+
+bool parse_body(struct parser *p, struct value *out) {
+    const struct token *t = &p->lex.token;
+    for (;;) {
+        skip_separators(p);
+        p->statement = NULL;
+        p->statement_at = t->text;
+        if (t->kind == TOKEN_END)
+            return parse_fail(p, t->text, "%s ends without \"return\"", p->inlined->name);
+        const size_t targets = count_targets(p->lex);
+        if (targets == 0) break;
+        if (targets == 1 ? !assign_one(p, out) : !assign_many(p, targets, out)) return false;
+    }
+    if (!is_word(t, "return")) {
+        return parse_fail(p, t->text,
+                          "a function's statements are \"name = ...\" and, as the last, \"return "
+                          "...\"");
+    }
+    lex_next(&p->lex);
+    if (!parse_tuple(p, out) || !end_statement(p)) return false;
+    skip_separators(p);
+    out->results = out->kind == VALUE_LIST;
+    if (t->kind == TOKEN_END) return true;
+    return parse_fail(p, t->text,
+                      "\"return\" is the last statement of a function; what follows it begins on a "
+                      "line of its own, not indented");
 }
 
 bool expr_build(struct builder *b, const char *text, size_t length, bool from_query,
@@ -169,6 +204,7 @@ bool expr_build(struct builder *b, const char *text, size_t length, bool from_qu
         return error_set(b->error, ERROR_GRAPH_TOO_LARGE, "a graph's text has at most %u bytes",
                          PLACE_CONSTANT - 1);
     }
+    names_init(&p.functions, b->arena, b->names.seed);
     lex_init(&p.lex, text, length);
     if (parse_graph(&p, last)) return true;
     return parse_failed_at(&p, p.lex.token.text);

@@ -1,7 +1,9 @@
 /* The expression language: text to tape. Grammar, from loosest to tightest, as in Python:
  *
  *   graph       = [statement] {(newline | ";") [statement]}
- *   statement   = name {"," name} "=" items | items (as the last one only)
+ *   statement   = name {"," name} "=" items | items (as the last one only) | function
+ *   function    = "def" name "(" [name {"," name}] ")" ":" body (one line or an indented block of
+ *                 assignments, then "return" items)
  *   items       = expression {"," expression} [","]
  *   expression  = or {"if" or "else" or}
  *   or          = and {"or" and};  and = not {"and" not};  not = {"not"} comparison

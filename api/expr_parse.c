@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "api/expr.h"
+#include "api/expr_function.h"
 #include "api/place.h"
 
-/* Doubles an array in the arena. */
-static bool reserve(struct parser *p, void **array, size_t n, size_t *capacity, size_t size) {
+bool parse_reserve(struct parser *p, void **array, size_t n, size_t *capacity, size_t size) {
     if (n < *capacity) return true;
     const size_t wanted = *capacity ? 2 * *capacity : 16;
     void *grown = arena_alloc(p->b->arena, wanted * size);
@@ -23,7 +23,7 @@ static bool reserve(struct parser *p, void **array, size_t n, size_t *capacity, 
 static bool push(struct parser *p, const char *name, const char *at, const char *value_at,
                  const struct value *v) {
     void *stack = p->stack;
-    if (!reserve(p, &stack, p->n_stack, &p->stack_capacity, sizeof *p->stack)) return false;
+    if (!parse_reserve(p, &stack, p->n_stack, &p->stack_capacity, sizeof *p->stack)) return false;
     p->stack = stack;
     p->stack[p->n_stack++] =
         (struct argument){.name = name, .at = at, .value_at = value_at, .value = *v};
@@ -32,7 +32,8 @@ static bool push(struct parser *p, const char *name, const char *at, const char 
 
 static struct pending *wait_for(struct parser *p, int tag, const char *at) {
     void *pending = p->pending;
-    if (!reserve(p, &pending, p->n_pending, &p->pending_capacity, sizeof *p->pending)) return NULL;
+    if (!parse_reserve(p, &pending, p->n_pending, &p->pending_capacity, sizeof *p->pending))
+        return NULL;
     p->pending = pending;
     struct pending *last = &p->pending[p->n_pending++];
     last->tag = tag;
@@ -128,6 +129,7 @@ static bool parse_argument(struct parser *p, size_t base) {
 
 static bool parse_call(struct parser *p, const struct token *name, struct value *out) {
     const size_t base = p->n_stack;
+    struct function *defined = function_find(p, name->text, name->length);
     const char *function = arena_copy_text(p->b->arena, name->text, name->length);
     if (!function) return build_fail_memory(p->b) || parse_failed_at(p, name->text);
     if (!open_bracket(p)) return false;
@@ -141,6 +143,7 @@ static bool parse_call(struct parser *p, const struct token *name, struct value 
     const struct argument *args = n ? p->stack + base : NULL;
     const char *at = name->text;
     p->n_stack = base;
+    if (defined) return function_call(p, defined, at, args, n, out);
     if (build_call(p->b, function, args, n, out)) return true;
     for (size_t i = 0; i < n; i++) {
         if (p->b->blamed == &args[i].value) at = p->b->blames_name ? args[i].at : args[i].value_at;

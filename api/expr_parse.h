@@ -23,6 +23,13 @@ struct parser {
     size_t n_stack, stack_capacity;
     struct pending *pending;
     size_t n_pending, pending_capacity;
+    struct names functions; /* what the graph defined; a value is the index in `function` */
+    struct function **function;
+    size_t function_capacity;
+    const struct function *inlined; /* whose body is being read, or NULL */
+    struct local *locals;           /* its names are those from first_local on */
+    size_t first_local, n_locals, locals_capacity;
+    int64_t n_calls; /* of functions, so far */
 };
 
 /* All of these record a failure or its place, and return false. */
@@ -35,5 +42,11 @@ bool parse_number(struct parser *p, struct value *out);
 bool parse_lookup(struct parser *p, struct value *out); /* the name that is the current token */
 
 bool parse_expression(struct parser *p, struct value *out);
+
+/* Doubles an array in the arena where it is full. */
+bool parse_reserve(struct parser *p, void **array, size_t n, size_t *capacity, size_t size);
+
+/* A name is defined again; `first` is the first, or NULL where that is a function. */
+bool parse_duplicate(struct parser *p, const struct token *t, const struct name *first);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/expr_parse.h"
+#include "api/expr_function.h"
 #include "api/place.h"
 #include "core/numbers.h"
 
@@ -59,10 +59,10 @@ static bool starts_operand(const struct token *t) {
 bool parse_expected(struct parser *p, const char *what) {
     const struct token *t = &p->lex.token;
     if (t->kind == TOKEN_UNKNOWN) return fail_unknown(p, t);
-    if (t->kind == TOKEN_END)
-        return parse_fail(p, t->text, "expected %s, found the end of the text", what);
     if (*t->text == '\n')
         return parse_fail(p, t->text, "expected %s, found the end of the line", what);
+    if (t->kind == TOKEN_END)
+        return parse_fail(p, t->text, "expected %s, found the end of the text", what);
     const bool lost_plus = p->from_query && t->spaced && starts_operand(t);
     return parse_fail(p, t->text, "expected %s, found \"%.*s\"%s", what, shown_length(t), t->text,
                       lost_plus ? "; in an address a + is written %2B" : "");
@@ -165,6 +165,12 @@ static bool fail_name(struct parser *p, const struct token *t) {
     const char *dot = memchr(t->text, '.', t->length);
     const int n = shown_length(t);
     if (e->code != ERROR_UNBOUND_NAME) return parse_failed_at(p, t->text);
+    if (function_find(p, t->text, t->length)) {
+        error_clear(e);
+        error_set(e, ERROR_UNBOUND_NAME, "\"%.*s\" is a function; it is called as %.*s(...)", n,
+                  t->text, n, t->text);
+        return parse_failed_at(p, t->text);
+    }
     if (is_python(t)) {
         error_clear(e);
         return parse_fail(p, t->text, "\"%.*s\" is not in this language", n, t->text);
@@ -184,7 +190,11 @@ static bool fail_name(struct parser *p, const struct token *t) {
 
 bool parse_lookup(struct parser *p, struct value *out) {
     const struct token t = p->lex.token;
-    if (!build_lookup(p->b, t.text, t.length, out)) return fail_name(p, &t);
+    const struct local *local = local_find(p, t.text, t.length);
+    if (local)
+        *out = local->value;
+    else if (!build_lookup(p->b, t.text, t.length, out))
+        return fail_name(p, &t);
     lex_next(&p->lex);
     return true;
 }

@@ -249,8 +249,6 @@ static void syntax_errors_name_the_place_and_what_was_expected(void **state) {
                       "assigned once, with \"=\" [/graph] (1:3)"},
           {"for i in x",
            "syntax_error: line 1, column 1: \"for\" is not in this language [/graph] (1:1)"},
-          {"def f(x): return x", "syntax_error: line 1, column 1: \"def\" is not in this language: "
-                                 "functions cannot be defined [/graph] (1:1)"},
           {"x.shape", "syntax_error: line 1, column 1: \"x.shape\": values have no attributes; "
                       "functions are called as shape(x) [/graph] (1:1)"},
           {"(y)(w)", "syntax_error: line 1, column 4: only a function's name can be called; a "

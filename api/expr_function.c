@@ -1,0 +1,290 @@
+/* Functions of the expression language. A definition keeps where its body is written; a call reads
+ * the body again with names of its own, so that what it emits stands on the tape as if it had been
+ * written at the call. What statements and expressions are it leaves to expr.c and expr_parse.c. */
+#include "api/expr_function.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/expr.h"
+#include "api/place.h"
+
+static bool same(const struct token *t, const char *text, size_t length) {
+    return t->length == length && memcmp(t->text, text, length) == 0;
+}
+
+/* ---- names ------------------------------------------------------------------------------------- */
+
+struct function *function_find(const struct parser *p, const char *name, size_t length) {
+    const struct name *found = p->functions.n ? names_find(&p->functions, name, length) : NULL;
+    return found ? p->function[found->value.i] : NULL;
+}
+
+const struct local *local_find(const struct parser *p, const char *name, size_t length) {
+    for (size_t i = p->n_locals; i > p->first_local; i--) {
+        const struct local *l = &p->locals[i - 1];
+        if (l->length == length && memcmp(l->text, name, length) == 0) return l;
+    }
+    return NULL;
+}
+
+bool local_define(struct parser *p, const struct token *name, const struct value *v) {
+    if (local_find(p, name->text, name->length)) {
+        p->statement = NULL;
+        error_set(p->b->error, ERROR_DUPLICATE_NAME, "\"%.*s\" is assigned twice in %s",
+                  (int)(name->length > 80 ? 80 : name->length), name->text, p->inlined->name);
+        return parse_failed_at(p, name->text);
+    }
+    if (p->n_locals - p->first_local == LOCALS_MAX) {
+        error_set(p->b->error, ERROR_GRAPH_TOO_LARGE, "a function has at most %d names",
+                  LOCALS_MAX);
+        return parse_failed_at(p, name->text);
+    }
+    void *locals = p->locals;
+    if (!parse_reserve(p, &locals, p->n_locals, &p->locals_capacity, sizeof *p->locals))
+        return false;
+    p->locals = locals;
+    p->locals[p->n_locals++] = (struct local){name->text, name->length, *v};
+    return true;
+}
+
+/* ---- definitions ------------------------------------------------------------------------------- */
+
+static bool expect(struct parser *p, int kind, const char *what) {
+    if (p->lex.token.kind != kind) return parse_expected(p, what);
+    lex_next(&p->lex);
+    return true;
+}
+
+static bool read_name(struct parser *p, const char *what, struct token *out) {
+    *out = p->lex.token;
+    if (out->kind != TOKEN_NAME) return parse_expected(p, what);
+    const char *text = arena_copy_text(p->b->arena, out->text, out->length);
+    if (!text) return build_fail_memory(p->b) || parse_failed_at(p, out->text);
+    if (!expr_is_name(text) || strcmp(text, "True") == 0 || strcmp(text, "False") == 0 ||
+        strcmp(text, "None") == 0 || strcmp(text, "def") == 0 || strcmp(text, "return") == 0) {
+        return parse_fail(p, out->text, "\"%.40s\" cannot be the name of %s", text, what);
+    }
+    lex_next(&p->lex);
+    return true;
+}
+
+static bool read_params(struct parser *p, struct function *f) {
+    struct token *params = arena_alloc(p->b->arena, LOCALS_MAX * sizeof *params);
+    if (!params) return build_fail_memory(p->b) || parse_failed_at(p, p->lex.token.text);
+    f->params = params;
+    if (!expect(p, '(', "\"(\"")) return false;
+    while (p->lex.token.kind != ')') {
+        struct token *t = &params[f->n_params];
+        if (f->n_params == LOCALS_MAX)
+            return parse_fail(p, p->lex.token.text, "a function has at most %d names", LOCALS_MAX);
+        if (!read_name(p, "a parameter", t)) return false;
+        for (size_t i = 0; i < f->n_params; i++) {
+            if (same(&params[i], t->text, t->length))
+                return parse_fail(p, t->text, "two parameters are called \"%.*s\"",
+                                  (int)(t->length > 40 ? 40 : t->length), t->text);
+        }
+        f->n_params++;
+        if (p->lex.token.kind != ',') break;
+        lex_next(&p->lex);
+    }
+    return expect(p, ')', "\",\" or \")\"");
+}
+
+static size_t indentation(const struct parser *p, const char *at) {
+    const char *line = at;
+    while (line > p->lex.begin && line[-1] != '\n') line--;
+    size_t n = 0;
+    while (line + n < at && (line[n] == ' ' || line[n] == '\t')) n++;
+    return n;
+}
+
+static bool at_line_end(const struct token *t) {
+    return t->kind == TOKEN_END || (t->kind == TOKEN_SEPARATOR && *t->text == '\n');
+}
+
+static int64_t sum_within(int64_t a, int64_t b) { return a > INT64_MAX - b ? INT64_MAX : a + b; }
+
+/* Goes past the tokens of one line; calls of functions known by now are counted. */
+static bool skip_line(struct parser *p, struct function *f) {
+    const struct token *t = &p->lex.token;
+    while (!at_line_end(t)) {
+        if (t->kind == TOKEN_NAME && same(t, "def", 3)) {
+            return parse_fail(p, t->text, "a function cannot be defined inside of another");
+        }
+        const struct function *callee = NULL;
+        if (t->kind == TOKEN_NAME && lex_peek(&p->lex) == '(')
+            callee = function_find(p, t->text, t->length);
+        if (callee) f->calls = sum_within(f->calls, callee->calls);
+        lex_next(&p->lex);
+    }
+    return true;
+}
+
+/* The rest of the line, or the lines below that are indented by as much as the first of them and by
+ * more than the `def`. */
+static bool skip_body(struct parser *p, struct function *f) {
+    const struct token *t = &p->lex.token;
+    f->begin = t->text;
+    if (!at_line_end(t)) {
+        if (!skip_line(p, f)) return false;
+        f->end = t->text;
+        return true;
+    }
+    const size_t outer = indentation(p, f->defined_at);
+    size_t inner = 0;
+    for (;;) {
+        struct lexer before = p->lex;
+        while (t->kind == TOKEN_SEPARATOR) lex_next(&p->lex);
+        const size_t n = t->kind == TOKEN_END ? 0 : indentation(p, t->text);
+        if (t->kind == TOKEN_END || n <= outer) {
+            if (!inner) return parse_expected(p, "an indented block");
+            p->lex = before;
+            f->end = before.token.text;
+            return true;
+        }
+        if (inner && n != inner)
+            return parse_fail(p, t->text, "the lines of a function are indented alike");
+        inner = n;
+        if (!skip_line(p, f)) return false;
+    }
+}
+
+static bool add(struct parser *p, struct function *f, const struct token *name) {
+    const struct name *first = names_find(&p->b->names, f->name, name->length);
+    const struct function *other = function_find(p, f->name, name->length);
+    if (first || other) return parse_duplicate(p, name, first);
+    bool added;
+    void *list = p->function;
+    if (!parse_reserve(p, &list, p->functions.n, &p->function_capacity, sizeof(struct function *)))
+        return false;
+    p->function = list;
+    struct name *entry = names_add(&p->functions, f->name, name->length, &added);
+    if (!entry) return build_fail_memory(p->b) || parse_failed_at(p, name->text);
+    entry->place = (uint32_t)(name->text - p->lex.begin);
+    entry->value = value_int(p->functions.n - 1);
+    p->function[p->functions.n - 1] = f;
+    return true;
+}
+
+bool function_define(struct parser *p) {
+    struct function *f = arena_alloc(p->b->arena, sizeof *f);
+    struct token name;
+    if (!f) return build_fail_memory(p->b) || parse_failed_at(p, p->lex.token.text);
+    *f = (struct function){.defined_at = p->lex.token.text, .calls = 1};
+    if (p->inlined)
+        return parse_fail(p, f->defined_at, "a function cannot be defined inside of another");
+    lex_next(&p->lex);
+    if (!read_name(p, "a function", &name) || !read_params(p, f) || !expect(p, ':', "\":\""))
+        return false;
+    f->name = arena_copy_text(p->b->arena, name.text, name.length);
+    if (!f->name) return build_fail_memory(p->b) || parse_failed_at(p, name.text);
+    return skip_body(p, f) && add(p, f, &name);
+}
+
+/* ---- calls ------------------------------------------------------------------------------------- */
+
+/* "x, y, z", as much of it as fits. */
+static const char *parameter_list(const struct function *f, char *text, size_t size) {
+    size_t at = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < f->n_params && at < size; i++) {
+        at += (size_t)snprintf(text + at, size - at, "%s%.*s", i ? ", " : "",
+                               (int)f->params[i].length, f->params[i].text);
+    }
+    return text;
+}
+
+static bool fail_argument(struct parser *p, const struct function *f, const struct argument *a,
+                          size_t n) {
+    char list[200];
+    if (!a->name) {
+        error_set(p->b->error, ERROR_INVALID_ARGUMENT, "%s takes %zu argument%s, found %zu",
+                  f->name, f->n_params, f->n_params == 1 ? "" : "s", n);
+    } else if (f->n_params) {
+        error_set(p->b->error, ERROR_INVALID_ARGUMENT,
+                  "%s: unknown argument \"%.60s\"; it takes %s", f->name, a->name,
+                  parameter_list(f, list, sizeof list));
+    } else {
+        error_set(p->b->error, ERROR_INVALID_ARGUMENT,
+                  "%s: unknown argument \"%.60s\"; it takes none", f->name, a->name);
+    }
+    return parse_failed_at(p, a->at);
+}
+
+/* bound[i] is the argument for the i-th parameter. */
+static bool bind(struct parser *p, const struct function *f, const char *at,
+                 const struct argument *args, size_t n, const struct value **bound) {
+    memset(bound, 0, LOCALS_MAX * sizeof(const struct value *));
+    for (size_t i = 0; i < n; i++) {
+        size_t k = i;
+        if (args[i].name) {
+            const size_t length = strlen(args[i].name);
+            for (k = 0; k < f->n_params && !same(&f->params[k], args[i].name, length);) k++;
+        }
+        if (k >= f->n_params) return fail_argument(p, f, &args[i], n);
+        if (bound[k]) {
+            error_set(p->b->error, ERROR_INVALID_ARGUMENT, "%s: argument \"%.60s\" is given twice",
+                      f->name, args[i].name);
+            return parse_failed_at(p, args[i].at);
+        }
+        bound[k] = &args[i].value;
+    }
+    for (size_t k = 0; k < f->n_params; k++) {
+        if (bound[k]) continue;
+        error_set(p->b->error, ERROR_INVALID_ARGUMENT, "%s: argument \"%.*s\" is missing", f->name,
+                  (int)(f->params[k].length > 60 ? 60 : f->params[k].length), f->params[k].text);
+        return parse_failed_at(p, at);
+    }
+    return true;
+}
+
+/* A call costs a node at least, and a visit for each byte that is read again: short texts can call
+ * often what computes nothing. */
+static bool account(struct parser *p, const struct function *f, const char *at) {
+    const int64_t most = p->b->limits->max_nodes;
+    if (p->n_calls + p->b->tape.count > most - (f->calls < most ? f->calls : most)) {
+        error_set(p->b->error, ERROR_GRAPH_TOO_LARGE,
+                  "the graph has more than the %" PRId64
+                  " nodes a graph may have, each call of a function counting as one",
+                  most);
+        return parse_failed_at(p, at);
+    }
+    p->n_calls++;
+    return tape_walk(&p->b->tape, f->end - f->begin) || parse_failed_at(p, at);
+}
+
+bool function_call(struct parser *p, struct function *f, const char *at,
+                   const struct argument *args, size_t n, struct value *out) {
+    const struct value *bound[LOCALS_MAX];
+    if (f->active) {
+        error_set(p->b->error, ERROR_INVALID_ARGUMENT,
+                  "%s calls itself: functions are inlined, so there is no recursion", f->name);
+        return parse_failed_at(p, at);
+    }
+    if (!bind(p, f, at, args, n, bound) || !account(p, f, at)) return false;
+    const struct lexer lex = p->lex;
+    const char *statement = p->statement, *statement_at = p->statement_at;
+    const struct function *inlined = p->inlined;
+    const size_t first_local = p->first_local, n_locals = p->n_locals;
+    p->first_local = p->n_locals;
+    p->inlined = f;
+    p->depth++;
+    f->active = true;
+    for (size_t i = 0; i < f->n_params; i++) {
+        if (!local_define(p, &f->params[i], bound[i])) return false;
+    }
+    p->lex = (struct lexer){.begin = lex.begin, .at = f->begin, .end = f->end};
+    lex_next(&p->lex);
+    if (!parse_body(p, out)) return false;
+    f->active = false;
+    p->depth--;
+    p->inlined = inlined;
+    p->first_local = first_local;
+    p->n_locals = n_locals;
+    p->statement = statement;
+    p->statement_at = statement_at;
+    p->lex = lex;
+    return true;
+}

@@ -1,0 +1,220 @@
+/* Functions of the expression language: definitions, calls, scopes, and what they may cost. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "ask.h"
+
+/* Every row: a graph, and its answer or failure. */
+struct row {
+    const char *graph, *answer;
+};
+
+static void check_rows(const struct row *rows, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const char *found = value_of(rows[i].graph);
+        if (strcmp(found, rows[i].answer) != 0) {
+            fail_msg("%s\n  expected %s\n  found    %s", rows[i].graph, rows[i].answer, found);
+        }
+    }
+}
+#define CHECK(...)                                                                                 \
+    do {                                                                                           \
+        static const struct row rows[] = {__VA_ARGS__};                                            \
+        check_rows(rows, sizeof rows / sizeof *rows);                                              \
+    } while (0)
+
+static void a_call_is_the_body_with_its_arguments(void **state) {
+    (void)state;
+    CHECK({"def f(x): return x ** 2 + 1\\nf(y) * f(3)", "{\"value\":50.0}"},
+          {"def f(x, z): return x - z\\n[f(y, w), f(z=y, x=w), f(y, z=5)]",
+           "{\"value\":[1.0,-1.0,-3.0]}"},
+          {"def f(x):\\n  a = x * 2\\n\\n  # between\\n  b = (a +\\n1)\\n  return a * b\\nf(y)",
+           "{\"value\":20.0}"},
+          {"def f(x): a = x + 1; return a * a;\\nf(y)", "{\"value\":9.0}"},
+          {"def f(): return 7\\nf() * y", "{\"value\":14.0}"},
+          {"def f(x, ): return x\\nf(y,)", "{\"value\":2.0}"},
+          {"def f(x): return x, x * 2\\na, b = f(y)\\nb - a", "{\"value\":2.0}"},
+          {"def f(x): return [x, shape(x)[0]]\\nf(x)",
+           "{\"value\":[[[1.0,2.0,3.0],[4.0,5.0,6.0]],2.0]}"},
+          {"def f(x): return reduce_sum(x, axis=0)\\nf(x)[1]", "{\"value\":7.0}"},
+          {"def f(n): return reshape(x, [n, -1])\\nf(3)",
+           "{\"value\":[[1.0,2.0],[3.0,4.0],[5.0,6.0]]}"},
+          {"def exp(x): return x\\nexp(y)", "{\"value\":2.0}"},
+          {"  def f(x):\\n    return x\\n  f(y)", "{\"value\":2.0}"},
+          {"a = y\\ndef f(x): return x", "{\"value\":2.0}"});
+}
+
+static void names_inside_are_local_and_names_outside_are_read(void **state) {
+    (void)state;
+    CHECK({"def f(y): return y * w\\nf(5) + y", "{\"value\":7.0}"},
+          {"def f(a): b = a + y; return b\\nb = f(1); b * 2", "{\"value\":6.0}"},
+          {"def f(a): return a * later\\nlater = 4; f(y)", "{\"value\":8.0}"},
+          {"def f(a): return g(a) + 1\\ndef g(a): return a * a\\nf(y)", "{\"value\":5.0}"},
+          {"def g(a): b = a * a; return b\\ndef f(a): b = g(a + 1); return b + a\\nf(y)",
+           "{\"value\":11.0}"},
+          {"def f(y): y = 3; return y\\nf(1)",
+           "duplicate_name: \"y\" is assigned twice in f [/graph] (1:11)"},
+          {"def f(a): return c\\nf(1)",
+           "unbound_name: no variable, constant or node is called \"c\" [/graph] (1:18)"},
+          {"def f(inner): local = inner; return local\\na = f(1); local",
+           "unbound_name: no variable, constant or node is called \"local\" [/graph] (2:11)"});
+}
+
+static void derivatives_go_through_calls(void **state) {
+    (void)state;
+    CHECK({"def f(x): return x ** 3\\ngrad(f(y), y)", "{\"value\":12.0}"},
+          {"def f(x): return x ** 3\\ndef g(x): return grad(f(x), x)\\ngrad(g(y), y)",
+           "{\"value\":12.0}"},
+          {"def f(a, b): return a * b ** 2\\ngrad(f(y, w), [y, w])", "{\"value\":[1.0,4.0]}"});
+}
+
+static void definitions_that_are_refused(void **state) {
+    (void)state;
+    CHECK(
+        {"def f(x) return x", "syntax_error: line 1, column 10: expected \":\", found \"return\" "
+                              "[/graph] (1:10)"},
+        {"def f: return 1",
+         "syntax_error: line 1, column 6: expected \"(\", found \":\" [/graph] (1:6)"},
+        {"def f(x=1): return x", "syntax_error: line 1, column 8: expected \",\" or \")\", found "
+                                 "\"=\" [/graph] (1:8)"},
+        {"def f(x, x): return x",
+         "syntax_error: line 1, column 10: two parameters are called \"x\" [/graph] (1:10)"},
+        {"def tf.f(x): return x", "syntax_error: line 1, column 5: \"tf.f\" cannot be the name of "
+                                  "a function [/graph] (1:5)"},
+        {"def f(None): return 1", "syntax_error: line 1, column 7: \"None\" cannot be the name of "
+                                  "a parameter [/graph] (1:7)"},
+        {"def f(x):\\ny", "syntax_error: line 2, column 1: expected an indented block, found "
+                          "\"y\" [/graph] (2:1)"},
+        {"def f(x):\\n  a = x\\n   return a\\nf(y)",
+         "syntax_error: line 3, column 4: the lines of a function are indented alike [/graph] "
+         "(3:4)"},
+        {"def f(x):\\n  def g(x): return x\\n  return x\\nf(y)",
+         "syntax_error: line 2, column 3: a function cannot be defined inside of another "
+         "[/graph] (2:3)"},
+        {"def f(x): return x", "syntax_error: line 1, column 19: expected a statement, found the "
+                               "end of the text [/graph] (1:19)"},
+        {"def f(x): return x\\ndef f(x): return x\\ny",
+         "duplicate_name: \"f\" is assigned twice; it was assigned first in line 1 [/graph] "
+         "(2:5)"},
+        {"def f(x): return x\\nf = y",
+         "duplicate_name: \"f\" is assigned twice; it was assigned first in line 1 [/graph] "
+         "(2:1)"},
+        {"f = y\\ndef f(x): return x\\nf",
+         "duplicate_name: \"f\" is assigned twice; it was assigned first in line 1 [/graph] "
+         "(2:5)"},
+        {"def y(x): return x\\nw",
+         "duplicate_name: \"y\" is a variable and cannot be assigned [/graph] (1:5)"});
+}
+
+static void bodies_that_are_refused_where_they_are_called(void **state) {
+    (void)state;
+    CHECK(
+        {"def f(x): a = x\\nf(y)",
+         "syntax_error: line 1, column 16: f ends without \"return\" [/graph] (1:16)"},
+        {"def f(x): x\\nf(y)",
+         "syntax_error: line 1, column 11: a function's statements are \"name = ...\" and, as the "
+         "last, \"return ...\" [/graph] (1:11)"},
+        {"def f(x): return x; y\\nf(y)",
+         "syntax_error: line 1, column 21: \"return\" is the last statement of a function; what "
+         "follows it begins on a line of its own, not indented [/graph] (1:21)"},
+        {"def f(x): return\\nf(y)", "syntax_error: line 1, column 17: expected an expression, "
+                                    "found the end of the line [/graph] (1:17)"},
+        {"def f(x):\\n  a = x +\\n  return a\\nf(y)",
+         "syntax_error: line 2, column 10: expected an expression, found the end of the line "
+         "[/graph] (2:10)"},
+        {"def f(x):\\n  return x @ x\\nz = f(y)",
+         "shape_mismatch: matmul: a has shape (); a matrix (rank 2 or more) is expected [/graph] "
+         "(2:12)"});
+}
+
+static void calls_that_are_refused(void **state) {
+    (void)state;
+    CHECK({"def f(x): return x\\nf(1, 2)",
+           "invalid_argument: f takes 1 argument, found 2 [/graph] (2:6)"},
+          {"def f(x, z): return x\\nf(1)",
+           "invalid_argument: f: argument \"z\" is missing [/graph] (2:1)"},
+          {"def f(x, z): return x\\nf(1, k=2)",
+           "invalid_argument: f: unknown argument \"k\"; it takes x, z [/graph] (2:6)"},
+          {"def f(x, z): return x\\nf(1, x=2)",
+           "invalid_argument: f: argument \"x\" is given twice [/graph] (2:6)"},
+          {"def f(): return y\\nf(k=2)",
+           "invalid_argument: f: unknown argument \"k\"; it takes none [/graph] (2:3)"},
+          {"def f(x): return x\\nf + 1",
+           "unbound_name: \"f\" is a function; it is called as f(...) [/graph] (2:1)"},
+          {"def f(x): return f(x - 1)\\nf(y)",
+           "invalid_argument: f calls itself: functions are inlined, so there is no recursion "
+           "[/graph] (1:18)"},
+          {"def f(x): return g(x)\\ndef g(x): return f(x)\\nf(y)",
+           "invalid_argument: f calls itself: functions are inlined, so there is no recursion "
+           "[/graph] (2:18)"});
+}
+
+static double seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* n functions, each of which calls the one before twice. */
+static void doubling(char *text, int n, const char *first) {
+    text += sprintf(text, "def f0(x): return %s\\n", first);
+    for (int i = 1; i < n; i++)
+        text += sprintf(text, "def f%d(x): return f%d(f%d(x))\\n", i, i - 1, i - 1);
+    sprintf(text, "f%d(y)", n - 1);
+}
+
+static void calls_count_as_nodes(void **state) {
+    (void)state;
+    static char text[4000];
+    doubling(text, 6, "x + 1");
+    assert_string_equal(value_of(text), "{\"value\":34.0}");
+    static const char *const first[] = {"x * 2", "x"};
+    for (size_t i = 0; i < 2; i++) {
+        doubling(text, 30, first[i]);
+        const double begin = seconds();
+        assert_string_equal(value_of(text),
+                            "graph_too_large: the graph has more than the 2000000 nodes a graph "
+                            "may have, each call of a function counting as one [/graph] (31:1)");
+        assert_true(seconds() - begin < 0.1);
+    }
+}
+
+static void calls_nest_to_a_limit(void **state) {
+    (void)state;
+    static char text[20000];
+    char *at = text + sprintf(text, "def f0(x): return x + 1\\n");
+    for (int i = 1; i < 300; i++) at += sprintf(at, "def f%d(x): return f%d(x)\\n", i, i - 1);
+    sprintf(at, "f255(y)");
+    assert_string_equal(value_of(text), "{\"value\":3.0}");
+    sprintf(at, "f256(y)");
+    assert_string_equal(value_of(text),
+                        "graph_too_large: line 2, column 21: nesting of expressions "
+                        "past 256 (max_expression_depth) [/graph] (2:21)");
+}
+
+static int end(void **state) {
+    (void)state;
+    ask_end();
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_call_is_the_body_with_its_arguments),
+        cmocka_unit_test(names_inside_are_local_and_names_outside_are_read),
+        cmocka_unit_test(derivatives_go_through_calls),
+        cmocka_unit_test(definitions_that_are_refused),
+        cmocka_unit_test(bodies_that_are_refused_where_they_are_called),
+        cmocka_unit_test(calls_that_are_refused),
+        cmocka_unit_test(calls_count_as_nodes),
+        cmocka_unit_test(calls_nest_to_a_limit),
+    };
+    return cmocka_run_group_tests(tests, NULL, end);
+}
