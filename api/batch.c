@@ -182,11 +182,11 @@ static bool join_blocks(struct oneshot *o, node_id *nodes, size_t n, node_id *pa
 bool batch_map(struct oneshot *o, node_id *nodes, size_t n) {
     const struct batch *b = &o->batch;
     const int64_t points = b->n - b->n_failures, size = block_size(o, nodes, n, points);
+    if (size == 0) return false;
     const size_t blocks = size >= points ? 1 : (size_t)((points + size - 1) / size);
     node_id *from = arena_alloc(&o->arena, 2 * b->n_bindings * sizeof *from);
     node_id *parts = arena_alloc(&o->arena, (blocks * n + 1) * sizeof *parts);
     struct tensor *good = arena_alloc(&o->arena, b->n_bindings * sizeof *good);
-    if (size == 0) return false;
     if (!from || !parts || !good) return build_fail_memory(&o->b);
     for (uint32_t i = 0; i < b->n_bindings; i++) {
         from[i] = b->bindings[i].node;

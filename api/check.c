@@ -112,15 +112,17 @@ static bool climb(struct check *c, const struct tensor *t, int64_t i, double h, 
                   double *error) {
     double row[STEPS], last[STEPS];
     int rows = 0;
-    for (int k = 0; k < STEPS; k++, h /= SHRINK) {
+    for (int k = 0; k < STEPS; k++) {
         if (!central(c, t, i, h, &row[0])) return false;
+        h /= SHRINK;
         if (!isfinite(row[0])) { /* outside of where the function is defined: begin again below */
             rows = 0;
             continue;
         }
         if (isnan(*best)) *best = row[0];
-        double factor = SHRINK * SHRINK;
-        for (int j = 1; j <= rows; j++, factor *= SHRINK * SHRINK) {
+        double factor = 1;
+        for (int j = 1; j <= rows; j++) {
+            factor *= SHRINK * SHRINK;
             row[j] = (row[j - 1] * factor - last[j - 1]) / (factor - 1);
             const double e = fmax(fabs(row[j] - row[j - 1]), fabs(row[j] - last[j - 1]));
             if (e < *error) {

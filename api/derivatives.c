@@ -209,7 +209,7 @@ static bool check_among_sources(struct oneshot *o, const struct asked *a,
 
 static bool hvp(struct oneshot *o) {
     struct asked a;
-    struct directions d;
+    struct directions d = {0};
     if (!read_asked(o, &a) || !read_directions(o, o->request.vector, "vector", "vector", &d) ||
         !check_among_sources(o, &a, &d))
         return false;
@@ -230,7 +230,7 @@ bool service_hvp(const struct service_call *call, struct writer *out, struct err
 static bool jvp(struct oneshot *o) {
     node_id *targets, *seeds;
     size_t n;
-    struct directions d;
+    struct directions d = {0};
     if (!oneshot_targets(o, &targets, &seeds, &n) || !oneshot_fetch(o) ||
         !read_directions(o, o->request.tangents, "tangents", "tangent", &d))
         return false;
