@@ -280,9 +280,12 @@ bool tape_hessian(struct tape *t, const struct window *w, const node_id *gradien
 bool tape_directional(struct tape *t, const node_id *primals, const node_id *tangents,
                       size_t n_primals, const node_id *outputs, size_t n_outputs,
                       node_id *derivatives) {
-    bool independent = true;
-    for (size_t i = 0; i < n_primals; i++)
-        independent = independent && tape_node(t, primals[i])->op == OP_input;
+    bool *seen = arena_zalloc(t->arena, t->count + 1), independent = true;
+    if (!seen) return fail_memory(t);
+    for (size_t i = 0; i < n_primals; i++) {
+        independent = independent && tape_node(t, primals[i])->op == OP_input && !seen[primals[i]];
+        seen[primals[i]] = true;
+    }
     if (independent)
         return tape_jvp(t, primals, tangents, n_primals, outputs, n_outputs, derivatives);
 
