@@ -81,6 +81,8 @@ static const struct {
     {"psi", "digamma"},
     {"gammaln", "lgamma"},
     {"i0", "bessel_i0"},
+    {"gammainc", "igamma"},
+    {"gammaincc", "igammac"},
 };
 enum { N_ALIASES = sizeof aliases / sizeof aliases[0], SLOTS = 1024, NAMES_MAX = 512 };
 

@@ -118,25 +118,24 @@ static bool infer_three(struct tape *t, const struct node *n, struct shape *shap
     return true;
 }
 
-#define BETAINC_KERNEL(tag, T)                                                                     \
-    static void betainc_loop_##tag(int64_t n, void *out, const void *a, int64_t sa, const void *b, \
-                                   int64_t sb, const void *x, int64_t sx) {                        \
+#define TERNARY(name, tag, T, f)                                                                   \
+    static void name##_loop_##tag(int64_t n, void *out, const void *x, int64_t sx, const void *y,  \
+                                  int64_t sy, const void *z, int64_t sz) {                         \
         T *restrict o = out;                                                                       \
-        const T *restrict p = a, *restrict q = b, *restrict r = x;                                 \
-        for (int64_t i = 0; i < n; i++)                                                            \
-            o[i] = (T)special_betainc(p[i * sa], q[i * sb], r[i * sx]);                            \
+        const T *restrict p = x, *restrict q = y, *restrict r = z;                                 \
+        for (int64_t i = 0; i < n; i++) o[i] = (T)f(p[i * sx], q[i * sy], r[i * sz]);              \
     }                                                                                              \
-    static void betainc_kernel_##tag(const struct step *step, struct run *run) {                   \
-        pointwise3(step, run, betainc_loop_##tag);                                                 \
+    static void name##_kernel_##tag(const struct step *step, struct run *run) {                    \
+        pointwise3(step, run, name##_loop_##tag);                                                  \
     }                                                                                              \
-    static void betainc_cell_##tag(const struct instr *instr, char *slab) {                        \
+    static void name##_cell_##tag(const struct instr *instr, char *slab) {                         \
         *(T *)cell_at(slab, instr->on.cell.out) =                                                  \
-            (T)special_betainc(*(const T *)cell_at(slab, instr->on.cell.in[0]),                    \
-                               *(const T *)cell_at(slab, instr->on.cell.in[1]),                    \
-                               *(const T *)cell_at(slab, instr->on.cell.in[2]));                   \
+            (T)f(*(const T *)cell_at(slab, instr->on.cell.in[0]),                                  \
+                 *(const T *)cell_at(slab, instr->on.cell.in[1]),                                  \
+                 *(const T *)cell_at(slab, instr->on.cell.in[2]));                                 \
     }
-BETAINC_KERNEL(F32, float)
-BETAINC_KERNEL(F64, double)
+TERNARY(betainc, F32, float, special_betainc)
+TERNARY(betainc, F64, double, special_betainc)
 #define BETAINC_PARAMS                                                                             \
     {                                                                                              \
         {"a", PARAM_TENSOR, false}, {"b", PARAM_TENSOR, false}, { "x", PARAM_TENSOR, false }       \
@@ -156,6 +155,99 @@ SPECIAL_OP(
     betainc, OP_PRIMITIVE, BETAINC_PARAMS, infer_three,
     "z = regularised incomplete beta function I_x(a, b); dz/dx = x^(a-1) (1-x)^(b-1)/B(a, b), "
     "none by a and b")
+
+/* ---- the incomplete gamma functions ---- */
+
+/* The derivative by x is an op of its own, since its formula in powers loses digits where a is large. */
+#define IGAMMA_PARAMS                                                                              \
+    {                                                                                              \
+        {"a", PARAM_TENSOR, false}, { "x", PARAM_TENSOR, false }                                   \
+    }
+static node_id igamma_da(struct tape *t, node_id a, node_id x, double n) {
+    if (n > SPECIAL_IGAMMA_ORDERS)
+        return tape_fail(t, ERROR_INVALID_ARGUMENT,
+                         "igamma: its derivatives in a are known up to order %d",
+                         SPECIAL_IGAMMA_ORDERS);
+    return tape_emit(t, OP_igamma_da, (node_id[]){a, x, emit_like(t, x, n)}, 3, NULL, 0);
+}
+static node_id igamma_slope(struct tape *t, node_id z, uint32_t i) {
+    node_id a = tape_arg(t, z, 0), x = tape_arg(t, z, 1);
+    return i == 0 ? igamma_da(t, a, x, 1) : emit2(t, OP_igamma_dx, a, x);
+}
+BINARY_FLOATS(igamma, special_igamma(x, y))
+static node_id igamma_partial(struct tape *t, node_id z, uint32_t i, node_id v) {
+    return emit_multiply(t, v, igamma_slope(t, z, i));
+}
+SPECIAL_OP(igamma, OP_PRIMITIVE, IGAMMA_PARAMS, infer_pointwise,
+           "z = P(a, x), the lower incomplete gamma function over Gamma(a); dz/dx = x^(a-1) "
+           "e^-x/Gamma(a), dz/da by quadrature")
+BINARY_FLOATS(igammac, special_igammac(x, y))
+static node_id igammac_partial(struct tape *t, node_id z, uint32_t i, node_id v) {
+    return emit_multiply(t, v, emit_negative(t, igamma_slope(t, z, i)));
+}
+SPECIAL_OP(
+    igammac, OP_PRIMITIVE, IGAMMA_PARAMS, infer_pointwise,
+    "z = Q(a, x) = 1 - igamma(a, x) without cancellation; the derivatives of igamma, negated")
+
+/* log x - digamma a, by which the density grows with a. */
+static node_id density_growth(struct tape *t, node_id a, node_id x) {
+    return emit_subtract(t, emit_log(t, x), emit1(t, OP_digamma, a));
+}
+BINARY_FLOATS(igamma_dx, special_igamma_dx(x, y))
+static node_id igamma_dx_partial(struct tape *t, node_id z, uint32_t i, node_id v) {
+    node_id a = tape_arg(t, z, 0), x = tape_arg(t, z, 1), one = emit_like(t, x, 1);
+    node_id growth = i == 0
+                         ? density_growth(t, a, x)
+                         : emit_subtract(t, emit2(t, OP_xdivy, emit_subtract(t, a, one), x), one);
+    return emit_multiply(t, v, emit_multiply_no_nan(t, growth, z));
+}
+SPECIAL_OP(igamma_dx, OP_INTERNAL, IGAMMA_PARAMS, infer_pointwise,
+           "z = x^(a-1) e^-x/Gamma(a); dz/dx = z ((a - 1)/x - 1), dz/da = z (log x - digamma a)")
+
+/* igamma_da: by x it has derivative n in a of the density, which is the density times the complete Bell
+ * polynomial of the derivatives of its logarithm. */
+TERNARY(igamma_da, F32, float, special_igamma_da)
+TERNARY(igamma_da, F64, double, special_igamma_da)
+static node_id bell_polynomial(struct tape *t, node_id a, node_id x, int n) {
+    node_id b[SPECIAL_IGAMMA_ORDERS + 1] = {emit_like(t, x, 1)}, l[SPECIAL_IGAMMA_ORDERS];
+    for (int m = 0; m < n; m++) {
+        double binomial = 1;
+        l[m] = m == 0 ? density_growth(t, a, x) : emit_negative(t, polygamma_of(t, m, a));
+        for (int i = 0; i <= m; i++) {
+            node_id term =
+                emit_multiply(t, emit_multiply(t, emit_like(t, x, binomial), b[m - i]), l[i]);
+            b[m + 1] = i == 0 ? term : emit_add(t, b[m + 1], term);
+            binomial = binomial * (m - i) / (i + 1);
+        }
+    }
+    return b[n];
+}
+static node_id igamma_da_partial(struct tape *t, node_id z, uint32_t i, node_id v) {
+    node_id a = tape_arg(t, z, 0), x = tape_arg(t, z, 1);
+    const void *order = tape_node(t, tape_arg(t, z, 2))->attrs;
+    double n =
+        tape_dtype(t, z) == DTYPE_F32 ? (double)*(const float *)order : *(const double *)order;
+    if (i == 2) return NODE_NONE;
+    if (i == 0) return emit_multiply(t, v, igamma_da(t, a, x, n + 1));
+    node_id density = emit2(t, OP_igamma_dx, a, x);
+    return emit_multiply(t, v, emit_multiply_no_nan(t, bell_polynomial(t, a, x, (int)n), density));
+}
+/* About two hundred exponentials. */
+static int64_t igamma_da_work(const struct tape *t, const struct node *n) {
+    int64_t work = special_work(t, n);
+    return work > INT64_MAX / 20 ? INT64_MAX : 20 * work;
+}
+const struct op op_igamma_da = {
+    .name = "igamma_da",
+    .notation =
+        "z = derivative n of igamma by a, by quadrature; dz/dx = derivative n of igamma_dx by a",
+    .kind = OP_INTERNAL,
+    .flags = OP_POINTWISE,
+    .params = {{"a", PARAM_TENSOR, false}, {"x", PARAM_TENSOR, false}, {"n", PARAM_TENSOR, false}},
+    .infer = infer_three,
+    .partial = igamma_da_partial,
+    .work = igamma_da_work,
+    ROWS_FLOATS(igamma_da)};
 
 /* ---- dawsn, expint, spence ---- */
 

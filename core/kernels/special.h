@@ -21,6 +21,14 @@ double special_erfinv(double x);
 /* The quantile of the normal distribution. */
 double special_ndtri(double p);
 
+/* The regularised incomplete gamma functions P and Q = 1 - P, the derivative of P by x, and derivative n
+ * of P by a, n = 1, ..., SPECIAL_IGAMMA_ORDERS. */
+enum { SPECIAL_IGAMMA_ORDERS = 8 };
+double special_igamma(double a, double x);
+double special_igammac(double a, double x);
+double special_igamma_dx(double a, double x);
+double special_igamma_da(double a, double x, double n);
+
 /* The regularised incomplete beta function. */
 double special_betainc(double a, double b, double x);
 

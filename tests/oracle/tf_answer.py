@@ -53,6 +53,7 @@ OPS = {
     "lgamma": tf.math.lgamma, "digamma": tf.math.digamma, "polygamma": tf.math.polygamma,
     "zeta": tf.math.zeta, "erfinv": tf.math.erfinv, "ndtri": tf.math.ndtri,
     "ndtr": lambda x: 0.5 * tf.math.erfc(-x * math.sqrt(0.5)), "betainc": tf.math.betainc,
+    "igamma": tf.math.igamma, "igammac": tf.math.igammac,
     "dawsn": tf.math.special.dawsn, "expint": tf.math.special.expint,
     "spence": tf.math.special.spence,
     **{f"bessel_{f}": getattr(tf.math.special, f"bessel_{f}")

@@ -65,3 +65,14 @@ UNARY_CASES(bessel_y1, 0.5, 5)
 ORDER_CASES(bessel_in, -3, 3)
 ORDER_CASES(bessel_ine, 0.2, 3)
 ORDER_CASES(bessel_jn, -5, 5)
+
+BINARY_CASES(igamma, 0.5, 2)
+BINARY_CASES(igammac, 0.5, 2)
+BINARY_CASES(igamma_dx, 0.5, 2)
+BUILD(igamma_da,
+      tape_emit(t, OP_igamma_da, (node_id[]){x[0], x[1], emit_like(t, x[0], 1)}, 3, NULL, 0))
+BUILD(igamma_da_2,
+      tape_emit(t, OP_igamma_da, (node_id[]){x[0], x[1], emit_like(t, x[0], 2)}, 3, NULL, 0))
+CASES(igamma_da, {"igamma_da", 2, {M(2, 3), V(3)}, 0.5, 3, 0, build_igamma_da},
+      {"igamma_da of order 2", 2, {SCALAR, M(2, 1)}, 0.5, 3, 0, build_igamma_da_2},
+      {"igamma_da of nothing", 2, {M(0, 3), V(3)}, 0.5, 3, 0, build_igamma_da})

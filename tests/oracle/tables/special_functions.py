@@ -23,6 +23,10 @@ BINARY = {
     "polygamma": ([1.0, 2.0, 3.0, 0.0, 4.0, 5.0], [0.5, 1.5, 2.0, 4.0]),
     "zeta": ([1.5, 2.0, 3.0, 2.5, 4.0, 5.0], [0.5, 1.5, 2.0, 4.0]),
 }
+INCOMPLETE = {
+    "igamma": ([0.5, 2.0, 3.5, 1.0, 7.0, 12.5], [0.25, 1.5, 2.0, 8.0]),
+    "igammac": ([0.5, 2.0, 3.5, 1.0, 7.0, 12.5], [0.25, 1.5, 2.0, 8.0]),
+}
 
 POINTS = {
     "lgamma": [0.0, -0.0, -1.0, -2.0, INF, NAN, 1.0], "digamma": [0.0, -0.0, -1.0, -2.0, INF, NAN, 1.0],
@@ -61,12 +65,23 @@ def several():
                     f"{op} of {what}, {dtype}", f"z = {op}(x, y)", dtypes=(dtype,), seed=True, cancel=True, atol=CLOSE,
                     variables={"x": tensor(xs, x_shape, dtype), "y": tensor(ys, y_shape, dtype)},
                 )  # fmt: skip
+    for op, (xs, ys) in INCOMPLETE.items():
+        for what, (x_shape, y_shape) in BINARY_SHAPES.items():
+            for dtype in BOTH:
+                yield from case(
+                    f"{op} of {what}, {dtype}", f"z = {op}(x, y)", dtypes=(dtype,), seed=True, cancel=True, atol=CLOSE,
+                    rtol={"float32": 2e-5, "float64": 1e-9}, variables={"x": tensor(xs, x_shape, dtype), "y": tensor(ys, y_shape, dtype)},
+                )  # fmt: skip
     a, b, x = [0.5, 2.0, 3.5], [1.5, 0.75, 4.0], [0.25, 0.5, 0.875]
     yield from case("betainc", "z = betainc(a, b, x)", variables={"a": a, "b": b, "x": x}, seed=True, atol=CLOSE)
     yield from case("betainc of scalars", "z = betainc(a, b, x)", variables={"a": 0.5, "b": 1.5, "x": 0.25}, atol=CLOSE)
     yield from case("betainc of two scalars and a matrix", "z = betainc(a, b, x)", variables={"a": 0.5, "b": 1.5, "x": [x, x]}, seed=True, atol=CLOSE)
     yield from case("betainc of nothing", "z = betainc(a, b, x)", variables={"a": 0.5, "b": 1.5, "x": tensor([], (0, 2), "float32")}, seed=True, dtypes=("float32",))
     for what, g in UPSTREAM.items():
+        yield from case(f"igamma at special points, output gradient {what}", "z = igamma(a, x)", output_gradients=g, atol=CLOSE,
+                        variables={"x": [4.0, NAN, 2.0, 0.0, 0.0, 0.5, 1.0]}, constants={"a": [1.0, 1.0, 1.0, 2.0, 0.5, 0.5, 7.0]})  # fmt: skip
+        yield from case(f"igammac at special points, output gradient {what}", "z = igammac(a, x)", output_gradients=g, atol=CLOSE,
+                        variables={"x": [2.5, NAN, 2.0, 0.0, 0.0, 0.5, 1.0]}, constants={"a": [1.0, 1.0, 1.0, 2.0, 0.5, 0.5, 3.0]})  # fmt: skip
         yield from case(f"betainc at special points, output gradient {what}", "z = betainc(a, b, x)", output_gradients=g, atol=CLOSE,
                         variables={"a": [1.0, 2.0, 2.0, 2.0, 2.0, -1.0, 0.5], "b": [1.0, 3.0, 3.0, 3.0, 3.0, 1.0, 0.5], "x": [0.5, 0.0, 1.0, -0.125, 1.5, 0.5, 0.0]})  # fmt: skip
 
@@ -134,6 +149,21 @@ def digits():
         yield from exact("zeta", "z = zeta(x, y)", lambda s, q: m.zeta(s, q), powers, dtypes=("float64",))
         whole = [(s, q) for s in (2.0, 3.0, 6.0, 30.0) for q in (-0.5, -0.875, -3.25)]
         yield from exact("zeta below 0", "z = zeta(x, y)", lambda s, q: sum((q + k) ** -int(s) for k in range(8)) + m.zeta(int(s), q + 8), whole, dtypes=("float64",))
+    def lower(a, x):
+        return m.gammainc(a, 0, x, regularized=True)
+
+    pairs = [(a, x) for a in (0.0625, 1.0, 3.5, 40.5, 1000.0) for x in (0.0078125, 0.75, 3.0, 35.0, 1010.0) if x > a / 50 and x < 50 * (1 + a)]
+    turned = [(x, a) for a, x in pairs]
+    yield from exact("igamma", "z = igamma(x, y)", lower, pairs, dtypes=("float64",), value=1e-13)
+    yield from exact("igamma by a", "z = igamma(y, x)", lambda x, a: lower(a, x), turned, dtypes=("float64",), value=1e-13)
+    yield from exact("igammac", "z = igammac(x, y)", lambda a, x: m.gammainc(a, x, regularized=True), pairs, dtypes=("float64",), value=1e-13)
+    some = [(0.75, 0.5), (2.5, 2.0), (8.0, 3.5)]
+    for what, text, f in (
+        ("second derivative by a", "grad(grad(z, x), x)", (2, 0)), ("mixed derivative", "grad(grad(z, x), y)", (1, 1)),
+        ("mixed derivative, the other way", "grad(grad(z, y), x)", (1, 1)), ("second derivative by x", "grad(grad(z, y), y)", (0, 2)),
+        ("third derivative by a, a and x", "grad(grad(grad(z, x), x), y)", (2, 1)), ("third derivative by a", "grad(grad(grad(z, x), x), x)", (3, 0)),
+    ):
+        yield from exact(f"{what} of igamma", f"z = igamma(x, y); g = {text}", lambda a, x: m.diff(lower, (a, x), f), some, dtypes=("float64",), gradient=False, value=1e-12)
     shapes = [(a, b, x) for a in (0.125, 1.0, 3.5, 40.5) for b in (0.5, 2.0, 17.25) for x in (0.0078125, 0.375, 0.9375)]
     yield from exact("betainc", "w = betainc(x, y, z)", lambda a, b, x: m.betainc(a, b, 0, x, regularized=True), shapes, dtypes=("float64",), slope=2e-13)
     for n, f in {"bessel_i1": lambda x: m.besseli(1, x), "bessel_j1": lambda x: m.besselj(1, x), "bessel_i0": lambda x: m.besseli(0, x)}.items():
