@@ -116,6 +116,14 @@ node_id emit_gather(struct tape *t, const char *op, int rule, node_id x, node_id
  * adjoint, which adds lines up to n of them. `a` says what is an index. */
 node_id emit_gather_lines(struct tape *t, node_id indices, node_id x, const struct index_attrs *a);
 node_id emit_scatter_lines(struct tape *t, node_id indices, node_id x, const struct index_attrs *a);
+/* The attributes of indices of shape `s`, which may name n lines. */
+struct index_attrs index_attrs(int rule, int64_t n, const struct shape *s);
+/* Rules of ops that fold the lines of their second argument by their first, the indices. */
+bool lines_fold_infer(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype);
+int64_t lines_fold_work(const struct tape *t, const struct node *n);
+node_id lines_batch(struct tape *t, node_id y, const node_id *x, const bool *batched, int64_t n);
+/* The permutation that swaps an axis with the last one; its own inverse. */
+void perm_swap_last(int axis, int rank, int64_t *perm);
 
 /* s_i = a_i s_(i-1) + b_i along the last axis of two equal shapes; from the end where reversed. */
 node_id emit_recurrence(struct tape *t, node_id a, node_id b, bool reverse);

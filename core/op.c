@@ -45,6 +45,8 @@ static const struct {
     {"concatenate", "concat"},
     {"flip", "reverse"},
     {"arange", "range"},
+    {"tensor_scatter_update", "tensor_scatter_nd_update"},
+    {"tensor_scatter_add", "tensor_scatter_nd_add"},
     {"matrix_diag", "diag"},
     {"matrix_diag_part", "diag_part"},
     {"matrix_set_diag", "set_diag"},

@@ -57,6 +57,18 @@ struct index_attrs {
     int64_t dim[RANK_MAX];
 };
 
+/* Of indices into several axes: the axes' lengths, and the user's shapes for messages. */
+struct place_attrs {
+    int64_t scatters;                      /* says "shape" in messages, else "param shape" */
+    int64_t rank, dim[RANK_MAX];           /* of the tensor that is indexed, without batch axes */
+    int64_t depth;                         /* axes that an index names */
+    int64_t rows_rank, rows_dim[RANK_MAX]; /* of the indices, without their last axis */
+};
+
+struct sort_attrs {
+    uint32_t descending;
+};
+
 struct recurrence_attrs {
     uint32_t reverse;
 };

@@ -15,8 +15,7 @@ bool indices_check(struct tape *t, const char *op, const char *argument, node_id
     return false;
 }
 
-/* The attributes of indices whose places messages count in `s`. */
-static struct index_attrs index_attrs(int rule, int64_t n, const struct shape *s) {
+struct index_attrs index_attrs(int rule, int64_t n, const struct shape *s) {
     struct index_attrs a = {.rule = rule, .n = n, .rank = s->rank};
     for (int i = 0; i < s->rank; i++) a.dim[i] = s->dim[i];
     return a;
@@ -121,6 +120,11 @@ const struct op op_embedding_lookup = {
 
 /* ---- take_along_axis --------------------------------------------------------------------------- */
 
+void perm_swap_last(int axis, int rank, int64_t *perm) {
+    for (int i = 0; i < rank; i++) perm[i] = i;
+    perm[axis] = rank - 1;
+    perm[rank - 1] = axis;
+}
 static node_id take_along_axis_emit(struct tape *t, const struct op_arg *args) {
     node_id x = args[0].node, indices = args[1].node;
     int axis;
@@ -138,9 +142,7 @@ static node_id take_along_axis_emit(struct tape *t, const struct op_arg *args) {
                          shape_text(by, a), axis, shape_text(from, b));
     }
     int64_t perm[RANK_MAX];
-    for (int i = 0; i < rank; i++) perm[i] = i;
-    perm[axis] = rank - 1;
-    perm[rank - 1] = axis;
+    perm_swap_last(axis, rank, perm);
     const node_id y = emit_gather(t, "take_along_axis", INDEX_LINE, emit_transpose(t, x, perm),
                                   emit_transpose(t, indices, perm), rank - 1, rank - 1);
     return emit_transpose(t, y, perm);

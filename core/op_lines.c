@@ -68,34 +68,6 @@ static void assign_lines_kernel(const struct step *step, struct run *run) {
     }
 }
 
-/* FOLD(name, tag, T, start, fold): y of every line is `start` folded with the lines x that name it. */
-#define FOLD(name, tag, T, start, fold)                                                            \
-    static void name##_kernel_##tag(const struct step *step, struct run *run) {                    \
-        const struct lines l = lines_of(step, step->in[1].shape);                                  \
-        const void *indices = run_in(run, step, 0);                                                \
-        const T *line = run_in(run, step, 1);                                                      \
-        T *out = run_out(run, step);                                                               \
-        for (int64_t i = 0; i < l.batch * l.outer * l.n * l.inner; i++) out[i] = (start);          \
-        if (!lines_check(step, run, &l)) return;                                                   \
-        for (int64_t i = 0; i < l.batch * l.outer; i++, out += l.n * l.inner) {                    \
-            const int64_t first = i / l.outer * l.count;                                           \
-            for (int64_t k = 0; k < l.count; k++, line += l.inner) {                               \
-                const int64_t v = index_at(step->in[0].dtype, indices, first + k);                 \
-                for (int64_t j = 0; v >= 0 && j < l.inner; j++) {                                  \
-                    const T x = line[j], y = out[v * l.inner + j];                                 \
-                    out[v * l.inner + j] = (T)(fold);                                              \
-                }                                                                                  \
-            }                                                                                      \
-            if (!run_tick(run, l.count * l.inner + l.n * l.inner)) return;                         \
-        }                                                                                          \
-    }
-#define FOLD_ALL(name, low32, low64, lowi32, lowi64, fold, ifold32, ifold64)                       \
-    FOLD(name, F32, float, low32, fold)                                                            \
-    FOLD(name, F64, double, low64, fold)                                                           \
-    FOLD(name, I32, int32_t, lowi32, ifold32)                                                      \
-    FOLD(name, I64, int64_t, lowi64, ifold64)
-#define ROWS_FOLD(name)                                                                            \
-    .kernels = {name##_kernel_F32, name##_kernel_F64, name##_kernel_I32, name##_kernel_I64}
 FOLD_ALL(scatter_lines, 0, 0, 0, 0, y + x, (uint32_t)y + (uint32_t)x, (uint64_t)y + (uint64_t)x)
 
 /* ---- shapes, derivatives, batches -------------------------------------------------------------- */
@@ -112,14 +84,14 @@ static bool gather_lines_infer(struct tape *t, const struct node *n, struct shap
     shape->dim[2] = indices->dim[1];
     return true;
 }
-static bool scatter_lines_infer(struct tape *t, const struct node *n, struct shape *shape,
-                                enum dtype *dtype) {
+bool lines_fold_infer(struct tape *t, const struct node *n, struct shape *shape,
+                      enum dtype *dtype) {
     *shape = *tape_shape(t, n->arg[1]);
     *dtype = tape_dtype(t, n->arg[1]);
     shape->dim[2] = ((const struct index_attrs *)n->attrs)->n;
     return true;
 }
-static int64_t scatter_lines_work(const struct tape *t, const struct node *n) {
+int64_t lines_fold_work(const struct tape *t, const struct node *n) {
     return shape_count(tape_shape(t, n->arg[1])) + shape_count(n->shape);
 }
 
@@ -176,12 +148,12 @@ const struct op op_scatter_lines = {
     .notation = "y_boni = sum of x_bomi where indices_bm = n; dx gathers g by line",
     .kind = OP_INTERNAL,
     .params = LINES_PARAMS,
-    .infer = scatter_lines_infer,
+    .infer = lines_fold_infer,
     .vjp = scatter_lines_vjp,
     .jvp = lines_jvp,
     .batch = lines_batch,
     ROWS_FOLD(scatter_lines),
-    .work = scatter_lines_work};
+    .work = lines_fold_work};
 /* TensorFlow gives every line that wrote to a place the whole cotangent of it, also those that were
  * overwritten (TensorScatterUpdate's gradient in array_grad.py). */
 const struct op op_assign_lines = {
@@ -189,9 +161,9 @@ const struct op op_assign_lines = {
     .notation = "y_boni = the last x_bomi where indices_bm = n, 0 where none; dx gathers g by line",
     .kind = OP_INTERNAL,
     .params = LINES_PARAMS,
-    .infer = scatter_lines_infer,
+    .infer = lines_fold_infer,
     .vjp = scatter_lines_vjp,
     .jvp = lines_jvp,
     .batch = lines_batch,
     KERNELS_COPY(assign_lines_kernel),
-    .work = scatter_lines_work};
+    .work = lines_fold_work};
