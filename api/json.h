@@ -14,7 +14,7 @@ struct json; /* one value of a document */
 enum json_type {
     JSON_NULL,
     JSON_BOOL,
-    JSON_NUMBER, /* one number */
+    JSON_NUMBER,  /* one number */
     JSON_NUMBERS, /* an array, not empty at any depth that matters, of numbers (or bools, or non-finite strings): a span */
     JSON_STRING,
     JSON_ARRAY, /* any other array, the empty one included */
@@ -28,9 +28,9 @@ bool json_parse(struct arena *arena, const char *body, size_t n, int depth, stru
 
 enum json_type json_type(const struct json *v);
 const char *json_type_name(const struct json *v); /* "a number", "an object", ... for messages */
-const char *json_key(const struct json *v);    /* its name in the object around it, else NULL */
-const char *json_string(const struct json *v); /* of a JSON_STRING */
-bool json_bool(const struct json *v);          /* of a JSON_BOOL */
+const char *json_key(const struct json *v);       /* its name in the object around it, else NULL */
+const char *json_string(const struct json *v);    /* of a JSON_STRING */
+bool json_bool(const struct json *v);             /* of a JSON_BOOL */
 const struct json *json_first(const struct json *v); /* children of an array or object, in order */
 const struct json *json_next(const struct json *v);
 size_t json_length(const struct json *v);

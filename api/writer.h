@@ -9,7 +9,8 @@
 #include "core/tensor.h"
 
 struct writer {
-    char *data; /* from malloc, not NUL-terminated; the owner frees it with writer_free or takes it */
+    char *
+        data; /* from malloc, not NUL-terminated; the owner frees it with writer_free or takes it */
     size_t length, capacity, ceiling;
     bool full;
 };
