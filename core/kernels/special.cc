@@ -90,7 +90,10 @@ long double hurwitz_negative(double s, double q) {
     }
     long double sum = 0, a = q;
     if (a < -64) a -= std::ceil(a + 64);
-    for (; a < 0; a += 1) sum += std::pow(a, static_cast<long double>(-s));
+    while (a < 0) {
+        sum += std::pow(a, static_cast<long double>(-s));
+        a += 1;
+    }
     // The first term past 0 may cancel the last before it: it stands apart from the rest.
     sum += std::pow(a, static_cast<long double>(-s));
     return sum + hurwitz(s, a + 1);
