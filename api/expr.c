@@ -152,6 +152,14 @@ static bool bare_statement(struct parser *p, struct value *out) {
     return parse_fail(p, at, "only the last statement may be without a name; write \"name = ...\"");
 }
 
+/* name = custom_gradient(f, f_grad) */
+static bool derive(struct parser *p) {
+    struct token t;
+    const char *name;
+    if (!read_target(p, &t, &name)) return false;
+    return custom_define(p, &t) && end_statement(p);
+}
+
 static bool parse_graph(struct parser *p, struct value *last) {
     bool any = false;
     skip_separators(p);
@@ -159,11 +167,15 @@ static bool parse_graph(struct parser *p, struct value *last) {
         const size_t targets = count_targets(p->lex);
         p->statement = NULL;
         p->statement_at = p->lex.token.text;
-        if (targets == 1 && !assign_one(p, last)) return false;
-        if (targets > 1 && !assign_many(p, targets, last)) return false;
-        const bool defines = targets == 0 && is_word(&p->lex.token, "def");
-        if (defines && !function_define(p)) return false;
-        if (targets == 0 && !defines && !bare_statement(p, last)) return false;
+        const bool derives = targets == 1 && custom_starts(p);
+        const bool defines = derives || (targets == 0 && is_word(&p->lex.token, "def"));
+        if (defines) {
+            if (derives ? !derive(p) : !function_define(p)) return false;
+        } else if (targets == 0) {
+            if (!bare_statement(p, last)) return false;
+        } else if (targets == 1 ? !assign_one(p, last) : !assign_many(p, targets, last)) {
+            return false;
+        }
         any = any || !defines;
         skip_separators(p);
     }

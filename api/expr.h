@@ -2,6 +2,7 @@
  *
  *   graph       = [statement] {(newline | ";") [statement]}
  *   statement   = name {"," name} "=" items | items (as the last one only) | function
+ *               | name "=" "custom_gradient" "(" name "," name ")"
  *   function    = "def" name "(" [name {"," name}] ")" ":" body (one line or an indented block of
  *                 assignments, then "return" items)
  *   items       = expression {"," expression} [","]

@@ -151,7 +151,7 @@ static bool skip_body(struct parser *p, struct function *f) {
     }
 }
 
-static bool add(struct parser *p, struct function *f, const struct token *name) {
+bool function_add(struct parser *p, struct function *f, const struct token *name) {
     const struct name *first = names_find(&p->b->names, f->name, name->length);
     const struct function *other = function_find(p, f->name, name->length);
     if (first || other) return parse_duplicate(p, name, first);
@@ -180,7 +180,7 @@ bool function_define(struct parser *p) {
         return false;
     f->name = arena_copy_text(p->b->arena, name.text, name.length);
     if (!f->name) return build_fail_memory(p->b) || parse_failed_at(p, name.text);
-    return skip_body(p, f) && add(p, f, &name);
+    return skip_body(p, f) && function_add(p, f, &name);
 }
 
 /* ---- calls ------------------------------------------------------------------------------------- */
@@ -268,10 +268,15 @@ bool function_call(struct parser *p, struct function *f, const char *at,
     const char *statement = p->statement, *statement_at = p->statement_at;
     const struct function *inlined = p->inlined;
     const size_t first_local = p->first_local, n_locals = p->n_locals;
+    f->active = true;
+    if (f->rule) {
+        const bool done = custom_call(p, f, at, bound, out);
+        f->active = false;
+        return done;
+    }
     p->first_local = p->n_locals;
     p->inlined = f;
     p->depth++;
-    f->active = true;
     for (size_t i = 0; i < f->n_params; i++) {
         if (!local_define(p, &f->params[i], bound[i])) return false;
     }

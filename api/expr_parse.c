@@ -130,6 +130,7 @@ static bool parse_argument(struct parser *p, size_t base) {
 static bool parse_call(struct parser *p, const struct token *name, struct value *out) {
     const size_t base = p->n_stack;
     struct function *defined = function_find(p, name->text, name->length);
+    if (!defined && !custom_fail_place(p, name)) return false;
     const char *function = arena_copy_text(p->b->arena, name->text, name->length);
     if (!function) return build_fail_memory(p->b) || parse_failed_at(p, name->text);
     if (!open_bracket(p)) return false;

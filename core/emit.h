@@ -133,6 +133,12 @@ node_id emit_shift_by_max(struct tape *t, node_id x, uint32_t axes, node_id *shi
 /* x moved one place along the last axis; `fill` comes in where it leaves room. */
 node_id emit_shifted(struct tape *t, node_id x, bool to_right, double fill);
 
+/* `value`, whose derivative by each of n args is gradients[i] (NODE_NONE: none), written in terms of
+ * `seed` (an OP_identity of value's shape, in place of the cotangent) and formals[i] (OP_identity of
+ * args[i]); seed comes first on the tape. `value` should be a stop_gradient. */
+node_id emit_custom(struct tape *t, node_id value, const node_id *args, uint32_t n, node_id seed,
+                    const node_id *formals, const node_id *gradients);
+
 /* The shape and work rules of every reduction with struct reduce_attrs. */
 bool reduce_infer(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype);
 int64_t reduce_work(const struct tape *t, const struct node *n);

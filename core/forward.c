@@ -1,4 +1,4 @@
-/* Forward passes, graph to graph: tangents and batches. Both map some nodes to images and then give
+/* Forward passes, graph to graph: tangents, batches and copies. All map some nodes to images and then give
  * every dependent node an image by its op's rule; they share the walk and differ in the rule. */
 #include <string.h>
 
@@ -134,6 +134,23 @@ static node_id batched(struct tape *t, node_id y, node_id *x, uint32_t n_args) {
 bool tape_batch(struct tape *t, const node_id *from, const node_id *to, size_t n_from,
                 const node_id *outputs, size_t n_outputs, node_id *images) {
     bool done = map(t, from, to, n_from, outputs, n_outputs, batched, images);
+    for (size_t i = 0; i < n_outputs; i++)
+        if (images[i] == NODE_NONE) images[i] = outputs[i];
+    return done;
+}
+
+/* ---- copies: the same node on other arguments ------------------------------------------------------ */
+
+static node_id copied(struct tape *t, node_id y, node_id *x, uint32_t n_args) {
+    const struct node n = *tape_node(t, y);
+    for (uint32_t i = 0; i < n_args; i++)
+        if (x[i] == NODE_NONE) x[i] = tape_arg(t, y, i);
+    return tape_emit(t, n.op, x, n_args, n.attrs, n.attrs_size);
+}
+
+bool tape_substitute(struct tape *t, const node_id *from, const node_id *to, size_t n_from,
+                     const node_id *outputs, size_t n_outputs, node_id *images) {
+    bool done = map(t, from, to, n_from, outputs, n_outputs, copied, images);
     for (size_t i = 0; i < n_outputs; i++)
         if (images[i] == NODE_NONE) images[i] = outputs[i];
     return done;

@@ -245,3 +245,5 @@ OP(hinge)
 OP(squared_hinge)
 OP(categorical_hinge)
 OP(cosine_similarity)
+/* derivatives that a graph gives, core/op_custom.c */
+OP(custom)

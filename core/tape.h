@@ -131,6 +131,11 @@ bool tape_directional(struct tape *t, const node_id *primals, const node_id *tan
 bool tape_batch(struct tape *t, const node_id *from, const node_id *to, size_t n_from,
                 const node_id *outputs, size_t n_outputs, node_id *images);
 
+/* Appends `outputs` again with to[i] in place of from[i], of the same shape and dtype. `images[i]` is
+ * the output itself where it depends on none of `from`. */
+bool tape_substitute(struct tape *t, const node_id *from, const node_id *to, size_t n_from,
+                     const node_id *outputs, size_t n_outputs, node_id *images);
+
 /* Appends the Jacobian of one target by each source, of shape target.shape + source.shape and of the
  * source's dtype; NODE_NONE where tape_gradient has none. Forward where the sources together have
  * fewer elements than the target, else in reverse; all rows are one batch, in blocks. */

@@ -156,6 +156,65 @@ static void calls_that_are_refused(void **state) {
            "[/graph] (2:18)"});
 }
 
+/* log(1 + exp(x)) with the derivative that does not overflow. */
+#define LOG1PEXP                                                                                   \
+    "def f(x): return log(1 + exp(x))\\ndef d(g, x): return g * (1 - 1 / (1 + exp(x)))\\nh = "     \
+    "custom_gradient(f, d)\\n"
+
+static void a_rule_replaces_the_derivative(void **state) {
+    (void)state;
+    CHECK({LOG1PEXP "h(0 * y)", "{\"value\":0.6931472}"},
+          {LOG1PEXP "a = 500 * y; grad(h(a), a)", "{\"value\":1.0}"},
+          {LOG1PEXP "a = 500 * y; grad(f(a), a)", "{\"value\":\"NaN\"}"},
+          {LOG1PEXP "a = 0 * y; grad(grad(h(a), a), a)", "{\"value\":0.25}"},
+          {LOG1PEXP "a = 0 * y; grad(h(x=a), a)", "{\"value\":0.5}"},
+          {"def f(a, b): return a * b\\ndef d(g, a, b): return g * 7, None\\nh = "
+           "custom_gradient(f, d,)\\ngrad(h(y, w), [y, w], unconnected='zero')",
+           "syntax_error: line 3, column 25: expected \")\", found \",\" [/graph] (3:25)"},
+          {"def f(a, b): return a * b\\ndef d(g, a, b): return g * 7, None\\nh = "
+           "tf.custom_gradient(f, d)\\ngrad(h(y, w), [y, w], unconnected='zero')",
+           "{\"value\":[7.0,0.0]}"},
+          {"def f(a): return a, a * a\\ndef d(g, k, a): return g + 10 * k\\nh = "
+           "custom_gradient(f, d)\\np, q = h(y)\\n[grad(p, y), grad(q, y), grad([p, q], y), q]",
+           "{\"value\":[1.0,10.0,11.0,4.0]}"},
+          {"def f(a): return w * a\\ndef d(g, a): return g\\nh = custom_gradient(f, d)\\n"
+           "grad(h(y), w, unconnected='zero')",
+           "{\"value\":0.0}"});
+}
+
+static void rules_that_are_refused(void **state) {
+    (void)state;
+    CHECK(
+        {"def f(a, b): return a * b\\ndef d(g, a, b): return g\\nh = custom_gradient(f, d)\\nz = "
+         "h(y, w)",
+         "invalid_argument: custom_gradient function expected to return 2 gradients, but returned "
+         "1 instead. [/graph] (4:5) <z>"},
+        {"def f(a): return a\\ndef d(a): return a\\nh = custom_gradient(f, d)\\nz = h(y)",
+         "invalid_argument: d takes 1 argument, found 2 [/graph] (4:5) <z>"},
+        {"def f(a): return a\\ndef d(g, a): return reduce_sum(g)\\nh = custom_gradient(f, "
+         "d)\\nz = h(x)",
+         "shape_mismatch: custom_gradient: gradient 0 of d has shape (), expected (2,3) [/graph] "
+         "(4:5) <z>"},
+        {"def f(a): return a\\ndef d(g, a): return cast(g, 'float64')\\nh = custom_gradient(f, "
+         "d)\\nz = h(x)",
+         "dtype_mismatch: custom_gradient: gradient 0 of d has dtype float64, expected float32 "
+         "[/graph] (4:5) <z>"},
+        {"def f(a): return a > 0\\ndef d(g, a): return g\\nh = custom_gradient(f, d)\\nz = h(x)",
+         "dtype_mismatch: custom_gradient: the results of f must be of one floating dtype, found "
+         "bool and bool [/graph] (4:5) <z>"},
+        {"def f(a): return h(a)\\ndef d(g, a): return g\\nh = custom_gradient(f, d)\\nz = h(y)",
+         "invalid_argument: h calls itself: functions are inlined, so there is no recursion "
+         "[/graph] (1:18)"},
+        {"def f(a): return a\\nh = custom_gradient(f, d)\\nh(y)",
+         "syntax_error: line 2, column 24: expected a function that is defined above, found \"d\" "
+         "[/graph] (2:24)"},
+        {"def f(a): return a\\ny = custom_gradient(f, f)\\nh(y)",
+         "duplicate_name: \"y\" is a variable and cannot be assigned [/graph] (2:1)"},
+        {"def f(a): return a\\nz = 2 * custom_gradient(f, f)",
+         "syntax_error: line 2, column 9: custom_gradient makes a function, outside of other "
+         "functions: write h = custom_gradient(f, f_grad), then h(...) [/graph] (2:9)"});
+}
+
 static double seconds(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -213,6 +272,8 @@ int main(void) {
         cmocka_unit_test(definitions_that_are_refused),
         cmocka_unit_test(bodies_that_are_refused_where_they_are_called),
         cmocka_unit_test(calls_that_are_refused),
+        cmocka_unit_test(a_rule_replaces_the_derivative),
+        cmocka_unit_test(rules_that_are_refused),
         cmocka_unit_test(calls_count_as_nodes),
         cmocka_unit_test(calls_nest_to_a_limit),
     };
