@@ -34,7 +34,7 @@ static void drive(const struct step *step, struct run *run, loop1 f1, loop2 f2, 
     const struct nest *nest = step->nest;
     int last = nest->rank - 1;
     int64_t n = nest->rank ? nest->dim[last] : 1;
-    struct inner in[NODE_INLINE_ARGS];
+    struct inner in[NODE_INLINE_ARGS] = {{0}};
     for (uint32_t i = 0; i < step->n_in; i++) {
         in[i] = (struct inner){run_in(run, step, i), nest->rank ? nest->stride[i][last] : 0,
                                (int64_t)dtype_size(step->in[i].dtype)};

@@ -232,6 +232,8 @@ int main(int argc, char **argv) {
     struct plan_cache *plans = plan_cache_new(1024, 64U << 20, 1);
     if (argc < 2 || !line || !plans) {
         fprintf(stderr, argc < 2 ? "usage: oracle_replay FILE.jsonl...\n" : "no memory\n");
+        plan_cache_free(plans);
+        free(line);
         return 2;
     }
     for (int i = 1; i < argc; i++)

@@ -94,6 +94,7 @@ static struct tensor moved(struct bench *b, const struct tensor *x, const struct
                            double h) {
     struct tensor y = *x;
     y.data = arena_alloc_tensor(&b->arena, tensor_bytes(x) + 8);
+    assert_non_null(y.data);
     for (int64_t i = 0; i < shape_count(&x->shape); i++)
         ((double *)y.data)[i] = ((double *)x->data)[i] + h * ((double *)v->data)[i];
     return y;
@@ -152,7 +153,7 @@ static void check_derivatives(const struct op_case *c) {
         along[i] = values[n + i] = random_tensor(&b, &c->in[i], -1, 1);
         w[i] = random_tensor(&b, &c->in[i], -1, 1);
     }
-    size_t n_ids = (size_t)(2 * n);
+    size_t n_ids = 2 * (size_t)n;
     gradient(&b, y, u, g);
     tape_jvp(t, b.x, v, (size_t)n, &y, 1, &y_dot);
     assert_healthy(&b);
