@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <assert.h>
 #include <string.h>
 
 #include "api/expr.h"
@@ -278,6 +279,7 @@ bool function_call(struct parser *p, struct function *f, const char *at,
     p->inlined = f;
     p->depth++;
     for (size_t i = 0; i < f->n_params; i++) {
+        assert(bound[i]); /* bind refuses a call that leaves one out */
         if (!local_define(p, &f->params[i], bound[i])) return false;
     }
     p->lex = (struct lexer){.begin = lex.begin, .at = f->begin, .end = f->end};
