@@ -3,9 +3,9 @@
  * written at the call. What statements and expressions are it leaves to expr.c and expr_parse.c. */
 #include "api/expr_function.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <assert.h>
 #include <string.h>
 
 #include "api/expr.h"
