@@ -1,5 +1,6 @@
 /* `h = custom_gradient(f, f_grad)`: a function with f's value whose derivative f_grad gives. A call
  * inlines both, f_grad in terms of a seed; what the tape makes of that it leaves to the op `custom`. */
+#include <assert.h>
 #include <string.h>
 
 #include "api/expr_function.h"
@@ -49,6 +50,7 @@ bool custom_define(struct parser *p, const struct token *name) {
     if (!read_function(p, &f->rule)) return false;
     if (p->lex.token.kind != ')') return parse_expected(p, "\")\"");
     lex_next(&p->lex);
+    assert(f->primal && f->rule); /* read_function found them */
     f->begin = f->end = name->text;
     f->params = f->primal->params;
     f->n_params = f->primal->n_params;
@@ -170,7 +172,7 @@ static bool take_gradient(struct custom *c, const struct value *v, size_t i) {
 }
 
 static bool build_rule(struct custom *c, const node_id *seeds) {
-    struct value v;
+    struct value v = {.kind = VALUE_NONE};
     if (!inline_call(c, c->f->rule, seeds, c->n_outputs, c->formal, c->n, &v)) return false;
     const struct value *items = v.kind == VALUE_LIST ? v.items : &v;
     const size_t n = v.kind == VALUE_LIST ? v.n : 1;

@@ -93,10 +93,10 @@ static void run(struct bench *b, const node_id *wanted, size_t n, const node_id 
 static struct tensor moved(struct bench *b, const struct tensor *x, const struct tensor *v,
                            double h) {
     struct tensor y = *x;
-    y.data = arena_alloc_tensor(&b->arena, tensor_bytes(x) + 8);
-    assert_non_null(y.data);
-    for (int64_t i = 0; i < shape_count(&x->shape); i++)
-        ((double *)y.data)[i] = ((double *)x->data)[i] + h * ((double *)v->data)[i];
+    const double *from = x->data, *along = v->data;
+    double *to = y.data = arena_alloc_tensor(&b->arena, tensor_bytes(x) + 8);
+    if (!from || !along || !to) abort();
+    for (int64_t i = 0; i < shape_count(&x->shape); i++) to[i] = from[i] + h * along[i];
     return y;
 }
 
@@ -142,7 +142,8 @@ static void check_derivatives(const struct op_case *c) {
     node_id y = c->build(t, b.x);
     assert_healthy(&b);
     node_id ids[2 * CASE_INPUTS + 1], g[CASE_INPUTS], y_dot, v[CASE_INPUTS];
-    struct tensor values[2 * CASE_INPUTS + 1], along[CASE_INPUTS], w[CASE_INPUTS], out[WANTED_MAX];
+    struct tensor values[2 * CASE_INPUTS + 1] = {{0}}, along[CASE_INPUTS] = {{0}};
+    struct tensor w[CASE_INPUTS] = {{0}}, out[WANTED_MAX];
     bool is_float = dtype_is_float(tape_dtype(t, y));
 
     node_id u = is_float ? tape_input(t, DTYPE_F64, tape_shape(t, y)) : NODE_NONE;
