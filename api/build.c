@@ -303,7 +303,7 @@ static bool bind_argument(struct builder *b, const char *op, const struct op_par
         return v->kind == VALUE_INT || v->kind == VALUE_FLOAT ||
                fail_argument(b, op, param, "a number", v);
     case PARAM_BOOL:
-        arg->b = v->b;
+        arg->b = v->kind == VALUE_BOOL && v->b;
         return v->kind == VALUE_BOOL || fail_argument(b, op, param, "True or False", v);
     case PARAM_DTYPE:
         if (v->kind == VALUE_STRING && dtype_find(plain_name(v->string), &arg->dtype)) return true;
