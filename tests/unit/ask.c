@@ -1,9 +1,14 @@
 /* Services asked directly: one plan cache for all questions of a program, default limits. */
 #include "ask.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static struct plan_cache *plans;
 static char *held;
@@ -76,4 +81,12 @@ void ask_end(void) {
     plan_cache_free(plans);
     held = NULL;
     plans = NULL;
+}
+
+void ask_check(const char *(*answer_to)(const char *), const struct ask_row *rows, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const char *found = answer_to(rows[i].asked);
+        if (strcmp(found, rows[i].answer) != 0)
+            fail_msg("%s\n  expected %s\n  found    %s", rows[i].asked, rows[i].answer, found);
+    }
 }

@@ -14,6 +14,19 @@ const char *ask_query(service_function service, const struct service_pair *query
 /* Evaluates `graph` (escaped as in JSON) with x = [[1,2,3],[4,5,6]], y = 2, w = 1 bound. */
 const char *value_of(const char *graph);
 
+/* What is asked, and its answer or failure. */
+struct ask_row {
+    const char *asked, *answer;
+};
+
+/* Fails the test at the first row whose answer is another; `answer_to` is a function like value_of. */
+void ask_check(const char *(*answer_to)(const char *), const struct ask_row *rows, size_t n);
+#define ASK_CHECK(answer_to, ...)                                                                  \
+    do {                                                                                           \
+        static const struct ask_row rows[] = {__VA_ARGS__};                                        \
+        ask_check(answer_to, rows, sizeof rows / sizeof *rows);                                    \
+    } while (0)
+
 /* Gives back what the calls above held. */
 void ask_end(void);
 

@@ -11,24 +11,7 @@
 
 #include "ask.h"
 
-/* Every row: a graph, and its answer or failure. */
-struct row {
-    const char *graph, *answer;
-};
-
-static void check_rows(const struct row *rows, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        const char *found = value_of(rows[i].graph);
-        if (strcmp(found, rows[i].answer) != 0) {
-            fail_msg("%s\n  expected %s\n  found    %s", rows[i].graph, rows[i].answer, found);
-        }
-    }
-}
-#define CHECK(...)                                                                                 \
-    do {                                                                                           \
-        static const struct row rows[] = {__VA_ARGS__};                                            \
-        check_rows(rows, sizeof rows / sizeof *rows);                                              \
-    } while (0)
+#define CHECK(...) ASK_CHECK(value_of, __VA_ARGS__)
 
 static void a_call_is_the_body_with_its_arguments(void **state) {
     (void)state;

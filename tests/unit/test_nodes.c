@@ -141,23 +141,7 @@ static const char *value_of_nodes(const char *nodes) {
     return found;
 }
 
-struct row {
-    const char *nodes, *answer;
-};
-
-static void check_rows(const struct row *rows, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        const char *found = value_of_nodes(rows[i].nodes);
-        if (strcmp(found, rows[i].answer) != 0) {
-            fail_msg("%s\n  expected %s\n  found    %s", rows[i].nodes, rows[i].answer, found);
-        }
-    }
-}
-#define CHECK(...)                                                                                 \
-    do {                                                                                           \
-        static const struct row rows[] = {__VA_ARGS__};                                            \
-        check_rows(rows, sizeof rows / sizeof *rows);                                              \
-    } while (0)
+#define CHECK(...) ASK_CHECK(value_of_nodes, __VA_ARGS__)
 
 static void the_order_is_free_and_the_last_of_the_list_is_the_result(void **state) {
     (void)state;
