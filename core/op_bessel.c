@@ -12,19 +12,7 @@ static int64_t bessel_work(const struct tape *t, const struct node *n) {
 
 #define BESSEL(id, text, value, derivative)                                                        \
     UNARY_FLOATS(id, value)                                                                        \
-    static node_id id##_partial(struct tape *t, node_id y, uint32_t i, node_id v) {                \
-        node_id x = tape_arg(t, y, 0);                                                             \
-        (void)i;                                                                                   \
-        return emit_multiply(t, v, derivative);                                                    \
-    }                                                                                              \
-    const struct op op_##id = {.name = #id,                                                        \
-                               .notation = text,                                                   \
-                               .flags = OP_POINTWISE,                                              \
-                               .params = X_PARAMS,                                                 \
-                               .infer = infer_same,                                                \
-                               .partial = id##_partial,                                            \
-                               .work = bessel_work,                                                \
-                               ROWS_FLOATS(id)};
+    UNARY_OP_OF(id, text, emit_multiply(t, v, derivative), .work = bessel_work)
 
 /* The order of node z, of an internal op: a constant that bessel_order wrote. */
 static double order_of(const struct tape *t, node_id z) {

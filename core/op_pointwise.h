@@ -19,8 +19,8 @@
 #define UNARY_OP(id, text, value, derivative)                                                      \
     UNARY_FLOATS(id, value)                                                                        \
     UNARY_OP_OF(id, text, derivative)
-/* The same where the kernels stand already. */
-#define UNARY_OP_OF(id, text, derivative)                                                          \
+/* The same where the kernels stand already; further members of the op may follow. */
+#define UNARY_OP_OF(id, text, derivative, ...)                                                     \
     static node_id id##_partial(struct tape *t, node_id y, uint32_t i, node_id v) {                \
         node_id x = tape_arg(t, y, 0);                                                             \
         (void)i, (void)x;                                                                          \
@@ -32,7 +32,8 @@
                                .params = X_PARAMS,                                                 \
                                .infer = infer_same,                                                \
                                .partial = id##_partial,                                            \
-                               ROWS_FLOATS(id)};
+                               ROWS_FLOATS(id),                                                    \
+                               __VA_ARGS__};
 
 /* Signed overflow is undefined in C; integers wrap around as in TensorFlow. */
 #define WRAP(T, a, operator, b) ((T)((uint64_t)(a) operator(uint64_t)(b)))
