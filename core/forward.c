@@ -16,11 +16,7 @@ struct pass {
     node_id *images; /* room for the arguments of one node */
 };
 
-static bool fail_memory(struct tape *t) {
-    tape_fail(t, ERROR_MEMORY_BUDGET, "the graph needs more than the %zu bytes a request may take",
-              t->arena->ceiling);
-    return false;
-}
+static bool fail_memory(struct tape *t) { return tape_fail_memory(t, "the graph"); }
 
 /* The range from the first mapped node to the last output, and what in it the outputs depend on. */
 static bool prepare(struct tape *t, struct pass *p, const node_id *from, size_t n_from,

@@ -93,12 +93,7 @@ static bool prepare(struct tape *t, struct marks *m, const struct window *w, con
     m->n = n_targets && first <= last ? last - first + 1 : 0;
     m->flags = arena_zalloc(t->arena, m->n);
     m->cotangent = arena_alloc(t->arena, m->n * sizeof *m->cotangent);
-    if (!m->flags || !m->cotangent) {
-        tape_fail(t, ERROR_MEMORY_BUDGET,
-                  "the gradient needs more than the %zu bytes a request may take",
-                  t->arena->ceiling);
-        return false;
-    }
+    if (!m->flags || !m->cotangent) return tape_fail_memory(t, "the gradient");
     memset(m->cotangent, 0xFF, m->n * sizeof *m->cotangent);
     return tape_walk(t, 3 * (int64_t)m->n);
 }

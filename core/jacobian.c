@@ -10,11 +10,7 @@
  * same plan on every machine. */
 enum { BLOCK_BYTES = 64 << 20 };
 
-static bool fail_memory(struct tape *t) {
-    tape_fail(t, ERROR_MEMORY_BUDGET,
-              "the derivative needs more than the %zu bytes a request may take", t->arena->ceiling);
-    return false;
-}
+static bool fail_memory(struct tape *t) { return tape_fail_memory(t, "the derivative"); }
 
 /* ---- unit seeds --------------------------------------------------------------------------------- */
 

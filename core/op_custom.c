@@ -16,12 +16,12 @@ static node_id custom_vjp(struct tape *t, node_id y, uint32_t i, node_id g) {
     uint32_t n, n_from = 0;
     const node_id *template = template_of(t, y, &n);
     if (i == 0 || template[n + i] == NODE_NONE) return NODE_NONE;
-    node_id *from = arena_alloc(t->arena, 2 * ((size_t)n + 1) * sizeof *from), *to = from + n + 1;
+    node_id *from = arena_alloc(t->arena, 2 * ((size_t)n + 1) * sizeof *from);
     if (!from) {
-        return tape_fail(t, ERROR_MEMORY_BUDGET,
-                         "the gradient needs more than the %zu bytes a request may take",
-                         t->arena->ceiling);
+        tape_fail_memory(t, "the gradient");
+        return NODE_NONE;
     }
+    node_id *to = from + n + 1;
     from[n_from] = template[0];
     to[n_from++] = g;
     for (uint32_t k = 1; k <= n; k++) {

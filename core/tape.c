@@ -20,10 +20,15 @@ node_id tape_fail(struct tape *t, enum error_code code, const char *format, ...)
     return NODE_NONE;
 }
 
-static node_id fail_memory(struct tape *t) {
-    return tape_fail(t, ERROR_MEMORY_BUDGET,
-                     "the graph needs more than the %zu bytes a request may take",
+bool tape_fail_memory(struct tape *t, const char *what) {
+    return error_set(t->error, ERROR_MEMORY_BUDGET,
+                     "%s needs more than the %zu bytes a request may take", what,
                      t->arena->ceiling);
+}
+
+static node_id fail_memory(struct tape *t) {
+    tape_fail_memory(t, "the graph");
+    return NODE_NONE;
 }
 
 bool tape_walk(struct tape *t, int64_t n) {
@@ -106,7 +111,7 @@ static bool infer(struct tape *t, struct node *n, const struct op *op) {
         return false;
     }
     struct shape *kept = arena_alloc(t->arena, sizeof *kept);
-    if (!kept) return fail_memory(t) != NODE_NONE;
+    if (!kept) return tape_fail_memory(t, "the graph");
     *kept = shape;
     n->shape = kept;
     return true;

@@ -88,6 +88,9 @@ node_id tape_fill(struct tape *t, enum dtype dtype, const struct shape *shape, d
 node_id tape_fail(struct tape *t, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same where the arena's ceiling is met: memory_budget, "<what> needs more than ..."; false. */
+bool tape_fail_memory(struct tape *t, const char *what);
+
 /* Counts `n` visits of a derivative pass; false (too_much_work) past the limit. */
 bool tape_walk(struct tape *t, int64_t n);
 
