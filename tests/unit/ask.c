@@ -76,11 +76,13 @@ const char *value_of(const char *graph) {
     return text;
 }
 
-void ask_end(void) {
+int ask_end(void **state) {
+    (void)state;
     free(held);
     plan_cache_free(plans);
     held = NULL;
     plans = NULL;
+    return 0;
 }
 
 void ask_check(const char *(*answer_to)(const char *), const struct ask_row *rows, size_t n) {

@@ -27,7 +27,7 @@ void ask_check(const char *(*answer_to)(const char *), const struct ask_row *row
         ask_check(answer_to, rows, sizeof rows / sizeof *rows);                                    \
     } while (0)
 
-/* Gives back what the calls above held. */
-void ask_end(void);
+/* Gives back what the calls above held: the teardown of a group of tests. */
+int ask_end(void **state);
 
 #endif

@@ -339,7 +339,5 @@ int main(void) {
         cmocka_unit_test(points_come_in_blocks_that_fit),
         cmocka_unit_test(a_batch_counts_against_the_limits),
     };
-    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    ask_end();
-    return failed;
+    return cmocka_run_group_tests(tests, NULL, ask_end);
 }

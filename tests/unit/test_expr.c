@@ -333,12 +333,6 @@ static void lists_of_lists_cannot_explode(void **state) {
                                         "[/graph] (1:315) <a19>");
 }
 
-static int end(void **state) {
-    (void)state;
-    ask_end();
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(precedence_and_grouping_are_pythons),
@@ -356,5 +350,5 @@ int main(void) {
         cmocka_unit_test(brackets_nest_to_a_limit),
         cmocka_unit_test(lists_of_lists_cannot_explode),
     };
-    return cmocka_run_group_tests(tests, NULL, end);
+    return cmocka_run_group_tests(tests, NULL, ask_end);
 }

@@ -241,12 +241,6 @@ static void calls_nest_to_a_limit(void **state) {
                         "past 256 (max_expression_depth) [/graph] (2:21)");
 }
 
-static int end(void **state) {
-    (void)state;
-    ask_end();
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_call_is_the_body_with_its_arguments),
@@ -260,5 +254,5 @@ int main(void) {
         cmocka_unit_test(calls_count_as_nodes),
         cmocka_unit_test(calls_nest_to_a_limit),
     };
-    return cmocka_run_group_tests(tests, NULL, end);
+    return cmocka_run_group_tests(tests, NULL, ask_end);
 }

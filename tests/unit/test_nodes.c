@@ -238,12 +238,6 @@ static void a_long_chain_and_a_long_cycle_are_no_nesting(void **state) {
     free(nodes);
 }
 
-static int end(void **state) {
-    (void)state;
-    ask_end();
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_forms_build_the_same_tape),
@@ -251,5 +245,5 @@ int main(void) {
         cmocka_unit_test(failures_point_into_the_list),
         cmocka_unit_test(a_long_chain_and_a_long_cycle_are_no_nesting),
     };
-    return cmocka_run_group_tests(tests, NULL, end);
+    return cmocka_run_group_tests(tests, NULL, ask_end);
 }

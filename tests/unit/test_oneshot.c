@@ -395,12 +395,6 @@ static void the_tables_speak_for_themselves(void **state) {
     arena_free(&arena);
 }
 
-static int end(void **state) {
-    (void)state;
-    ask_end();
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_have_the_structure_of_sources),
@@ -419,5 +413,5 @@ int main(void) {
         cmocka_unit_test(a_request_may_ask_for_less_time),
         cmocka_unit_test(the_tables_speak_for_themselves),
     };
-    return cmocka_run_group_tests(tests, NULL, end);
+    return cmocka_run_group_tests(tests, NULL, ask_end);
 }
