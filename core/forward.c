@@ -49,7 +49,7 @@ static node_id image_of(const struct pass *p, node_id n) {
 
 static bool map(struct tape *t, const node_id *from, const node_id *to, size_t n_from,
                 const node_id *outputs, size_t n_outputs, image_rule rule, node_id *images) {
-    struct pass p;
+    struct pass p = {0};
     for (size_t i = 0; i < n_outputs; i++) images[i] = NODE_NONE;
     if (!tape_ok(t) || !prepare(t, &p, from, n_from, outputs, n_outputs)) return false;
     for (size_t i = 0; i < n_from; i++)

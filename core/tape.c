@@ -20,12 +20,6 @@ node_id tape_fail(struct tape *t, enum error_code code, const char *format, ...)
     return NODE_NONE;
 }
 
-bool tape_fail_memory(struct tape *t, const char *what) {
-    return error_set(t->error, ERROR_MEMORY_BUDGET,
-                     "%s needs more than the %zu bytes a request may take", what,
-                     t->arena->ceiling);
-}
-
 static node_id fail_memory(struct tape *t) {
     tape_fail_memory(t, "the graph");
     return NODE_NONE;

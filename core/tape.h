@@ -88,8 +88,13 @@ node_id tape_fill(struct tape *t, enum dtype dtype, const struct shape *shape, d
 node_id tape_fail(struct tape *t, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same where the arena's ceiling is met: memory_budget, "<what> needs more than ..."; false. */
-bool tape_fail_memory(struct tape *t, const char *what);
+/* The same where the arena's ceiling is met: memory_budget, "<what> needs more than ..."; false, which
+ * the compiler can see. */
+static inline bool tape_fail_memory(struct tape *t, const char *what) {
+    tape_fail(t, ERROR_MEMORY_BUDGET, "%s needs more than the %zu bytes a request may take", what,
+              t->arena->ceiling);
+    return false;
+}
 
 /* Counts `n` visits of a derivative pass; false (too_much_work) past the limit. */
 bool tape_walk(struct tape *t, int64_t n);
