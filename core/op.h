@@ -105,6 +105,9 @@ struct op {
 
     /* Estimated elementary operations of a node; NULL: elements of the result. */
     int64_t (*work)(const struct tape *t, const struct node *n);
+
+    /* Bytes that a tensor kernel needs beside its result while it runs (run_scratch); NULL: none. */
+    size_t (*scratch)(const struct tape *t, const struct node *n);
 };
 
 enum op_tag {

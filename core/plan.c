@@ -58,20 +58,34 @@ static uint32_t take_cell(struct compiler *c) {
     return c->n_free_cells ? c->free_cells[--c->n_free_cells] : c->n_cells++;
 }
 
-static void take_tensor(struct compiler *c, struct operand *o, size_t bytes) {
+/* The offset of that many bytes among the slab's tensors. */
+static size_t take_bytes(struct compiler *c, size_t bytes) {
     int class;
     size_t size = class_size(bytes, &class);
-    o->base = BASE_TENSORS;
-    if (c->freed[class]) {
-        struct freed *f = c->freed[class];
-        c->freed[class] = f->next;
-        o->offset = f->offset;
-        f->next = c->spare;
-        c->spare = f;
-    } else {
-        o->offset = c->tensor_bytes;
+    struct freed *f = c->freed[class];
+    if (!f) {
         c->tensor_bytes += size;
+        return c->tensor_bytes - size;
     }
+    c->freed[class] = f->next;
+    f->next = c->spare;
+    c->spare = f;
+    return f->offset;
+}
+
+static bool give_back_bytes(struct compiler *c, size_t offset, size_t bytes) {
+    int class;
+    class_size(bytes, &class);
+    struct freed *f = c->spare ? c->spare : arena_alloc(c->scratch, sizeof *f);
+    if (!f) return no_memory(c);
+    if (f == c->spare) c->spare = f->next;
+    *f = (struct freed){offset, c->freed[class]};
+    c->freed[class] = f;
+    return true;
+}
+
+static size_t bytes_of(const struct shape *shape, enum dtype dtype) {
+    return (size_t)shape_count(shape) * dtype_size(dtype);
 }
 
 static bool give_back(struct compiler *c, uint32_t root) {
@@ -81,13 +95,7 @@ static bool give_back(struct compiler *c, uint32_t root) {
         if (cell >= c->plan->n_literal_cells + c->plan->n_cell_inputs)
             c->free_cells[c->n_free_cells++] = cell;
     } else if (o->base == BASE_TENSORS) {
-        int class;
-        class_size((size_t)shape_count(o->shape) * dtype_size(o->dtype), &class);
-        struct freed *f = c->spare ? c->spare : arena_alloc(c->scratch, sizeof *f);
-        if (!f) return no_memory(c);
-        if (f == c->spare) c->spare = f->next;
-        *f = (struct freed){o->offset, c->freed[class]};
-        c->freed[class] = f;
+        return give_back_bytes(c, o->offset, bytes_of(o->shape, o->dtype));
     }
     return true;
 }
@@ -191,6 +199,14 @@ static const struct nest *nest_of(struct compiler *c, const struct step *step) {
     return nest;
 }
 
+/* Scratch memory is taken for this step alone. */
+static bool place_scratch(struct compiler *c, const struct node *n, struct step *step) {
+    if (!step->op->scratch) return true;
+    size_t bytes = step->op->scratch(c->p->tape, n);
+    step->scratch = take_bytes(c, bytes);
+    return give_back_bytes(c, step->scratch, bytes);
+}
+
 static bool emit_step(struct compiler *c, const struct node *n, const struct operand *out,
                       struct instr *instr) {
     struct arena *arena = &c->plan->arena;
@@ -201,6 +217,7 @@ static bool emit_step(struct compiler *c, const struct node *n, const struct ope
     step->out = *out;
     step->out.shape = kept_shape(c, n->shape, NULL);
     if (!step->out.shape) return no_memory(c);
+    if (!place_scratch(c, n, step)) return false;
     for (uint32_t i = 0; i < n->n_args; i++) {
         uint32_t arg = arg_at(c, n, i);
         step->in[i] = c->where[c->root[arg]];
@@ -235,7 +252,8 @@ static bool emit_instr(struct compiler *c, uint32_t i) {
         out->base = BASE_CELLS;
         out->offset = (size_t)take_cell(c) * 8;
     } else {
-        take_tensor(c, out, (size_t)shape_count(n->shape) * dtype_size((enum dtype)n->dtype));
+        out->base = BASE_TENSORS;
+        out->offset = take_bytes(c, bytes_of(n->shape, (enum dtype)n->dtype));
     }
     scalar_kernel scalar = cell_kernel(c, n);
     if (scalar) {

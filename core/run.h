@@ -33,6 +33,7 @@ struct step {
     const void *attrs;
     const struct nest *nest; /* of pointwise ops */
     uint32_t n_in;
+    size_t scratch; /* where the op's scratch memory stands among the slab's tensors */
     struct operand out;
     struct operand in[];
 };
@@ -95,6 +96,11 @@ static inline const void *run_in(const struct run *run, const struct step *step,
 
 static inline void *run_out(const struct run *run, const struct step *step) {
     return run->base[step->out.base] + step->out.offset;
+}
+
+/* The bytes that the op's `scratch` rule asked for, 64-byte aligned, with no particular content. */
+static inline void *run_scratch(const struct run *run, const struct step *step) {
+    return run->base[BASE_TENSORS] + step->scratch;
 }
 
 /* The live nodes of a tape in order, renumbered from 0. */
