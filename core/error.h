@@ -27,15 +27,25 @@
     X(METHOD_NOT_ALLOWED, "method_not_allowed")                                                    \
     X(NOT_ACCEPTABLE, "not_acceptable")                                                            \
     X(UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")                                            \
+    X(ALREADY_EXISTS, "already_exists")                                                            \
+    X(IN_PROGRESS, "in_progress")                                                                  \
+    X(TAPE_CONSUMED, "tape_consumed")                                                              \
+    X(TAPE_RECORDING_STATE, "tape_recording_state")                                                \
+    X(PRECONDITION_FAILED, "precondition_failed")                                                  \
     X(BODY_TOO_LARGE, "body_too_large")                                                            \
     X(GRAPH_TOO_LARGE, "graph_too_large")                                                          \
     X(TOO_MANY_ELEMENTS, "too_many_elements")                                                      \
     X(TOO_MUCH_WORK, "too_much_work")                                                              \
+    X(SESSION_TOO_LARGE, "session_too_large")                                                      \
+    X(TOO_MANY_SESSIONS, "too_many_sessions")                                                      \
+    X(TOO_MANY_TAPES, "too_many_tapes")                                                            \
+    X(TOO_MANY_FUNCTIONS, "too_many_functions")                                                    \
     X(OVERLOADED, "overloaded")                                                                    \
     X(DRAINING, "draining")                                                                        \
     X(CANCELLED, "cancelled")                                                                      \
     X(DEADLINE_EXCEEDED, "deadline_exceeded")                                                      \
-    X(MEMORY_BUDGET, "memory_budget")
+    X(MEMORY_BUDGET, "memory_budget")                                                              \
+    X(SESSION_MEMORY, "session_memory")
 
 enum error_code {
 #define ERROR_ENUM(tag, text) ERROR_##tag,
