@@ -25,16 +25,16 @@
     X(METHOD_NOT_ALLOWED, 405, "The method is not allowed here")                                   \
     X(NOT_ACCEPTABLE, 406, "No acceptable representation")                                         \
     X(UNSUPPORTED_MEDIA_TYPE, 415, "The media type is not supported")                              \
-    X(TAPE_CONSUMED, 409, "The tape has been used")                                                \
-    X(TAPE_RECORDING_STATE, 409, "The tape is in another state")                                   \
     X(ALREADY_EXISTS, 409, "It exists already")                                                    \
-    X(IN_PROGRESS, 409, "Work on it is in progress")                                               \
-    X(PRECONDITION_FAILED, 412, "It has changed meanwhile")                                        \
+    X(IN_PROGRESS, 409, "It is in use by a job")                                                   \
+    X(TAPE_CONSUMED, 409, "The tape is used up")                                                   \
+    X(TAPE_RECORDING_STATE, 409, "The tape is in another state")                                   \
+    X(PRECONDITION_FAILED, 412, "It has changed since")                                            \
     X(BODY_TOO_LARGE, 413, "The body is too large")                                                \
     X(GRAPH_TOO_LARGE, 413, "The graph is too large")                                              \
     X(TOO_MANY_ELEMENTS, 413, "A tensor has too many elements")                                    \
     X(TOO_MUCH_WORK, 413, "The request asks for too much work")                                    \
-    X(SESSION_TOO_LARGE, 413, "The session has recorded too much")                                 \
+    X(SESSION_TOO_LARGE, 413, "The session's program is too large")                                \
     X(TOO_MANY_SESSIONS, 429, "There are too many sessions")                                       \
     X(TOO_MANY_TAPES, 429, "The session has too many tapes")                                       \
     X(TOO_MANY_FUNCTIONS, 429, "There are too many functions")                                     \
@@ -43,7 +43,7 @@
     X(CANCELLED, 503, "The request was cancelled")                                                 \
     X(DEADLINE_EXCEEDED, 504, "The deadline has passed")                                           \
     X(MEMORY_BUDGET, 507, "The request needs too much memory")                                     \
-    X(SESSION_MEMORY, 507, "The session needs too much memory")
+    X(SESSION_MEMORY, 507, "The session holds too much memory")
 
 enum {
 #define PROBLEM_ROW(tag, status, title) ROW_##tag,

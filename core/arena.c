@@ -67,12 +67,19 @@ char *arena_copy_text(struct arena *a, const char *text, size_t n) {
     return copy;
 }
 
-void arena_free(struct arena *a) {
-    for (struct arena_chunk *chunk = a->chunks; chunk;) {
-        struct arena_chunk *next = chunk->next;
+void arena_rewind(struct arena *a, struct arena_mark mark) {
+    while (a->chunks != mark.chunks) {
+        struct arena_chunk *chunk = a->chunks;
+        a->chunks = chunk->next;
+        a->held -= chunk->size;
         free(chunk);
-        chunk = next;
     }
+    a->at = mark.at;
+    a->end = mark.end;
+}
+
+void arena_free(struct arena *a) {
+    arena_rewind(a, (struct arena_mark){0});
     size_t ceiling = a->ceiling, first = a->first;
     *a = (struct arena){.ceiling = ceiling, .first = first};
 }

@@ -42,6 +42,17 @@ void *arena_alloc_tensor(struct arena *a, size_t size);
 /* A NUL-terminated copy of n bytes. */
 char *arena_copy_text(struct arena *a, const char *text, size_t n);
 
+/* A moment in an arena's life, and the return to it: what was taken since is given back. Pieces that
+ * were taken before stay where they are. */
+struct arena_mark {
+    struct arena_chunk *chunks;
+    char *at, *end;
+};
+static inline struct arena_mark arena_mark(const struct arena *a) {
+    return (struct arena_mark){a->chunks, a->at, a->end};
+}
+void arena_rewind(struct arena *a, struct arena_mark mark);
+
 /* Gives everything back; the arena is empty and may be used again. */
 void arena_free(struct arena *a);
 

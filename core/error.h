@@ -27,10 +27,10 @@
     X(METHOD_NOT_ALLOWED, "method_not_allowed")                                                    \
     X(NOT_ACCEPTABLE, "not_acceptable")                                                            \
     X(UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")                                            \
-    X(TAPE_CONSUMED, "tape_consumed")                                                              \
-    X(TAPE_RECORDING_STATE, "tape_recording_state")                                                \
     X(ALREADY_EXISTS, "already_exists")                                                            \
     X(IN_PROGRESS, "in_progress")                                                                  \
+    X(TAPE_CONSUMED, "tape_consumed")                                                              \
+    X(TAPE_RECORDING_STATE, "tape_recording_state")                                                \
     X(PRECONDITION_FAILED, "precondition_failed")                                                  \
     X(BODY_TOO_LARGE, "body_too_large")                                                            \
     X(GRAPH_TOO_LARGE, "graph_too_large")                                                          \

@@ -99,6 +99,24 @@ static node_id tangent(struct tape *t, node_id y, node_id *x_dot, uint32_t n_arg
     return op->jvp ? op->jvp(t, y, x_dot) : NODE_NONE;
 }
 
+bool tape_tangents(struct tape *t, node_id first, node_id end, node_id *of) {
+    uint32_t room = 0;
+    node_id *x_dot = NULL;
+    if (!tape_walk(t, end - first)) return false;
+    for (node_id y = first; y < end && tape_ok(t); y++) {
+        const uint32_t n_args = tape_node(t, y)->n_args;
+        if (n_args > room && !(x_dot = arena_alloc(t->arena, (room = n_args) * sizeof *x_dot)))
+            return fail_memory(t);
+        bool any = false;
+        for (uint32_t i = 0; i < n_args; i++) {
+            x_dot[i] = of[tape_arg(t, y, i)];
+            any = any || x_dot[i] != NODE_NONE;
+        }
+        if (any) of[y] = tangent(t, y, x_dot, n_args);
+    }
+    return tape_ok(t);
+}
+
 bool tape_jvp(struct tape *t, const node_id *primals, const node_id *tangents, size_t n_primals,
               const node_id *outputs, size_t n_outputs, node_id *derivatives) {
     return map(t, primals, tangents, n_primals, outputs, n_outputs, tangent, derivatives);

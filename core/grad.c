@@ -14,8 +14,8 @@ struct marks {
 
 enum {
     ANCESTOR = 1, /* a target depends on it: what tape_mark_ancestors sets */
-    ON_TAPE = 2,  /* watched, or made by a recorded op */
-    RECORDED = 4, /* the tape recorded the op that made it */
+    ON_TAPE = TAPE_ON,
+    RECORDED = TAPE_RECORDED,
     SOURCE = 8,
     NEEDED = 16, /* a source on the tape, or reads something needed through a floating argument */
     READ = 32    /* not on the tape, and a recorded op reads it: TensorFlow then drops its seed */
@@ -27,6 +27,19 @@ static bool pass_to(const struct tape *t, node_id arg) {
 
 static bool in_range(const struct marks *m, node_id n) {
     return n >= m->base && n - m->base < m->n;
+}
+
+/* The same for a tape that looks on while the program grows. */
+void tape_record(const struct tape *t, node_id first, uint8_t *flags) {
+    for (node_id id = first; id < t->count; id++) {
+        const struct node *node = tape_node(t, id);
+        const node_id *args = node_args(t, node);
+        bool recorded = false;
+        if (op_of(node)->flags & OP_UNRECORDED) continue;
+        for (uint32_t i = 0; i < node->n_args && !recorded; i++)
+            recorded = pass_to(t, args[i]) && flags[args[i]] & ON_TAPE;
+        if (recorded) flags[id] |= ON_TAPE | RECORDED;
+    }
 }
 
 /* TensorFlow records an op iff an argument is on the tape and of a floating dtype, and gives a
@@ -41,6 +54,10 @@ static void mark_recorded(const struct tape *t, struct marks *m, const struct wi
         const node_id *args = node_args(t, node);
         bool seen = id >= w->begin && id < w->end && !(op_of(node)->flags & OP_UNRECORDED);
         bool recorded = false, needed = false;
+        if (id < w->n_seen) {
+            m->flags[k] |= w->seen[id];
+            seen = recorded = w->seen[id] & RECORDED;
+        }
         for (uint32_t i = 0; seen && i < node->n_args; i++) {
             if (!in_range(m, args[i]) || !pass_to(t, args[i])) continue;
             uint8_t flags = m->flags[args[i] - m->base];

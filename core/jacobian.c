@@ -169,7 +169,8 @@ bool tape_jacobian(struct tape *t, const struct window *w, node_id target, const
     const size_t n = present(jacobians, n_sources, kept, places);
     int64_t width = 0;
     for (size_t i = 0; i < n; i++) width += shape_count(tape_shape(t, sources[places[i]]));
-    if (width < shape_count(tape_shape(t, y))) {
+    /* Forward mode sees every op, a tape that looked on while the program grew perhaps not. */
+    if (!w->seen && width < shape_count(tape_shape(t, y))) {
         for (size_t i = 0; i < n; i++)
             jacobians[places[i]] = forward_jacobian(t, target, sources[places[i]]);
         return tape_ok(t);

@@ -108,13 +108,14 @@ static bool place_leaves(struct compiler *c) {
     uint32_t literal = 0, input = 0;
     for (uint32_t i = 0; i < c->p->n; i++) {
         const struct node *n = node_at(c, i);
-        bool view = op_of(n)->flags & OP_VIEW;
+        const bool input = program_is_input(c->p, i), view = !input && op_of(n)->flags & OP_VIEW;
         c->root[i] = view ? c->root[arg_at(c, n, 0)] : i;
-        for (uint32_t k = 0; !view && k < n->n_args; k++) c->uses[c->root[arg_at(c, n, k)]]++;
+        for (uint32_t k = 0; !input && !view && k < n->n_args; k++)
+            c->uses[c->root[arg_at(c, n, k)]]++;
         if (n->op == OP_const && is_cell(n->shape)) plan->n_literal_cells++;
         if (n->op == OP_const && !is_cell(n->shape))
             c->literal_bytes += (n->attrs_size + 63u) & ~(size_t)63;
-        if (n->op == OP_input && is_cell(n->shape)) plan->n_cell_inputs++;
+        if (input && is_cell(n->shape)) plan->n_cell_inputs++;
     }
     for (uint32_t i = 0; i < c->p->n_wanted; i++) c->uses[c->root[c->p->index[c->p->wanted[i]]]]++;
     c->n_cells = plan->n_literal_cells + plan->n_cell_inputs;
@@ -139,13 +140,13 @@ static bool place_leaves(struct compiler *c) {
             o->offset = at;
             if (n->attrs_size) memcpy(plan->literals + at, n->attrs, n->attrs_size);
             at += (n->attrs_size + 63u) & ~(size_t)63;
-        } else if (n->op == OP_input && is_cell(n->shape)) {
+        } else if (program_is_input(c->p, i) && is_cell(n->shape)) {
             uint32_t cell = plan->n_literal_cells + input;
             o->base = BASE_CELLS;
             o->offset = (size_t)cell * 8;
             plan->cell_inputs[input++] =
                 (struct cell_input){c->n_inputs++, cell, (uint32_t)dtype_size(o->dtype)};
-        } else if (n->op == OP_input) {
+        } else if (program_is_input(c->p, i)) {
             o->base = BASE_INPUTS + c->n_inputs++;
         }
     }
@@ -302,7 +303,8 @@ static bool compile(struct compiler *c) {
     if (!place_leaves(c)) return false;
     for (uint32_t i = 0; i < n; i++) {
         const struct node *node = node_at(c, i);
-        bool leaf = node->op == OP_const || node->op == OP_input || op_of(node)->flags & OP_VIEW;
+        bool leaf =
+            node->op == OP_const || program_is_input(c->p, i) || op_of(node)->flags & OP_VIEW;
         if (!leaf && !emit_instr(c, i)) return false;
     }
     c->plan->n_inputs = c->n_inputs;

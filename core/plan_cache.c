@@ -60,8 +60,9 @@ static bool number_live(const struct tape *t, const node_id *wanted, size_t n_wa
         if (!index[i]) continue;
         const struct node *node = tape_node(t, i);
         const node_id *args = node_args(t, node);
-        for (uint32_t k = 0; k < node->n_args; k++) index[args[k]] = 1;
         n++;
+        if (i < t->n_known && t->known[i]) continue;
+        for (uint32_t k = 0; k < node->n_args; k++) index[args[k]] = 1;
     }
     node_id *live = arena_alloc(scratch, n * sizeof *live);
     if (!live) return false;
@@ -69,9 +70,9 @@ static bool number_live(const struct tape *t, const node_id *wanted, size_t n_wa
         .tape = t, .node = live, .index = index, .wanted = wanted, .n_wanted = (uint32_t)n_wanted};
     for (uint32_t i = 0; i < count; i++) {
         if (!index[i]) continue;
-        p->n_inputs += tape_node(t, i)->op == OP_input;
         index[i] = p->n;
         live[p->n++] = i;
+        p->n_inputs += program_is_input(p, p->n - 1);
     }
     return true;
 }
@@ -95,8 +96,8 @@ static size_t key_size(const struct program *p) {
     size_t n = sizeof(uint32_t) * (1 + (size_t)p->n_wanted);
     for (uint32_t i = 0; i < p->n; i++) {
         const struct node *node = tape_node(p->tape, p->node[i]);
-        n += sizeof(struct key_node) + node->n_args * sizeof(uint32_t) + node->attrs_size +
-             (size_t)node->shape->rank * sizeof(int64_t);
+        n += sizeof(struct key_node) + (size_t)node->shape->rank * sizeof(int64_t);
+        if (!program_is_input(p, i)) n += node->n_args * sizeof(uint32_t) + node->attrs_size;
     }
     return (n + KEY_WORDS - 1) & ~(size_t)(KEY_WORDS - 1);
 }
@@ -113,11 +114,14 @@ static char *write_key(const struct program *p, struct arena *scratch, size_t *s
         const struct node *node = tape_node(p->tape, p->node[i]);
         const node_id *args = node_args(p->tape, node);
         struct key_node head = {node->op, node->dtype, (uint8_t)node->shape->rank, node->n_args};
+        const bool input = program_is_input(p, i);
+        if (input) head.op = OP_input, head.n_args = 0;
         at = put(at, &head, sizeof head);
-        for (uint32_t k = 0; k < node->n_args; k++)
+        for (uint32_t k = 0; k < head.n_args; k++)
             at = put(at, &p->index[args[k]], sizeof(uint32_t));
         for (int k = 0; k < node->shape->rank; k++)
             at = put(at, &node->shape->dim[k], sizeof(int64_t));
+        if (input) continue;
         if (node->attrs_size == 4)
             at = put(at, node->attrs, 4); /* most literals and attributes: */
         else if (node->attrs_size == 8)
@@ -222,7 +226,7 @@ static const node_id *input_nodes(const struct program *p, struct arena *scratch
     node_id *inputs = arena_alloc(scratch, p->n_inputs * sizeof *inputs);
     uint32_t k = 0;
     for (uint32_t i = 0; inputs && i < p->n; i++)
-        if (tape_node(p->tape, p->node[i])->op == OP_input) inputs[k++] = p->node[i];
+        if (program_is_input(p, i)) inputs[k++] = p->node[i];
     return inputs;
 }
 

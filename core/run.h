@@ -114,6 +114,13 @@ struct program {
     uint32_t n_inputs;
 };
 
+/* Whether node i is bound when a plan runs: an input, or a node whose value is known already. */
+static inline bool program_is_input(const struct program *p, uint32_t i) {
+    const struct tape *t = p->tape;
+    const node_id n = p->node[i];
+    return tape_node(t, n)->op == OP_input || (n < t->n_known && t->known[n]);
+}
+
 /* A new plan with one reference, without key; NULL after a failure. */
 struct plan *plan_compile(const struct program *program, struct arena *scratch,
                           struct error *error);

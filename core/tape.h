@@ -43,6 +43,9 @@ struct tape {
     node_id *arg_pool;
     uint32_t n_pool, pool_capacity;
     int64_t walked;
+    /* Nodes below n_known whose value is there already: a plan binds them like inputs. */
+    const uint8_t *known;
+    uint32_t n_known;
 };
 
 void tape_init(struct tape *t, struct arena *arena, struct error *error, struct tape_limits limits);
@@ -108,7 +111,20 @@ struct window {
     const node_id *watched;
     size_t n_watched;
     node_id begin, end; /* it recorded the nodes in [begin, end) */
+    /* What tape_record has noted of the nodes below n_seen goes before all that. */
+    const uint8_t *seen;
+    node_id n_seen;
 };
+
+/* What a GradientTape that watches while a program grows knows of each node. */
+enum {
+    TAPE_ON = 2,      /* watched, or made by an op that it recorded */
+    TAPE_RECORDED = 4 /* made by an op that it recorded */
+};
+
+/* Notes in `flags` which of the nodes from `first` to the end a recording tape records, as TensorFlow
+ * does when an op runs: one of its arguments is on the tape and of a floating dtype. */
+void tape_record(const struct tape *t, node_id first, uint8_t *flags);
 
 /* Reverse mode, graph to graph. Appends the gradient of the sum of all elements of all targets,
  * each weighted by its seed, with respect to each source; `gradients[i]` is a node of the shape and
@@ -132,6 +148,10 @@ bool tape_jvp(struct tape *t, const node_id *primals, const node_id *tangents, s
 bool tape_directional(struct tape *t, const node_id *primals, const node_id *tangents,
                       size_t n_primals, const node_id *outputs, size_t n_outputs,
                       node_id *derivatives);
+
+/* What a ForwardAccumulator does as a program grows: tangent[k] of each node k in [first, end) that reads
+ * a node with a tangent (NODE_NONE: none) becomes a node that is appended. False after a failure. */
+bool tape_tangents(struct tape *t, node_id first, node_id end, node_id *tangent);
 
 /* One extra leading axis: appends nodes that compute `outputs` for N values of some inputs at once.
  * `from[i]` is replaced by `to[i]`, of shape (N,) + shape of from[i]. `images[i]` has the

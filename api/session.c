@@ -1,0 +1,227 @@
+/* What a session holds, by name. It keeps items, values and labels and accounts for them; tapes are
+ * the recorder's, and requests are other files' business. */
+#include "api/session.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/op.h"
+
+struct session *session_new(const char *id, enum dtype dtype, size_t limit) {
+    struct session *s = calloc(1, sizeof *s);
+    if (!s) return NULL;
+    const size_t n = strlen(id) < SESSION_ID ? strlen(id) : SESSION_ID;
+    memcpy(s->id, id, n);
+    s->dtype = dtype;
+    s->account = (struct account){.bytes = sizeof *s, .limit = limit};
+    return s;
+}
+
+static size_t label_size(const struct label *l) {
+    return sizeof *l + strlen(l->key) + strlen(l->value) + 2;
+}
+
+static size_t item_size(const struct item *item) { return sizeof *item + item->length + 1; }
+
+static void free_item(struct session *s, struct item *item) {
+    block_release(item->value.owner);
+    places_free(&s->account, &item->places);
+    account_free(&s->account, item, item_size(item));
+}
+
+void session_free(struct session *s) {
+    if (!s) return;
+    for (uint32_t i = 0; i < s->items.n; i++)
+        if (s->items.list[i]) free_item(s, s->items.list[i]);
+    account_free(&s->account, s->items.list, s->items.capacity * sizeof *s->items.list);
+    account_free(&s->account, s->items.slots, s->items.n_slots * sizeof *s->items.slots);
+    for (struct label *l = s->labels, *next; l; l = next) {
+        next = l->next;
+        account_free(&s->account, l, label_size(l));
+    }
+    recorder_free(s->recorder);
+    free(s);
+}
+
+bool session_fail_memory(const struct session *s, struct error *error) {
+    return error_set(error, ERROR_SESSION_MEMORY,
+                     "the session holds %zu bytes and may hold %zu (max_session_bytes); this needs "
+                     "more",
+                     s->account.bytes, s->account.limit);
+}
+
+/* ---- the table of names -------------------------------------------------------------------------- */
+
+/* FNV-1a: a session is one client's own, who could only slow itself down. */
+static uint32_t hash_name(const char *name, size_t length) {
+    uint32_t h = UINT32_C(2166136261);
+    for (size_t i = 0; i < length; i++) h = (h ^ (unsigned char)name[i]) * UINT32_C(16777619);
+    return h;
+}
+
+static bool is_named(const struct item *item, uint32_t hash, const char *name, size_t length) {
+    return item && item->hash == hash && item->length == length &&
+           memcmp(item->name, name, length) == 0;
+}
+
+/* Few names need no table. */
+enum { NO_TABLE = 8, REMOVED_MOST = 16 };
+
+struct item *session_find(const struct session *s, const char *name, size_t length) {
+    const struct items *t = &s->items;
+    const uint32_t hash = hash_name(name, length);
+    if (!t->n_slots) {
+        for (uint32_t i = 0; i < t->n; i++)
+            if (is_named(t->list[i], hash, name, length)) return t->list[i];
+        return NULL;
+    }
+    for (uint32_t at = hash & (t->n_slots - 1); t->slots[at]; at = (at + 1) & (t->n_slots - 1)) {
+        struct item *item = t->list[t->slots[at] - 1];
+        if (is_named(item, hash, name, length)) return item;
+    }
+    return NULL;
+}
+
+struct item *session_item(const struct session *s, uint32_t i) {
+    return s->items.list[i];
+}
+
+const char *session_nearest(const struct session *s, const char *name, unsigned kinds) {
+    const char **names = malloc((s->items.n + 1) * sizeof *names);
+    uint32_t n = 0;
+    for (uint32_t i = 0; names && i < s->items.n; i++) {
+        const struct item *item = s->items.list[i];
+        if (item && kinds & 1u << item->kind) names[n++] = item->name;
+    }
+    const char *near = names ? name_nearest(name, names, n) : NULL;
+    free(names);
+    return near;
+}
+
+static void fill_slots(struct items *t) {
+    memset(t->slots, 0, t->n_slots * sizeof *t->slots);
+    for (uint32_t i = 0; i < t->n; i++) {
+        if (!t->list[i]) continue;
+        uint32_t at = t->list[i]->hash & (t->n_slots - 1);
+        while (t->slots[at]) at = (at + 1) & (t->n_slots - 1);
+        t->slots[at] = i + 1;
+    }
+}
+
+/* The list without its gaps. */
+static void close_gaps(struct items *t) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < t->n; i++)
+        if (t->list[i]) t->list[n++] = t->list[i];
+    t->n = n;
+    t->removed = 0;
+    if (t->n_slots) fill_slots(t);
+}
+
+/* Room for one more. */
+static bool make_room(struct session *s) {
+    struct items *t = &s->items;
+    if (t->n == t->capacity && t->removed) close_gaps(t);
+    if (t->n == t->capacity) {
+        const uint32_t capacity = t->capacity ? 2 * t->capacity : 2;
+        struct item **list =
+            account_grow(&s->account, t->list, t->capacity * sizeof *list, capacity * sizeof *list);
+        if (!list) return false;
+        t->list = list;
+        t->capacity = capacity;
+    }
+    if (t->n < NO_TABLE || 2 * (t->n + 1) <= t->n_slots) return true;
+    const uint32_t n_slots = t->n_slots ? 2 * t->n_slots : 4 * NO_TABLE;
+    uint32_t *slots =
+        account_grow(&s->account, t->slots, t->n_slots * sizeof *slots, n_slots * sizeof *slots);
+    if (!slots) return false;
+    t->slots = slots;
+    t->n_slots = n_slots;
+    fill_slots(t);
+    return true;
+}
+
+static void insert(struct items *t, struct item *item) {
+    t->list[t->n++] = item;
+    if (!t->n_slots) return;
+    uint32_t at = item->hash & (t->n_slots - 1);
+    while (t->slots[at]) at = (at + 1) & (t->n_slots - 1);
+    t->slots[at] = t->n;
+}
+
+struct item *session_add(struct session *s, const char *name, size_t length, enum item_kind kind,
+                         bool trainable, const struct tensor *value) {
+    struct held held = {.owner = NULL};
+    if (value && value->data) {
+        held_copy(&s->account, value, &held);
+        if (!held.owner) return NULL;
+    }
+    struct item *item = session_add_held(s, name, length, kind, trainable, held);
+    if (!item) block_release(held.owner);
+    return item;
+}
+
+struct item *session_add_held(struct session *s, const char *name, size_t length,
+                              enum item_kind kind, bool trainable, struct held value) {
+    if (!make_room(s)) return NULL;
+    struct item *item = account_alloc(&s->account, sizeof *item + length + 1);
+    if (!item) return NULL;
+    *item = (struct item){.id = ++s->last_id,
+                          .version = ++s->changes,
+                          .kind = (uint8_t)kind,
+                          .trainable = trainable,
+                          .value = value,
+                          .hash = hash_name(name, length),
+                          .length = (uint32_t)length};
+    memcpy(item->name, name, length);
+    item->name[length] = '\0';
+    insert(&s->items, item);
+    return item;
+}
+
+bool session_set(struct session *s, struct item *item, const struct tensor *value) {
+    struct held held;
+    held_copy(&s->account, value, &held);
+    if (!held.owner) return false;
+    session_set_held(s, item, held);
+    return true;
+}
+
+void session_set_held(struct session *s, struct item *item, struct held value) {
+    block_release(item->value.owner);
+    item->value = value;
+    item->version = ++s->changes;
+    item->places.is_read = false;
+}
+
+void session_remove(struct session *s, struct item *item) {
+    struct items *t = &s->items;
+    uint32_t i = 0;
+    while (t->list[i] != item) i++;
+    t->list[i] = NULL;
+    t->removed++;
+    s->changes++;
+    free_item(s, item);
+    if (t->removed > REMOVED_MOST && 2 * t->removed > t->n) close_gaps(t);
+}
+
+bool session_label(struct session *s, const char *key, const char *value) {
+    struct label **at = &s->labels;
+    while (*at && strcmp((*at)->key, key) < 0) at = &(*at)->next;
+    struct label *old = *at && strcmp((*at)->key, key) == 0 ? *at : NULL, *made = NULL;
+    if (value) {
+        const size_t n = strlen(key) + 1, m = strlen(value) + 1;
+        made = account_alloc(&s->account, sizeof *made + n + m);
+        if (!made) return false;
+        made->value = memcpy(made->key + n, value, m);
+        memcpy(made->key, key, n);
+        made->next = old ? old->next : *at;
+        *at = made;
+    } else if (old) {
+        *at = old->next;
+    }
+    if (old) account_free(&s->account, old, label_size(old));
+    s->changes++;
+    return true;
+}

@@ -1,0 +1,90 @@
+/* Blocks and accounts: who pays for memory that stays. What is kept in it they do not know. */
+#include "core/block.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/plan.h"
+
+bool account_charge(struct account *a, size_t bytes) {
+    if (bytes > a->limit || a->bytes > a->limit - bytes) return false;
+    a->bytes += bytes;
+    return true;
+}
+
+void account_discharge(struct account *a, size_t bytes) { a->bytes -= bytes; }
+
+void *account_alloc(struct account *a, size_t size) { return account_grow(a, NULL, 0, size); }
+
+void *account_grow(struct account *a, void *memory, size_t old_size, size_t size) {
+    if (!account_charge(a, size - old_size)) return NULL;
+    void *grown = realloc(memory, size);
+    if (!grown) account_discharge(a, size - old_size);
+    return grown;
+}
+
+void account_free(struct account *a, void *memory, size_t size) {
+    if (!memory) return;
+    account_discharge(a, size);
+    free(memory);
+}
+
+enum { ALIGNMENT = 64, SMALL = 16 };
+
+/* A scalar follows the block at once: sessions have many of them. */
+static size_t head_size(size_t size) {
+    return size <= SMALL ? sizeof(struct block) : ALIGNMENT * ((sizeof(struct block) + 63) / 64);
+}
+
+struct block *block_new(struct account *a, size_t size) {
+    if (size > SIZE_MAX / 2) return NULL;
+    const size_t head = head_size(size),
+                 all = size <= SMALL ? head + SMALL : (head + size + 63) & ~(size_t)63;
+    if (!account_charge(a, all)) return NULL;
+    struct block *b = size <= SMALL ? malloc(all) : aligned_alloc(ALIGNMENT, all);
+    if (!b) {
+        account_discharge(a, all);
+        return NULL;
+    }
+    *b = (struct block){.references = 1, .account = a, .size = all};
+    return b;
+}
+
+void *block_data(struct block *b) {
+    return (char *)b +
+           (b->size <= sizeof(struct block) + SMALL ? sizeof(struct block) : head_size(SMALL + 1));
+}
+
+struct block *block_of_run(struct account *a, struct run *run, struct plan *plan) {
+    const size_t size = sizeof(struct block) + plan_run_bytes(plan);
+    if (!account_charge(a, size)) return NULL;
+    struct block *b = malloc(sizeof *b);
+    if (!b) {
+        account_discharge(a, size);
+        return NULL;
+    }
+    *b = (struct block){.references = 1, .account = a, .size = size, .run = run, .plan = plan};
+    return b;
+}
+
+struct block *block_hold(struct block *b) {
+    b->references++;
+    return b;
+}
+
+void block_release(struct block *b) {
+    if (!b || --b->references) return;
+    account_discharge(b->account, b->size);
+    run_end(b->run);
+    plan_release(b->plan);
+    free(b);
+}
+
+void held_copy(struct account *a, const struct tensor *t, struct held *out) {
+    const size_t size = tensor_bytes(t);
+    out->tensor = *t;
+    out->owner = block_new(a, size);
+    if (!out->owner) return;
+    out->tensor.data = block_data(out->owner);
+    if (size) memcpy(out->tensor.data, t->data, size);
+}
