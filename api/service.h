@@ -40,7 +40,9 @@ struct service_pair {
 
 struct session;
 struct registry;
+struct seat;
 struct functions;
+struct function;
 
 /* What a successful request has changed, for the store. */
 enum { SERVICE_ID = 64 };
@@ -57,7 +59,9 @@ struct service_reply {
     char etag[40];     /* in its quotes; "": none */
     const char *type;  /* media type, where it is not the route's; NULL: the route's */
     struct service_change change;
-    struct seat *created; /* a session that this request has added to the registry, and holds */
+    /* What this request has added, and holds until the store has it. */
+    struct seat *created;
+    struct function *function;
 };
 
 /* One request. A service changes nothing unless it succeeds, so that it may be asked again, and
@@ -77,6 +81,7 @@ struct service_call {
     bool puts;                 /* PUT: make it so, whether it is there or not */
     const char *media;         /* the body's media type, where it is not JSON; NULL: JSON */
     const char *if_match, *if_none_match; /* lists of entity tags; NULL: none */
+    struct seat *seat;
     struct session *session;              /* of the path; held for this request alone */
     struct registry *registry;
     struct functions *functions;

@@ -1,12 +1,17 @@
-/* What all requests share. Decides what is small enough for a network thread, and how large the
- * caches may grow; runs nothing itself but what is constant. */
+/* What all requests share. Decides what is small enough for a network thread, how large the caches may
+ * grow, and which store there is; runs nothing itself but what is constant. */
 #include "server/engine.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/random.h>
 
+#include "api/functions.h"
+#include "api/registry.h"
+#include "api/session.h"
 #include "server/body.h"
+#include "server/keeper.h"
 #include "server/machine.h"
 
 enum { MOST_PLANS = 4096 };
@@ -39,6 +44,16 @@ static bool build_constant(struct engine *e, size_t i, char *problem, size_t siz
     return true;
 }
 
+static bool start_state(struct engine *e, char *problem, size_t size) {
+    e->store = store_memory.open("", problem, size);
+    if (!e->store) return false;
+    e->registry = registry_new(e->limits.max_sessions, e->seed);
+    e->functions = functions_new(e->limits.max_functions, e->seed);
+    if (e->registry && e->functions) return true;
+    snprintf(problem, size, "out of memory");
+    return false;
+}
+
 bool engine_init(struct engine *e, int64_t max_body, char *problem, size_t size) {
     *e = (struct engine){.limits = service_limits_default};
     e->limits.max_body_bytes = max_body;
@@ -56,15 +71,50 @@ bool engine_init(struct engine *e, int64_t max_body, char *problem, size_t size)
         snprintf(problem, size, "out of memory");
         return false;
     }
-    for (size_t i = 0; i < ROUTE_COUNT; i++)
+    if (!start_state(e, problem, size)) return false;
+    route_init();
+    for (size_t i = 0; i < route_count; i++)
         if (route_table[i].kind == ROUTE_CONSTANT && !build_constant(e, i, problem, size))
             return false;
     return true;
 }
 
 void engine_free(struct engine *e) {
-    for (size_t i = 0; i < ROUTE_COUNT; i++) writer_free(&e->constants[i].out);
+    for (size_t i = 0; i < route_count; i++) writer_free(&e->constants[i].out);
+    registry_free(e->registry);
+    functions_free(e->functions);
+    if (e->store) e->store->verbs->close(e->store);
     if (e->plans) plan_cache_free(e->plans);
+}
+
+/* A session that nobody has used for its lifetime goes, once the store has let it go too. */
+struct farewell {
+    struct engine *engine;
+    struct seat *seat;
+};
+
+static void on_gone(void *context, const struct error *error) {
+    struct farewell *f = context;
+    (void)error; /* It is found expired when it is loaded again. */
+    registry_release(f->engine->registry, f->seat, clock_coarse());
+    free(f);
+}
+
+static void on_expired(void *context, struct seat *seat) {
+    struct engine *e = context;
+    struct farewell *f = malloc(sizeof *f);
+    if (!f) {
+        registry_release(e->registry, seat, clock_coarse());
+        return;
+    }
+    *f = (struct farewell){.engine = e, .seat = seat};
+    const struct store_change change = {
+        .kind = STORE_SESSION, .deleted = true, .id = seat_session(seat)->id};
+    e->store->verbs->save(e->store, &change, 1, on_gone, f);
+}
+
+void engine_sweep(struct engine *e) {
+    registry_sweep(e->registry, clock_coarse(), on_expired, e);
 }
 
 void engine_etag(const char *data, size_t n, char out[ENGINE_ETAG]) {

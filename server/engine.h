@@ -1,10 +1,12 @@
-/* What all requests share: the plan cache, the limits, and the answers that never change. */
+/* What all requests share: the plan cache, the limits, sessions and functions with their store, and the
+ * answers that never change. */
 #ifndef GRADD_SERVER_ENGINE_H
 #define GRADD_SERVER_ENGINE_H
 
 #include <stdatomic.h>
 
 #include "server/route.h"
+#include "server/store.h"
 
 enum { ENGINE_ETAG = 24 };
 
@@ -20,13 +22,19 @@ struct engine {
     struct service_limits small;            /* what a network thread may do itself */
     uint64_t seed;                          /* of hash tables: a secret */
     uint64_t ids;                           /* where request ids begin: no secret */
-    struct constant constants[ROUTE_COUNT]; /* of the ROUTE_CONSTANT ones */
+    struct constant constants[ROUTE_MOST];  /* of the ROUTE_CONSTANT ones */
+    struct registry *registry;
+    struct functions *functions;
+    struct store *store;
     atomic_bool draining; /* the process is about to end: nothing new that is large */
 };
 
 /* False, with one sentence, where memory or randomness is missing. */
 bool engine_init(struct engine *e, int64_t max_body, char *problem, size_t size);
 void engine_free(struct engine *e);
+
+/* About once a second: what has waited or idled too long is ended. */
+void engine_sweep(struct engine *e);
 
 /* The strong entity tag of n bytes, in its quotes. */
 void engine_etag(const char *data, size_t n, char out[ENGINE_ETAG]);

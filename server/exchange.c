@@ -1,8 +1,7 @@
-/* From headers to a run: what a request says of itself, whether it is admitted, and who runs it.
- * What is answered, and with which headers, is in exchange_answer.c. */
+/* What a request says of itself, and whether it is admitted. What becomes of it is in exchange_run.c;
+ * what is answered, and with which headers, in exchange_answer.c. */
 #include "server/exchange.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -10,27 +9,29 @@
 #include "server/negotiate.h"
 #include "server/query.h"
 #include "server/quote.h"
-#include "server/stats.h"
-
-/* A body that takes longer than this to look at is no network thread's business. */
-enum { INLINE_BODY = 256 << 10 };
 
 enum { QUOTED = 160 };
 
 void exchange_begin(struct exchange *x, struct engine *engine, const char *method, const char *path,
-                    bool http_1_0) {
+                    bool http_1_0, exchange_wake wake, const atomic_bool *left) {
     x->engine = engine;
+    x->wake = wake;
+    x->left = left;
     x->method_name = method;
     x->path = path;
     x->http_1_0 = http_1_0;
     x->method = route_method(method);
-    x->accept = x->content_type = x->content_encoding = x->if_none_match = x->origin = NULL;
-    x->request_id = x->transfer_encoding = NULL;
+    x->accept = x->content_type = x->content_encoding = x->origin = NULL;
+    x->if_match = x->if_none_match = x->request_id = x->transfer_encoding = NULL;
     x->content_length = -1;
     x->lengths = x->encodings = x->hosts = 0;
     x->expects_continue = x->bad_header = x->refused = false;
     x->query = NULL;
     x->n_query = x->query_capacity = 0;
+    x->places_text = NULL;
+    x->media = NULL;
+    x->seat = NULL;
+    x->reply = (struct service_reply){0};
     body_init(&x->body);
     error_clear(&x->error);
     writer_init(&x->out, 0);
@@ -39,7 +40,7 @@ void exchange_begin(struct exchange *x, struct engine *engine, const char *metho
         const char *slash = strchr(path + 7, '/');
         x->path = slash ? slash : "/";
     }
-    x->route = route_find(x->path);
+    x->route = route_find(x->path, x->method, &x->places);
 }
 
 /* Digits alone; more of them than int64_t holds mean its largest value. */
@@ -64,6 +65,9 @@ void exchange_header(struct exchange *x, const char *name, size_t n, const char 
         if (IS("Accept")) x->accept = value;
         if (IS("Origin")) x->origin = value;
         if (IS("Expect")) x->expects_continue = strcasecmp(value, "100-continue") == 0;
+        break;
+    case 8:
+        if (IS("If-Match")) x->if_match = value;
         break;
     case 12:
         if (IS("Content-Type")) x->content_type = value;
@@ -144,36 +148,64 @@ static bool check_origin(struct exchange *x) {
 static bool check_route(struct exchange *x) {
     char quoted[QUOTED], allow[ROUTE_ALLOW];
     if (!x->route) {
+        char nearest[QUOTED];
         quote_text(quoted, sizeof quoted, x->path);
-        const char *near = route_nearest(x->path);
+        const char *near = route_nearest(x->path, nearest, sizeof nearest);
         if (near)
             return error_set(&x->error, ERROR_NOT_FOUND,
                              "there is no route %s; did you mean \"%s\"?", quoted, near);
         return error_set(&x->error, ERROR_NOT_FOUND, "there is no route %s", quoted);
     }
-    unsigned method = x->method == METHOD_HEAD ? (unsigned)METHOD_GET : x->method;
-    if (method & (x->route->methods | METHOD_OPTIONS)) return true;
+    if (route_takes(x->route, x->method)) return true;
     quote_text(quoted, sizeof quoted, x->method_name);
     quoted[strlen(quoted) - 1] = '\0';
     return error_set(&x->error, ERROR_METHOD_NOT_ALLOWED, "\"%s\" does not take %s; it takes %s",
                      x->route->path, quoted + 1, route_allow(x->route, allow));
 }
 
+/* What a body is, if it may be anything but JSON. */
+static const char *bytes_type(const char *content_type) {
+    static const char *const types[] = {"application/octet-stream", "application/x-npy"};
+    const size_t n = content_type ? strcspn(content_type, "; \t") : 0;
+    for (size_t i = 0; i < 2; i++)
+        if (strlen(types[i]) == n && strncasecmp(content_type, types[i], n) == 0) return types[i];
+    return NULL;
+}
+
 static bool check_types(struct exchange *x) {
     char quoted[QUOTED];
     struct error *e = &x->error;
+    const bool takes_bytes = x->route->flags & ROUTE_BYTES;
     if (x->content_encoding && strcasecmp(x->content_encoding, "identity") != 0)
         return error_set(e, ERROR_UNSUPPORTED_MEDIA_TYPE,
                          "the body's Content-Encoding is %s, expected none",
                          quote_text(quoted, sizeof quoted, x->content_encoding));
-    if (x->method == METHOD_POST && !negotiate_is_json(x->content_type))
+    if (takes_bytes) x->media = bytes_type(x->content_type);
+    if (x->method & METHODS_WITH_BODY && !x->media && !negotiate_is_json(x->content_type))
         return error_set(e, ERROR_UNSUPPORTED_MEDIA_TYPE,
-                         "the body's Content-Type is %s, expected application/json",
-                         quote_text(quoted, sizeof quoted, x->content_type));
+                         "the body's Content-Type is %s, expected application/json%s",
+                         quote_text(quoted, sizeof quoted, x->content_type),
+                         takes_bytes ? ", application/octet-stream or application/x-npy" : "");
     if (x->method != METHOD_OPTIONS && !negotiate_accepts(x->accept, x->route->type))
         return error_set(e, ERROR_NOT_ACCEPTABLE, "this answer is %.*s, and Accept is %s",
                          (int)strcspn(x->route->type, ";"), x->route->type,
                          quote_text(quoted, sizeof quoted, x->accept));
+    return true;
+}
+
+/* The path's places, decoded in memory of their own. */
+static bool decode_places(struct exchange *x) {
+    const int n = x->places.n;
+    if (n == 0) return true;
+    char *at = x->places_text = malloc(strlen(x->path) + ROUTE_PLACES);
+    if (!at) return error_set(&x->error, ERROR_MEMORY_BUDGET, "no memory for the path");
+    for (int i = 0; i < n; i++) {
+        const size_t length = x->places.place[i].length;
+        x->place[i] = memcpy(at, x->places.place[i].at, length);
+        at[length] = '\0';
+        if (!query_decode(at, "path", &x->error)) return false;
+        at += length + 1;
+    }
     return true;
 }
 
@@ -182,20 +214,22 @@ static bool check_query(struct exchange *x) {
         /* They are this file's own, and const for the services alone. */
         char *name = (char *)(uintptr_t)x->query[i].name,
              *value = (char *)(uintptr_t)x->query[i].value;
-        if (!query_decode(name, &x->error) || !query_decode(value, &x->error)) return false;
+        if (!query_decode(name, "query", &x->error) || !query_decode(value, "query", &x->error))
+            return false;
     }
     return true;
 }
 
 /* Nothing that a client wrote is silently ignored. */
-static bool check_places(struct exchange *x) {
+static bool check_parts(struct exchange *x) {
     char quoted[QUOTED];
-    bool reads_query = x->route->kind == ROUTE_COMPUTES && x->method != METHOD_POST;
+    bool reads_query = x->route->flags & ROUTE_QUERY ||
+                       (x->route->kind == ROUTE_COMPUTES && x->method != METHOD_POST);
     if (x->n_query && !reads_query)
         return error_set(&x->error, ERROR_INVALID_REQUEST,
                          "%s %s takes no query, and this one has %s", x->method_name,
                          x->route->path, quote_text(quoted, sizeof quoted, x->query[0].name));
-    if (x->method != METHOD_POST && has_body(x))
+    if (!(x->method & METHODS_WITH_BODY) && has_body(x))
         return error_set(&x->error, ERROR_INVALID_REQUEST, "%s takes no body; POST has one",
                          x->method_name);
     return true;
@@ -212,7 +246,7 @@ bool exchange_admit(struct exchange *x) {
         return false;
     }
     if (check_origin(x) && check_route(x) && check_size(x) && check_types(x) && check_query(x) &&
-        check_places(x))
+        check_parts(x) && decode_places(x))
         return true;
     /* A body within the limit is read and thrown away, so that the connection can go on. */
     x->refused = has_body(x) &&
@@ -232,66 +266,12 @@ bool exchange_body(struct exchange *x, const char *data, size_t n) {
     return false;
 }
 
-/* ---- the run ---- */
-
-static bool run(struct exchange *x, const struct service_limits *limits,
-                const atomic_bool *cancelled) {
-    /* A query without pairs is a query still. */
-    static const struct service_pair none[1];
-    const struct service_pair *query = x->n_query ? x->query : none;
-    writer_init(&x->out, (size_t)limits->max_answer_bytes);
-    struct service_call call = {
-        .plans = x->engine->plans,
-        .limits = limits,
-        .control = {.cancelled = cancelled, .deadline = x->deadline},
-        .seed = x->engine->seed,
-        .body = x->method == METHOD_POST ? x->body.data : NULL,
-        .body_length = x->body.length,
-        .query = x->method == METHOD_POST ? NULL : query,
-        .n_query = x->n_query,
-    };
-    bool ok = x->route->serve(&call, &x->out, &x->error);
-    if (ok && x->out.full)
-        ok = error_set(&x->error, ERROR_MEMORY_BUDGET,
-                       "the answer has more than %" PRId64 " bytes (max_answer_bytes)",
-                       limits->max_answer_bytes);
-    if (!ok && !x->error.code) error_set(&x->error, ERROR_MEMORY_BUDGET, "out of memory");
-    if (!ok) writer_free(&x->out);
-    return ok;
-}
-
-/* Under the small limits, or without any run. False where that was not enough. */
-static bool run_inline(struct exchange *x) {
-    if (x->error.code || x->method == METHOD_OPTIONS) return true;
-    if (x->route->kind == ROUTE_CONSTANT) return true;
-    if (x->route->kind == ROUTE_LIVE) return run(x, &x->engine->limits, NULL), true;
-    if (x->body.length > INLINE_BODY) return false;
-    if (run(x, &x->engine->small, NULL) || !error_is_limit(x->error.code)) return true;
-    error_clear(&x->error);
-    return false;
-}
-
-bool exchange_run(struct exchange *x) {
-    bool done = run_inline(x);
-    if (done) stats_add(STAT_INLINE, 1);
-    return done;
-}
-
-void exchange_work(struct exchange *x, const atomic_bool *cancelled) {
-    if (atomic_load_explicit(cancelled, memory_order_relaxed))
-        error_set(&x->error, ERROR_CANCELLED, "the client left before its turn came");
-    else
-        run(x, &x->engine->limits, cancelled);
-}
-
-void exchange_fail(struct exchange *x, enum error_code code, const char *sentence) {
-    error_set(&x->error, code, "%s", sentence);
-}
-
 void exchange_end(struct exchange *x) {
     for (size_t i = 0; i < x->n_query; i++) free((char *)(uintptr_t)x->query[i].name);
     free(x->query);
+    free(x->places_text);
     x->query = NULL;
+    x->places_text = NULL;
     x->n_query = 0;
     body_free(&x->body);
     writer_free(&x->out);

@@ -1,18 +1,27 @@
 /* One request and its answer, without the transport: what the headers mean, whether the request is
- * admitted, the body, the run, and the answer with its headers. The transport calls, in this order:
+ * admitted, the body, the run, what the store is told, and the answer with its headers. The transport
+ * calls, in this order:
  *
  *     exchange_begin, exchange_header..., exchange_query..., exchange_admit     when the headers are read
  *     exchange_body...                                                          for each piece of the body
  *     exchange_run, and exchange_work on a worker where that says so
- *     exchange_answer, exchange_end
+ *     exchange_answer, exchange_end                                             once it has been woken
  */
 #ifndef GRADD_SERVER_EXCHANGE_H
 #define GRADD_SERVER_EXCHANGE_H
 
+#include "api/registry.h"
 #include "server/body.h"
 #include "server/engine.h"
 
 enum { EXCHANGE_ID = 64 };
+
+struct exchange;
+
+/* Tells the transport, on any thread and perhaps before exchange_run returns, that the answer is there
+ * (`over`), or that a worker must go on with exchange_work. It is told `over` once, and the exchange
+ * may be gone when it returns. */
+typedef void (*exchange_wake)(struct exchange *x, bool over);
 
 struct exchange {
     struct engine *engine;
@@ -20,18 +29,27 @@ struct exchange {
     unsigned method;
     bool http_1_0;
     const char *method_name, *path; /* these and the headers are the transport's */
-    const char *accept, *content_type, *content_encoding, *if_none_match, *origin, *request_id,
-        *transfer_encoding;
+    const char *accept, *content_type, *content_encoding, *if_match, *if_none_match, *origin,
+        *request_id, *transfer_encoding;
     int64_t content_length; /* -1: none */
     int lengths, encodings, hosts;
     bool expects_continue, bad_header;
+    struct route_places places;
+    char *places_text; /* decoded: */
+    const char *place[ROUTE_PLACES];
+    const char *media;          /* of a body that is no JSON */
     struct service_pair *query; /* decoded, each pair one allocation */
     size_t n_query, query_capacity;
     struct body body;
     bool refused; /* answered without its body having been read: the connection cannot go on */
     int64_t deadline;
+    const atomic_bool *left; /* the transport sets it when the client has gone */
+    exchange_wake wake;
+    struct seat *seat;    /* of the session, while it is held */
+    struct waiter waiter; /* for it */
     struct error error;
     struct writer out; /* what the run wrote */
+    struct service_reply reply;
 };
 
 /* What the transport is to send. `data` is the transport's to free where it is `owned`. */
@@ -41,11 +59,11 @@ struct answer {
     size_t length;
     bool owned, close, retry_later, nosniff;
     const char *type, *cache; /* NULL: none, here and below */
-    char etag[ENGINE_ETAG], allow[ROUTE_ALLOW], id[EXCHANGE_ID + 1]; /* "": none */
+    char etag[40], allow[ROUTE_ALLOW], id[EXCHANGE_ID + 1], location[96]; /* "": none */
 };
 
 void exchange_begin(struct exchange *x, struct engine *engine, const char *method, const char *path,
-                    bool http_1_0);
+                    bool http_1_0, exchange_wake wake, const atomic_bool *left);
 void exchange_header(struct exchange *x, const char *name, size_t n, const char *value);
 void exchange_query(struct exchange *x, const char *name, size_t n, const char *value, size_t m);
 
@@ -53,12 +71,14 @@ void exchange_query(struct exchange *x, const char *name, size_t n, const char *
 bool exchange_admit(struct exchange *x);
 bool exchange_body(struct exchange *x, const char *data, size_t n);
 
-/* Runs what is small. False where a worker must run it from its first byte, under the configured
- * limits: exchange_work, which ends early when `cancelled` becomes true. */
+/* Takes the session that the path names, runs what is small, and hands what has changed to the store.
+ * False where a worker must run it from its first byte, under the configured limits. Else the exchange
+ * has been woken, or it will be: from then on it is not this thread's, unless the transport knows. */
 bool exchange_run(struct exchange *x);
-void exchange_work(struct exchange *x, const atomic_bool *cancelled);
+/* Ends early when `x->left` becomes true. */
+void exchange_work(struct exchange *x);
 
-/* Ends the exchange with a failure of the transport's, such as overloaded. */
+/* Ends the exchange with a failure of the transport's, such as overloaded, and wakes it. */
 void exchange_fail(struct exchange *x, enum error_code code, const char *sentence);
 
 void exchange_answer(struct exchange *x, struct answer *out);

@@ -43,7 +43,8 @@ static void answer_problem(struct exchange *x, struct answer *out) {
     out->data = problem.data;
     out->length = problem.length;
     out->owned = true;
-    out->retry_later = x->error.code == ERROR_OVERLOADED || x->error.code == ERROR_DRAINING;
+    out->retry_later = x->error.code == ERROR_OVERLOADED || x->error.code == ERROR_DRAINING ||
+                       out->status == 429;
     if (x->error.code == ERROR_METHOD_NOT_ALLOWED) route_allow(x->route, out->allow);
 }
 
@@ -70,14 +71,30 @@ static void answer_tagged(struct exchange *x, struct answer *out) {
     out->type = NULL;
 }
 
+/* What the client has already is not sent again. */
+static void answer_state(struct exchange *x, struct answer *out) {
+    const struct service_reply *r = &x->reply;
+    const bool is_get = !(x->method & (METHODS_WITH_BODY | METHOD_DELETE));
+    memcpy(out->location, r->location, sizeof out->location);
+    memcpy(out->etag, r->etag, sizeof out->etag);
+    if (r->status) out->status = r->status;
+    if (r->type) out->type = r->type;
+    if (r->etag[0] && is_get) out->cache = "no-cache";
+    if (r->etag[0] && is_get && etag_among(x->if_none_match, r->etag, true)) out->status = 304;
+    if (out->status == 304 || out->status == 204) out->type = NULL;
+}
+
 static void answer_result(struct exchange *x, struct answer *out) {
     out->status = 200;
     out->type = x->route->type;
     out->cache = "no-store";
     out->data = x->out.data;
     out->length = x->out.length;
-    bool is_get = x->method != METHOD_POST;
-    if (is_get && x->route->kind != ROUTE_LIVE) answer_tagged(x, out);
+    const bool is_get = x->method != METHOD_POST;
+    if (x->route->kind == ROUTE_STATE)
+        answer_state(x, out);
+    else if (is_get && x->route->kind != ROUTE_LIVE)
+        answer_tagged(x, out);
     /* A constant stays ours; what was written for this request is handed over. */
     out->owned = out->data == x->out.data;
     if (out->owned) writer_init(&x->out, 0);

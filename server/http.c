@@ -43,7 +43,9 @@ struct http {
     struct house houses[];
 };
 
-enum phase { PHASE_READING, PHASE_WORKING, PHASE_WORKED };
+/* Between the network thread of a request and whoever ends it: OPEN until one of them comes to it, then
+ * SUSPENDED, so that the other must resume the connection, or OVER, so that the answer can go. */
+enum gate { GATE_OPEN, GATE_SUSPENDED, GATE_OVER };
 
 /* One connection, and the request it is at. */
 struct connection {
@@ -51,8 +53,8 @@ struct connection {
     struct guest guest;
     struct house *house;
     struct MHD_Connection *mhd;
-    enum phase phase;
-    atomic_bool left; /* the client, while a worker has the request */
+    atomic_int gate;  /* enum gate */
+    atomic_bool left; /* the client, while the connection is suspended */
     int64_t body_since;
     struct exchange x;
 };
@@ -82,6 +84,7 @@ static struct MHD_Response *make_response(const struct answer *a) {
     add(response, "X-Content-Type-Options", a->nosniff ? "nosniff" : NULL);
     add(response, "ETag", a->etag);
     add(response, "Allow", a->allow);
+    add(response, "Location", a->location);
     add(response, "X-Request-Id", a->id);
     add(response, "Retry-After", a->retry_later ? "1" : NULL);
     add(response, "Connection", a->close ? "close" : NULL);
@@ -129,14 +132,35 @@ static enum MHD_Result on_value(void *context, enum MHD_ValueKind kind, const ch
     return MHD_YES;
 }
 
+/* The request is over; once its connection goes on, it may be gone. */
+static void settle(struct connection *c) {
+    if (atomic_exchange(&c->gate, GATE_OVER) != GATE_SUSPENDED) return;
+    keeper_unwatch(c->house->http->keeper, &c->guest);
+    if (atomic_load(&c->left)) stats_add(STAT_CANCELLED, 1);
+    MHD_resume_connection(c->mhd);
+}
+
+static void work(struct task *task) { exchange_work(&((struct connection *)task)->x); }
+
+static void on_wake(struct exchange *x, bool over) {
+    struct connection *c = (struct connection *)(void *)((char *)x - offsetof(struct connection, x));
+    if (over)
+        settle(c);
+    else
+        worker_add(c->house->http->workers, &c->task);
+}
+
 static enum MHD_Result begin(struct connection *c, const char *path, const char *method,
                              const char *version) {
-    c->phase = PHASE_READING;
+    atomic_store(&c->gate, GATE_OPEN);
+    atomic_store(&c->left, false);
+    c->task.run = work;
     c->body_since = clock_coarse() + BODY_SECONDS * second;
     set_deadline(c, c->body_since);
     stats_add(STAT_REQUESTS, 1);
     stats_add(STAT_IN_FLIGHT, 1);
-    exchange_begin(&c->x, c->house->http->engine, method, path, strcmp(version, "HTTP/1.0") == 0);
+    exchange_begin(&c->x, c->house->http->engine, method, path, strcmp(version, "HTTP/1.0") == 0,
+                   on_wake, &c->left);
     MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND, on_value, &c->x);
     /* An answer at this place makes the library close the connection, and any later one does not. */
     return exchange_admit(&c->x) ? MHD_YES : answer(c);
@@ -149,14 +173,16 @@ static enum MHD_Result take(struct connection *c, const char *data, size_t *n) {
     return taken ? MHD_YES : answer_by_hand(c);
 }
 
-/* On a worker. Once the connection goes on, it may be gone. */
-static void work(struct task *task) {
-    struct connection *c = (struct connection *)task;
-    exchange_work(&c->x, &c->left);
+/* Lets go of the connection until the request is over, which may have happened by now. */
+static enum MHD_Result suspend(struct connection *c) {
+    set_deadline(c, 0);
+    MHD_suspend_connection(c->mhd);
+    keeper_watch(c->house->http->keeper, &c->guest, &c->left);
+    int open = GATE_OPEN;
+    if (atomic_compare_exchange_strong(&c->gate, &open, GATE_SUSPENDED)) return MHD_YES;
     keeper_unwatch(c->house->http->keeper, &c->guest);
-    if (atomic_load(&c->left)) stats_add(STAT_CANCELLED, 1);
-    c->phase = PHASE_WORKED;
     MHD_resume_connection(c->mhd);
+    return MHD_YES;
 }
 
 static enum MHD_Result hand_over(struct connection *c) {
@@ -170,20 +196,15 @@ static enum MHD_Result hand_over(struct connection *c) {
         return answer(c);
     }
     stats_add(STAT_QUEUED, 1);
-    c->phase = PHASE_WORKING;
-    c->task.run = work;
-    atomic_store(&c->left, false);
-    set_deadline(c, 0);
-    MHD_suspend_connection(c->mhd);
-    keeper_watch(h->keeper, &c->guest, &c->left);
     worker_submit(h->workers, &c->task);
-    return MHD_YES;
+    return suspend(c);
 }
 
 static enum MHD_Result finish(struct connection *c) {
-    if (c->phase == PHASE_WORKED) return answer(c);
+    if (atomic_load(&c->gate) == GATE_OVER) return answer(c);
     c->x.deadline = clock_coarse() + c->x.engine->limits.max_seconds * second;
-    return exchange_run(&c->x) ? answer(c) : hand_over(c);
+    if (!exchange_run(&c->x)) return hand_over(c);
+    return atomic_load(&c->gate) == GATE_OVER ? answer(c) : suspend(c);
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd, const char *path,

@@ -19,7 +19,7 @@
 
 enum { EXIT_FAILED = 1, EXIT_OPTIONS = 2 };
 enum { MOST_CONNECTIONS = 10000, FILES_APART = 64 };
-enum { GRACE_SECONDS = 30, POLL_MS = 5 };
+enum { GRACE_SECONDS = 30, POLL_MS = 5, SWEEP_MS = 1000 };
 
 static int fail(const char *problem, int code) {
     fprintf(stderr, "gradd: %s\n", problem);
@@ -42,22 +42,20 @@ static size_t most_connections(void) {
     return most;
 }
 
-/* Waits for a signal, at most so many milliseconds where that is not negative. */
+/* Waits for a signal, at most so many milliseconds. */
 static bool wait_signal(const sigset_t *signals, long ms) {
     struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    for (;;) {
-        int got = ms < 0 ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &time);
-        if (got > 0) return true;
-        if (ms >= 0) return false;
-    }
+    return sigtimedwait(signals, NULL, &time) > 0;
 }
 
 /* Until nothing is in flight. False where the time is up; a second signal ends the process. */
-static bool wait_idle(const struct http *http, const sigset_t *signals, int seconds) {
+static bool wait_idle(const struct http *http, struct engine *engine, const sigset_t *signals,
+                      int seconds) {
     int64_t end = clock_now() + seconds * INT64_C(1000000000);
     while (!http_idle(http)) {
         if (wait_signal(signals, POLL_MS)) _exit(EXIT_FAILED);
         if (clock_now() > end) return false;
+        engine_sweep(engine);
     }
     return true;
 }
@@ -65,10 +63,10 @@ static bool wait_idle(const struct http *http, const sigset_t *signals, int seco
 static void finish(struct http *http, struct engine *engine, const sigset_t *signals) {
     log_event(LOG_INFO, "draining", "in_flight=%lld", (long long)stats_sum(STAT_IN_FLIGHT));
     http_drain(http);
-    bool idle = wait_idle(http, signals, GRACE_SECONDS);
+    bool idle = wait_idle(http, engine, signals, GRACE_SECONDS);
     if (!idle) {
         http_cancel(http);
-        idle = wait_idle(http, signals, 1);
+        idle = wait_idle(http, engine, signals, 1);
     }
     log_event(LOG_INFO, "stopped", "requests=%lld", (long long)stats_sum(STAT_REQUESTS));
     /* What still runs holds on to everything. */
@@ -106,7 +104,7 @@ static int serve(const struct options *options) {
               GRADD_VERSION, url, threads, workers, connections);
     printf("gradd %s listening on %s\n", GRADD_VERSION, url);
     fflush(stdout);
-    wait_signal(&signals, -1);
+    while (!wait_signal(&signals, SWEEP_MS)) engine_sweep(&engine);
     finish(http, &engine, &signals);
     return EXIT_SUCCESS;
 }

@@ -12,15 +12,15 @@ static int digit(char c) {
     return -1;
 }
 
-static bool fail_escape(const char *at, struct error *error) {
+static bool fail_escape(const char *at, const char *what, struct error *error) {
     char found[4] = "", quoted[24];
     memcpy(found, at, strnlen(at, 3));
     return error_set(error, ERROR_INVALID_REQUEST,
-                     "the query has %s, expected two hexadecimal digits behind the %%",
+                     "the %s has %s, expected two hexadecimal digits behind the %%", what,
                      quote_text(quoted, sizeof quoted, found));
 }
 
-bool query_decode(char *text, struct error *error) {
+bool query_decode(char *text, const char *what, struct error *error) {
     char *out = text;
     for (const char *in = text; *in; in++) {
         if (*in != '%') {
@@ -28,10 +28,10 @@ bool query_decode(char *text, struct error *error) {
             continue;
         }
         int high = digit(in[1]), low = high < 0 ? -1 : digit(in[2]);
-        if (low < 0) return fail_escape(in, error);
+        if (low < 0) return fail_escape(in, what, error);
         if (high + low == 0)
             return error_set(error, ERROR_INVALID_REQUEST,
-                             "the query has a NUL character, which no text may have");
+                             "the %s has a NUL character, which no text may have", what);
         *out++ = (char)(high << 4 | low);
         in += 2;
     }

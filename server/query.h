@@ -5,7 +5,7 @@
 #include "core/error.h"
 
 /* Decodes the escapes (%XX) of a text in place. False (invalid_request) where a % is no escape, or
- * where there would be a NUL. */
-bool query_decode(char *text, struct error *error);
+ * where there would be a NUL; `what` is the text, for the sentence. */
+bool query_decode(char *text, const char *what, struct error *error);
 
 #endif

@@ -14,7 +14,7 @@ struct worker_pool {
     pthread_mutex_t lock;
     pthread_cond_t arrived;
     struct task *first, **last;
-    int places; /* free in the queue */
+    int places; /* free in the queue; negative where worker_add has taken more */
     bool stopping;
     int n_threads;
     pthread_t threads[];
@@ -69,14 +69,19 @@ bool worker_reserve(struct worker_pool *pool) {
     return free_place;
 }
 
-void worker_submit(struct worker_pool *pool, struct task *task) {
+static void add(struct worker_pool *pool, struct task *task, int places) {
     task->next = NULL;
     pthread_mutex_lock(&pool->lock);
+    pool->places -= places;
     *pool->last = task;
     pool->last = &task->next;
     pthread_cond_signal(&pool->arrived);
     pthread_mutex_unlock(&pool->lock);
 }
+
+void worker_submit(struct worker_pool *pool, struct task *task) { add(pool, task, 0); }
+
+void worker_add(struct worker_pool *pool, struct task *task) { add(pool, task, 1); }
 
 void worker_stop(struct worker_pool *pool) {
     pthread_mutex_lock(&pool->lock);

@@ -18,6 +18,9 @@ struct worker_pool *worker_start(int threads, int capacity);
 bool worker_reserve(struct worker_pool *pool);
 void worker_submit(struct worker_pool *pool, struct task *task);
 
+/* The same without a place of its own: for what has waited elsewhere, in a queue that is bounded too. */
+void worker_add(struct worker_pool *pool, struct task *task);
+
 /* Runs what is in the queue and ends the threads. */
 void worker_stop(struct worker_pool *pool);
 

@@ -1,0 +1,160 @@
+/* The run of a request: who runs it, the session that it holds meanwhile, and the store, from whose
+ * completion a change is answered. Knows no transport. */
+#include <inttypes.h>
+
+#include "api/functions.h"
+#include "api/session_service.h"
+#include "server/exchange.h"
+#include "server/keeper.h"
+#include "server/stats.h"
+
+/* A body that takes longer than this to look at is no network thread's business. */
+enum { INLINE_BODY = 256 << 10 };
+
+/* The request is over: what it held is free, and then its answer may go. */
+static void conclude(struct exchange *x) {
+    struct registry *registry = x->engine->registry;
+    if (x->reply.created) registry_release(registry, x->reply.created, clock_coarse());
+    if (x->seat) registry_release(registry, x->seat, clock_coarse());
+    if (x->reply.function) function_release(x->reply.function);
+    x->wake(x, true);
+}
+
+/* ---- the store ---- */
+
+static void on_stored(void *context, const struct error *error) {
+    struct exchange *x = context;
+    if (error) {
+        x->error = *error;
+        writer_free(&x->out);
+    }
+    conclude(x);
+}
+
+/* Hands what has changed to the store; the exchange may be gone when this returns. */
+static void commit(struct exchange *x) {
+    const struct service_change *change = &x->reply.change;
+    if (x->error.code || change->kind == CHANGE_NONE) {
+        conclude(x);
+        return;
+    }
+    const struct seat *seat = x->reply.created ? x->reply.created : x->seat;
+    const bool of_session = change->kind == CHANGE_SESSION;
+    const struct store_change changes[] = {
+        {.kind = of_session ? STORE_SESSION : STORE_FUNCTION,
+         .deleted = change->deleted,
+         .id = change->id,
+         .encode = of_session ? session_encode : function_encode,
+         .object = of_session ? (const void *)seat_session(seat) : x->reply.function}};
+    struct store *store = x->engine->store;
+    store->verbs->save(store, changes, 1, on_stored, x);
+}
+
+/* ---- the run ---- */
+
+static struct service_call make_call(struct exchange *x, const struct service_limits *limits,
+                                     const atomic_bool *cancelled) {
+    /* A query without pairs is a query still. */
+    static const struct service_pair none[1];
+    const struct engine *e = x->engine;
+    const bool has_body = x->method & METHODS_WITH_BODY;
+    const bool has_query = !has_body || x->route->flags & ROUTE_QUERY;
+    return (struct service_call){
+        .plans = e->plans,
+        .limits = limits,
+        .control = {.cancelled = cancelled, .deadline = x->deadline},
+        .seed = e->seed,
+        .body = has_body ? x->body.data : NULL,
+        .body_length = x->body.length,
+        .query = !has_query ? NULL : x->n_query ? x->query : none,
+        .n_query = x->n_query,
+        .places = x->place,
+        .puts = x->method == METHOD_PUT,
+        .media = x->media,
+        .if_match = x->if_match,
+        .if_none_match = x->if_none_match,
+        .seat = x->seat,
+        .session = x->seat ? seat_session(x->seat) : NULL,
+        .registry = e->registry,
+        .functions = e->functions,
+        .reply = &x->reply,
+    };
+}
+
+static bool run(struct exchange *x, const struct service_limits *limits,
+                const atomic_bool *cancelled) {
+    const struct service_call call = make_call(x, limits, cancelled);
+    writer_init(&x->out, (size_t)limits->max_answer_bytes);
+    bool ok = x->route->serve(&call, &x->out, &x->error);
+    if (ok && x->out.full && x->reply.change.kind == CHANGE_NONE)
+        ok = error_set(&x->error, ERROR_MEMORY_BUDGET,
+                       "the answer has more than %" PRId64 " bytes (max_answer_bytes)",
+                       limits->max_answer_bytes);
+    if (!ok && !x->error.code) error_set(&x->error, ERROR_MEMORY_BUDGET, "out of memory");
+    if (!ok) writer_free(&x->out);
+    return ok;
+}
+
+/* Under the small limits, or without any run. False where that was not enough. */
+static bool run_inline(struct exchange *x) {
+    if (x->route->kind == ROUTE_LIVE) return run(x, &x->engine->limits, NULL), true;
+    if (x->body.length > INLINE_BODY) return false;
+    if (run(x, &x->engine->small, NULL) || !error_is_limit(x->error.code)) return true;
+    error_clear(&x->error);
+    x->reply = (struct service_reply){0};
+    return false;
+}
+
+/* The waiting for the session is over. */
+static void on_turn(struct waiter *w, struct seat *seat, const struct error *error) {
+    struct exchange *x =
+        (struct exchange *)(void *)((char *)w - offsetof(struct exchange, waiter));
+    x->seat = seat;
+    if (seat) {
+        x->wake(x, false);
+        return;
+    }
+    x->error = *error;
+    conclude(x);
+}
+
+/* Takes the session that the path names. False where that is not to be, or only later: then the
+ * exchange goes on in on_turn, or has gone on there already. */
+static bool take_session(struct exchange *x) {
+    const bool draining = atomic_load_explicit(&x->engine->draining, memory_order_relaxed);
+    x->waiter = (struct waiter){.done = on_turn, .left = x->left, .deadline = x->deadline};
+    switch (registry_acquire(x->engine->registry, x->place[0], draining ? NULL : &x->waiter,
+                             clock_coarse(), &x->seat, &x->error)) {
+    case REGISTRY_HELD:
+        return true;
+    case REGISTRY_REFUSED:
+        conclude(x);
+        return false;
+    case REGISTRY_WAITS:
+        break;
+    }
+    return false;
+}
+
+bool exchange_run(struct exchange *x) {
+    const bool runs = !x->error.code && x->method != METHOD_OPTIONS &&
+                      x->route->kind != ROUTE_CONSTANT;
+    if (runs && x->route->flags & ROUTE_SESSION && !take_session(x)) return true;
+    if (runs && !run_inline(x)) return false;
+    stats_add(STAT_INLINE, 1);
+    commit(x);
+    return true;
+}
+
+void exchange_work(struct exchange *x) {
+    if (atomic_load_explicit(x->left, memory_order_relaxed))
+        error_set(&x->error, ERROR_CANCELLED, "the client left before its turn came");
+    else
+        run(x, &x->engine->limits, x->left);
+    commit(x);
+}
+
+void exchange_fail(struct exchange *x, enum error_code code, const char *sentence) {
+    error_set(&x->error, code, "%s", sentence);
+    conclude(x);
+}
