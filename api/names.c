@@ -23,7 +23,7 @@ static void sip_round(uint64_t v[4]) {
     v[2] = rotated(v[2], 32);
 }
 
-static uint32_t hash(uint64_t seed, const char *text, size_t length) {
+uint32_t name_hash(uint64_t seed, const char *text, size_t length) {
     const uint64_t key = seed * 0x9e3779b97f4a7c15U;
     uint64_t v[4] = {seed ^ 0x736f6d6570736575U, key ^ 0x646f72616e646f6dU,
                      seed ^ 0x6c7967656e657261U, key ^ 0x7465646279746573U};
@@ -82,7 +82,7 @@ static bool grow(struct names *names) {
 
 struct name *names_find(const struct names *names, const char *text, size_t length) {
     if (!names->n) return NULL;
-    const uint32_t slot = *slot_of(names, hash(names->seed, text, length), text, length);
+    const uint32_t slot = *slot_of(names, name_hash(names->seed, text, length), text, length);
     return slot ? &names->list[slot - 1] : NULL;
 }
 
@@ -90,7 +90,7 @@ struct name *names_add(struct names *names, const char *text, size_t length, boo
     *added = false;
     if (length > UINT32_MAX) return NULL;
     if (names->n == names->capacity && !grow(names)) return NULL;
-    const uint32_t h = hash(names->seed, text, length);
+    const uint32_t h = name_hash(names->seed, text, length);
     uint32_t *slot = slot_of(names, h, text, length);
     if (*slot) return &names->list[*slot - 1];
     *added = true;

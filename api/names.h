@@ -28,6 +28,9 @@ struct names {
     uint32_t n_slots;
 };
 
+/* SipHash-1-3 of a text, folded: with a secret seed nobody can choose texts that collide. */
+uint32_t name_hash(uint64_t seed, const char *text, size_t length);
+
 void names_init(struct names *names, struct arena *arena, uint64_t seed);
 
 /* NULL where the name is unknown. Valid until the next name is added. */

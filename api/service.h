@@ -6,7 +6,7 @@
 #include "core/arena.h"
 #include "core/plan.h"
 
-/* Every limit of a request. The server holds two of these: the configured one, and a small one for
+/* Every limit of a request and of what stays between requests. The server holds two of these: the configured one, and a small one for
  * what a network thread may do itself. A request that passes the small one is run again from its
  * first byte by a worker under the configured one, so nothing here knows about threads. */
 #define SERVICE_LIMITS(X)                                                                          \
@@ -19,7 +19,12 @@
     X(max_request_bytes, 1LL << 30, "bytes of memory of a request")                                \
     X(max_work, 1000000000000LL, "estimated elementary operations of a request")                   \
     X(max_answer_bytes, 1LL << 30, "bytes of an answer")                                           \
-    X(max_seconds, 60, "seconds a request may run")
+    X(max_seconds, 60, "seconds a request may run")                                                \
+    X(max_sessions, 1LL << 17, "sessions at a time")                                               \
+    X(max_session_bytes, 1LL << 30, "bytes that a session may hold")                               \
+    X(max_session_nodes, 2000000, "nodes that the tapes of a session may hold")                    \
+    X(max_tapes, 1024, "tapes of a session")                                                       \
+    X(max_functions, 10000, "functions at a time")
 
 struct service_limits {
 #define SERVICE_LIMIT(name, preset, text) int64_t name;
@@ -33,16 +38,49 @@ struct service_pair {
     const char *name, *value; /* decoded, NUL-terminated */
 };
 
-/* One request. */
+struct session;
+struct registry;
+struct functions;
+
+/* What a successful request has changed, for the store. */
+enum { SERVICE_ID = 64 };
+struct service_change {
+    enum { CHANGE_NONE, CHANGE_SESSION, CHANGE_FUNCTION } kind;
+    bool deleted;
+    char id[SERVICE_ID + 1];
+};
+
+/* What an answer says beside its body. */
+struct service_reply {
+    int status;        /* 0: 200 */
+    char location[96]; /* path of what was created; "": none */
+    char etag[40];     /* in its quotes; "": none */
+    const char *type;  /* media type, where it is not the route's; NULL: the route's */
+    struct service_change change;
+    struct seat *created; /* a session that this request has added to the registry, and holds */
+};
+
+/* One request. A service changes nothing unless it succeeds, so that it may be asked again, and
+ * nothing fails behind its last change: what it writes is written before. */
 struct service_call {
     struct plan_cache *plans;
     const struct service_limits *limits;
     struct run_control control; /* its deadline may be shortened by the request */
     uint64_t seed;              /* of hash tables, unpredictable */
-    const char *body;           /* of a POST */
+    const char *body;           /* of a POST, PUT or PATCH */
     size_t body_length;
-    const struct service_pair *query; /* of a GET; NULL for a POST */
+    const struct service_pair *query; /* of a GET; NULL for what has a body */
     size_t n_query;
+
+    /* Of sessions and functions alone. */
+    const char *const *places; /* what stands in the path's places, decoded, in their order */
+    bool puts;                 /* PUT: make it so, whether it is there or not */
+    const char *media;         /* the body's media type, where it is not JSON; NULL: JSON */
+    const char *if_match, *if_none_match; /* lists of entity tags; NULL: none */
+    struct session *session;              /* of the path; held for this request alone */
+    struct registry *registry;
+    struct functions *functions;
+    struct service_reply *reply;
 };
 
 /* Writes the answer into `out`; false after a failure, which is then in `error`. */

@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/etag.h"
 #include "api/problem.h"
 #include "server/exchange.h"
 #include "server/log.h"
-#include "server/negotiate.h"
 #include "server/quote.h"
 #include "server/stats.h"
 
@@ -64,7 +64,7 @@ static void answer_tagged(struct exchange *x, struct answer *out) {
         out->cache = "max-age=3600";
         engine_etag(x->out.data, x->out.length, out->etag);
     }
-    if (!negotiate_has_etag(x->if_none_match, out->etag)) return;
+    if (!etag_among(x->if_none_match, out->etag, true)) return;
     /* The transport sends the length that a 200 would have, and no body. */
     out->status = 304;
     out->type = NULL;

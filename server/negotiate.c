@@ -1,4 +1,4 @@
-/* Content negotiation (RFC 9110 12.5.1, 8.3, 13.1.2), over texts alone. */
+/* Content negotiation (RFC 9110 12.5.1, 8.3), over texts alone. */
 #include "server/negotiate.h"
 
 #include <stddef.h>
@@ -85,20 +85,4 @@ bool negotiate_is_json(const char *content_type) {
            same(range.subtype, range.subtype_length, "x-www-form-urlencoded", 21) ||
            (range.subtype_length > 5 &&
             strncasecmp(range.subtype + range.subtype_length - 5, "+json", 5) == 0);
-}
-
-bool negotiate_has_etag(const char *if_none_match, const char *etag) {
-    if (!if_none_match) return false;
-    size_t n = strlen(etag);
-    for (const char *s = if_none_match; *(s = skip_space(s));) {
-        if (*s == '*') return true;
-        if (s[0] == 'W' && s[1] == '/') s += 2;
-        if (*s != '"') return false;
-        const char *end = strchr(s + 1, '"');
-        if (!end) return false;
-        if ((size_t)(end + 1 - s) == n && strncmp(s, etag, n) == 0) return true;
-        s = skip_space(end + 1);
-        if (*s == ',') s++;
-    }
-    return false;
 }

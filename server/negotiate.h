@@ -1,4 +1,4 @@
-/* Content negotiation: what a client says about media types and entity tags. */
+/* Content negotiation: what a client says about media types. */
 #ifndef GRADD_SERVER_NEGOTIATE_H
 #define GRADD_SERVER_NEGOTIATE_H
 
@@ -11,8 +11,5 @@ bool negotiate_accepts(const char *accept, const char *type);
 /* Whether a Content-Type (NULL: none) may be read as JSON: none, application/json, application/...+json,
  * and the form type that curl -d sends. */
 bool negotiate_is_json(const char *content_type);
-
-/* Whether an If-None-Match header (NULL: none) names the quoted `etag`, or is "*". */
-bool negotiate_has_etag(const char *if_none_match, const char *etag);
 
 #endif

@@ -9,31 +9,32 @@
 
 static const char json[] = "application/json", text[] = "text/plain; charset=utf-8";
 
+/* What is asked most stands first. */
 const struct route route_table[] = {
-    {METHOD_POST | METHOD_GET, "/v1/gradient", service_gradient, ROUTE_COMPUTES, json},
-    {METHOD_POST | METHOD_GET, "/v1/evaluate", service_evaluate, ROUTE_COMPUTES, json},
-    {METHOD_POST, "/v1/jacobian", service_jacobian, ROUTE_COMPUTES, json},
-    {METHOD_POST | METHOD_GET, "/v1/hessian", service_hessian, ROUTE_COMPUTES, json},
-    {METHOD_POST, "/v1/jvp", service_jvp, ROUTE_COMPUTES, json},
-    {METHOD_POST, "/v1/vjp", service_vjp, ROUTE_COMPUTES, json},
-    {METHOD_POST, "/v1/hvp", service_hvp, ROUTE_COMPUTES, json},
-    {METHOD_POST, "/v1/check", service_check, ROUTE_COMPUTES, json},
-    {METHOD_GET, "/v1/ops", service_ops, ROUTE_CONSTANT, json},
-    {METHOD_GET, "/v1/limits", service_limits, ROUTE_CONSTANT, json},
-    {METHOD_GET, "/v1/stats", handle_stats, ROUTE_LIVE, json},
-    {METHOD_GET, "/healthz", handle_health, ROUTE_LIVE, json},
-    {METHOD_GET, "/version", handle_version, ROUTE_CONSTANT, json},
-    {METHOD_GET, "/", handle_index, ROUTE_CONSTANT, text},
+    {METHOD_POST | METHOD_GET, "/v1/gradient", service_gradient, ROUTE_COMPUTES, json, 0},
+    {METHOD_POST | METHOD_GET, "/v1/evaluate", service_evaluate, ROUTE_COMPUTES, json, 0},
+    {METHOD_POST, "/v1/jacobian", service_jacobian, ROUTE_COMPUTES, json, 0},
+    {METHOD_POST | METHOD_GET, "/v1/hessian", service_hessian, ROUTE_COMPUTES, json, 0},
+    {METHOD_POST, "/v1/jvp", service_jvp, ROUTE_COMPUTES, json, 0},
+    {METHOD_POST, "/v1/vjp", service_vjp, ROUTE_COMPUTES, json, 0},
+    {METHOD_POST, "/v1/hvp", service_hvp, ROUTE_COMPUTES, json, 0},
+    {METHOD_POST, "/v1/check", service_check, ROUTE_COMPUTES, json, 0},
+    {METHOD_GET, "/v1/ops", service_ops, ROUTE_CONSTANT, json, 0},
+    {METHOD_GET, "/v1/limits", service_limits, ROUTE_CONSTANT, json, 0},
+    {METHOD_GET, "/v1/stats", handle_stats, ROUTE_LIVE, json, 0},
+    {METHOD_GET, "/healthz", handle_health, ROUTE_LIVE, json, 0},
+    {METHOD_GET, "/version", handle_version, ROUTE_CONSTANT, json, 0},
+    {METHOD_GET, "/", handle_index, ROUTE_CONSTANT, text, 0},
 };
-
-_Static_assert(sizeof route_table / sizeof *route_table == ROUTE_COUNT,
-               "ROUTE_COUNT is the number of routes");
+const size_t route_count = sizeof route_table / sizeof *route_table;
+_Static_assert(sizeof route_table / sizeof *route_table <= ROUTE_MOST, "ROUTE_MOST is too small");
 
 static const struct {
     unsigned method;
     const char *name;
-} methods[] = {
-    {METHOD_GET, "GET"}, {METHOD_HEAD, "HEAD"}, {METHOD_POST, "POST"}, {METHOD_OPTIONS, "OPTIONS"}};
+} methods[] = {{METHOD_GET, "GET"},        {METHOD_HEAD, "HEAD"},   {METHOD_POST, "POST"},
+               {METHOD_PUT, "PUT"},        {METHOD_PATCH, "PATCH"}, {METHOD_DELETE, "DELETE"},
+               {METHOD_OPTIONS, "OPTIONS"}};
 
 enum { METHODS = sizeof methods / sizeof *methods };
 
@@ -43,21 +44,132 @@ unsigned route_method(const char *name) {
     return 0;
 }
 
-const struct route *route_find(const char *path) {
-    for (size_t i = 0; i < ROUTE_COUNT; i++)
-        if (strcmp(path, route_table[i].path) == 0) return &route_table[i];
+/* ---- paths in segments ---- */
+
+enum { SEGMENTS = 8 };
+
+struct segments {
+    int n; /* SEGMENTS + 1: more than any route has */
+    struct segment {
+        const char *at;
+        size_t length;
+    } segment[SEGMENTS];
+};
+
+/* What stands between the slashes; a path begins with one. */
+static void split(const char *path, struct segments *out) {
+    out->n = 0;
+    while (*path == '/') {
+        const size_t length = strcspn(path + 1, "/");
+        if (out->n == SEGMENTS) {
+            out->n++;
+            return;
+        }
+        out->segment[out->n++] = (struct segment){path + 1, length};
+        path += 1 + length;
+    }
+    if (*path) out->n = SEGMENTS + 1;
+}
+
+/* The paths of the table in segments, split once. */
+static struct segments patterns[ROUTE_MOST];
+
+void route_init(void) {
+    for (size_t i = 0; i < route_count; i++) split(route_table[i].path, &patterns[i]);
+}
+
+static bool is_place(const struct segment *s) { return s->length && *s->at == '{'; }
+
+static bool fits(const struct segment *wanted, const struct segment *found) {
+    if (is_place(wanted)) return found->length > 0;
+    return wanted->length == found->length && memcmp(wanted->at, found->at, found->length) == 0;
+}
+
+/* The last segments differ most. */
+static bool matches(const struct segments *pattern, const struct segments *path) {
+    if (pattern->n != path->n) return false;
+    for (int i = path->n; i-- > 0;)
+        if (!fits(&pattern->segment[i], &path->segment[i])) return false;
+    return true;
+}
+
+static void find_places(const struct segments *pattern, const struct segments *path,
+                        struct route_places *out) {
+    out->n = 0;
+    for (int i = 0; i < path->n; i++) {
+        if (!is_place(&pattern->segment[i])) continue;
+        out->place[out->n].at = path->segment[i].at;
+        out->place[out->n++].length = path->segment[i].length;
+    }
+}
+
+bool route_takes(const struct route *route, unsigned method) {
+    if (method == METHOD_HEAD) method = METHOD_GET;
+    return method == METHOD_OPTIONS || (route->methods & method);
+}
+
+const struct route *route_find(const char *path, unsigned method, struct route_places *places) {
+    struct segments segments;
+    const struct route *found = NULL;
+    split(path, &segments);
+    places->n = 0;
+    for (size_t i = 0; i < route_count; i++) {
+        if (!matches(&patterns[i], &segments)) continue;
+        if (!found) find_places(&patterns[i], &segments, places);
+        if (!found || route_takes(&route_table[i], method)) found = &route_table[i];
+        if (route_takes(found, method)) return found;
+    }
+    return found;
+}
+
+/* ---- what is said of them ---- */
+
+enum { NEAR_PATH = 128 };
+
+/* Writes a path from its segments; those at the places of all patterns there are become what `place`
+ * has there, or "*" where it is NULL. */
+static void join(const struct segments *path, bool is_pattern, const struct segments *place,
+                 char out[NEAR_PATH]) {
+    int n = 0;
+    out[0] = '\0';
+    for (int i = 0; i < path->n && n < NEAR_PATH; i++) {
+        struct segment s = path->segment[i];
+        if (is_pattern ? is_place(&s) : i == 2 || i == 4) {
+            s = (struct segment){"*", 1};
+            if (place && i < place->n && place->segment[i].length) s = place->segment[i];
+        }
+        n += snprintf(out + n, (size_t)(NEAR_PATH - n), "/%.*s",
+                      (int)(s.length < NEAR_PATH ? s.length : NEAR_PATH), s.at);
+    }
+}
+
+const char *route_nearest(const char *path, char *out, size_t size) {
+    char texts[ROUTE_MOST][NEAR_PATH], wanted[NEAR_PATH], filled[NEAR_PATH];
+    const char *paths[ROUTE_MOST];
+    struct segments segments;
+    split(path, &segments);
+    if (segments.n > SEGMENTS) return NULL;
+    for (size_t i = 0; i < route_count; i++) {
+        join(&patterns[i], true, NULL, texts[i]);
+        paths[i] = texts[i];
+    }
+    const char *near = name_nearest(path, paths, route_count);
+    join(&segments, false, NULL, wanted);
+    if (!near) near = name_nearest(wanted, paths, route_count);
+    for (size_t i = 0; near && i < route_count; i++) {
+        if (near != paths[i]) continue;
+        join(&patterns[i], true, &segments, filled);
+        snprintf(out, size, "%s", filled);
+        return out;
+    }
     return NULL;
 }
 
-const char *route_nearest(const char *path) {
-    const char *paths[ROUTE_COUNT];
-    for (size_t i = 0; i < ROUTE_COUNT; i++) paths[i] = route_table[i].path;
-    return name_nearest(path, paths, ROUTE_COUNT);
-}
-
 const char *route_allow(const struct route *route, char out[ROUTE_ALLOW]) {
-    unsigned allowed =
-        route->methods | METHOD_OPTIONS | (route->methods & METHOD_GET ? METHOD_HEAD : 0);
+    unsigned allowed = METHOD_OPTIONS;
+    for (size_t i = 0; i < route_count; i++)
+        if (strcmp(route_table[i].path, route->path) == 0) allowed |= route_table[i].methods;
+    if (allowed & METHOD_GET) allowed |= METHOD_HEAD;
     int n = 0;
     for (size_t i = 0; i < METHODS; i++)
         if (allowed & methods[i].method)

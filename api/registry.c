@@ -1,0 +1,347 @@
+/* The registry of sessions. Owns their seats, the order they were created in, and the queues before
+ * them; what a session holds is not looked at beyond what a list says. */
+#include "api/registry_shard.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "api/names.h"
+#include "api/session.h"
+
+enum { WAITING_MOST = 64 };
+
+struct session *seat_session(const struct seat *seat) {
+    return seat->session;
+}
+
+struct registry *registry_new(int64_t max_sessions, uint64_t seed) {
+    struct registry *r = aligned_alloc(_Alignof(struct registry), sizeof *r);
+    if (!r) return NULL;
+    memset(r, 0, sizeof *r);
+    r->most = max_sessions;
+    r->seed = seed;
+    for (int i = 0; i < SHARDS; i++) {
+        pthread_mutex_init(&r->shards[i].lock, NULL);
+        r->shards[i].expiry = INT64_MAX;
+    }
+    return r;
+}
+
+static void free_seat(struct seat *seat) {
+    session_free(seat->session);
+    free(seat->labels);
+    free(seat);
+}
+
+void registry_free(struct registry *r) {
+    for (int i = 0; r && i < SHARDS; i++) {
+        struct shard *shard = &r->shards[i];
+        for (size_t k = 0; k < shard->n_ordered; k++)
+            if (shard->ordered[k]) free_seat(shard->ordered[k]);
+        free(shard->buckets);
+        free(shard->ordered);
+        pthread_mutex_destroy(&shard->lock);
+    }
+    free(r);
+}
+
+bool registry_new_id(char out[REGISTRY_ID + 1], struct error *error) {
+    unsigned char random[REGISTRY_ID / 2];
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        return error_set(error, ERROR_OVERLOADED, "the system gave no random bytes");
+    for (size_t i = 0; i < sizeof random; i++) {
+        out[2 * i] = "0123456789abcdef"[random[i] >> 4];
+        out[2 * i + 1] = "0123456789abcdef"[random[i] & 15];
+    }
+    out[REGISTRY_ID] = '\0';
+    return true;
+}
+
+/* ---- one shard, locked ---- */
+
+/* The low bits choose the shard, those above it the bucket. */
+static struct shard *shard_of(struct registry *r, uint32_t hash) {
+    return &r->shards[hash % SHARDS];
+}
+
+static struct seat **bucket_of(const struct shard *shard, uint32_t hash) {
+    return &shard->buckets[hash / SHARDS & (shard->n_buckets - 1)];
+}
+
+static struct seat *find(const struct shard *shard, uint32_t hash, const char *id) {
+    if (!shard->n_buckets) return NULL;
+    for (struct seat *seat = *bucket_of(shard, hash); seat; seat = seat->next)
+        if (seat->hash == hash && strcmp(seat->session->id, id) == 0) return seat;
+    return NULL;
+}
+
+size_t shard_place_after(const struct shard *shard, uint64_t order) {
+    size_t low = 0, high = shard->n_ordered;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        size_t at = middle; /* the first at or behind it that is not removed */
+        while (at < high && !shard->ordered[at]) at++;
+        if (at < high && shard->ordered[at]->order <= order)
+            low = at + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void close_gaps(struct shard *shard) {
+    size_t n = 0;
+    for (size_t i = 0; i < shard->n_ordered; i++)
+        if (shard->ordered[i]) shard->ordered[n++] = shard->ordered[i];
+    shard->n_ordered = n;
+}
+
+static bool grow_buckets(struct shard *shard) {
+    const size_t n = shard->n_buckets ? 2 * shard->n_buckets : 16;
+    struct seat **old = shard->buckets, **buckets = calloc(n, sizeof *buckets);
+    if (!buckets) return false;
+    const size_t n_old = shard->n_buckets;
+    shard->buckets = buckets;
+    shard->n_buckets = n;
+    for (size_t i = 0; i < n_old; i++) {
+        for (struct seat *seat = old[i], *next; seat; seat = next) {
+            struct seat **bucket = bucket_of(shard, seat->hash);
+            next = seat->next;
+            seat->next = *bucket;
+            *bucket = seat;
+        }
+    }
+    free(old);
+    return true;
+}
+
+/* Room for one more. */
+static bool make_room(struct shard *shard) {
+    if (shard->n_ordered == shard->capacity) {
+        const size_t capacity = shard->capacity ? shard->capacity + shard->capacity / 2 : 16;
+        struct seat **ordered = realloc(shard->ordered, capacity * sizeof(struct seat *));
+        if (!ordered) return false;
+        shard->ordered = ordered;
+        shard->capacity = capacity;
+    }
+    return shard->n < shard->n_buckets || grow_buckets(shard);
+}
+
+void shard_take_out(struct registry *r, struct shard *shard, struct seat *seat) {
+    struct seat **at = bucket_of(shard, seat->hash);
+    while (*at != seat) at = &(*at)->next;
+    *at = seat->next;
+    shard->ordered[shard_place_after(shard, seat->order) - 1] = NULL;
+    shard->n--;
+    if (2 * shard->n <= shard->n_ordered) close_gaps(shard);
+    shard->bytes -= (int64_t)seat->bytes;
+    seat->bytes = 0;
+    seat->removed = true;
+    atomic_fetch_sub(&r->n, 1);
+}
+
+static void link_waiter(struct shard *shard, struct seat *seat, struct waiter *w) {
+    w->seat = seat;
+    w->next = NULL;
+    w->previous = seat->last;
+    *(seat->last ? &seat->last->next : &seat->first) = w;
+    seat->last = w;
+    seat->n_waiting++;
+    w->previous_of_shard = NULL;
+    w->next_of_shard = shard->waiters;
+    if (w->next_of_shard) w->next_of_shard->previous_of_shard = w;
+    shard->waiters = w;
+    shard->n_waiting++;
+}
+
+void shard_unlink(struct shard *shard, struct waiter *w) {
+    struct seat *seat = w->seat;
+    *(w->previous ? &w->previous->next : &seat->first) = w->next;
+    *(w->next ? &w->next->previous : &seat->last) = w->previous;
+    seat->n_waiting--;
+    *(w->previous_of_shard ? &w->previous_of_shard->next_of_shard : &shard->waiters) =
+        w->next_of_shard;
+    if (w->next_of_shard) w->next_of_shard->previous_of_shard = w->previous_of_shard;
+    shard->n_waiting--;
+}
+
+/* ---- holding ---- */
+
+static bool fail_not_found(const char *id, struct error *error) {
+    return error_set(error, ERROR_NOT_FOUND, "there is no session \"%.80s\"", id);
+}
+
+static enum registry_outcome queue_up(struct shard *shard, struct seat *seat, struct waiter *w,
+                                      struct error *error) {
+    if (!w) {
+        error_set(error, ERROR_DRAINING, "the server is shutting down and the session is in use");
+        return REGISTRY_REFUSED;
+    }
+    if (seat->n_waiting >= WAITING_MOST) {
+        error_set(error, ERROR_OVERLOADED, "%d requests wait for this session already",
+                  WAITING_MOST);
+        return REGISTRY_REFUSED;
+    }
+    link_waiter(shard, seat, w);
+    return REGISTRY_WAITS;
+}
+
+enum registry_outcome registry_acquire(struct registry *r, const char *id, struct waiter *w,
+                                       int64_t now, struct seat **out, struct error *error) {
+    const uint32_t hash = name_hash(r->seed, id, strlen(id));
+    struct shard *shard = shard_of(r, hash);
+    enum registry_outcome outcome = REGISTRY_HELD;
+    pthread_mutex_lock(&shard->lock);
+    struct seat *seat = find(shard, hash, id);
+    if (!seat || seat_has_expired(seat, now)) {
+        fail_not_found(id, error);
+        outcome = REGISTRY_REFUSED;
+    } else if (seat->held) {
+        outcome = queue_up(shard, seat, w, error);
+    } else {
+        seat->held = true;
+        *out = seat;
+    }
+    pthread_mutex_unlock(&shard->lock);
+    return outcome;
+}
+
+/* Labels as one text; NULL where there are none. */
+static bool same_labels(const struct label *labels, const char *text) {
+    if (!text) return !labels;
+    for (; labels; labels = labels->next) {
+        if (strcmp(labels->key, text) != 0) return false;
+        text += strlen(text) + 1;
+        if (strcmp(labels->value, text) != 0) return false;
+        text += strlen(text) + 1;
+    }
+    return !*text;
+}
+
+static char *labels_text(const struct label *labels) {
+    size_t n = 1;
+    for (const struct label *l = labels; l; l = l->next) n += strlen(l->key) + strlen(l->value) + 2;
+    char *text = malloc(n), *at = text;
+    for (const struct label *l = labels; text && l; l = l->next) {
+        at = stpcpy(at, l->key) + 1;
+        at = stpcpy(at, l->value) + 1;
+    }
+    if (text) *at = '\0';
+    return text;
+}
+
+/* What a list will say of the session. */
+static void describe(struct shard *shard, struct seat *seat) {
+    const struct session *s = seat->session;
+    shard->bytes += (int64_t)session_bytes(s) - (int64_t)seat->bytes;
+    seat->bytes = session_bytes(s);
+    const double most = 1e9; /* seconds, beyond which no clock here will run */
+    seat->ttl_seconds = s->ttl_seconds;
+    seat->ttl = s->ttl_seconds > 0 && s->ttl_seconds < most ? (int64_t)(s->ttl_seconds * 1e9) : 0;
+    if (same_labels(s->labels, seat->labels)) return;
+    free(seat->labels);
+    seat->labels = s->labels ? labels_text(s->labels) : NULL;
+}
+
+/* Hands what was taken off a queue to whoever waited. */
+static void refuse_all(struct waiter *w, const struct error *error) {
+    for (struct waiter *next; w; w = next) {
+        next = w->next;
+        w->done(w, NULL, error);
+    }
+}
+
+/* Frees a removed session; those that waited for it are told. */
+static void bury(struct shard *shard, struct seat *seat) {
+    struct error error;
+    struct waiter *first = seat->first;
+    for (struct waiter *w = first, *next; w; w = next) {
+        next = w->next;
+        shard_unlink(shard, w);
+        w->next = next;
+    }
+    pthread_mutex_unlock(&shard->lock);
+    error_clear(&error);
+    fail_not_found(seat->session->id, &error);
+    refuse_all(first, &error);
+    free_seat(seat);
+}
+
+void registry_release(struct registry *r, struct seat *seat, int64_t now) {
+    struct shard *shard = shard_of(r, seat->hash);
+    pthread_mutex_lock(&shard->lock);
+    if (seat->removed) {
+        bury(shard, seat);
+        return;
+    }
+    describe(shard, seat);
+    seat->used = now;
+    struct waiter *w = seat->first;
+    if (w) shard_unlink(shard, w);
+    seat->held = w != NULL;
+    if (!w && seat->ttl && now + seat->ttl < shard->expiry) shard->expiry = now + seat->ttl;
+    pthread_mutex_unlock(&shard->lock);
+    if (w) w->done(w, seat, NULL);
+}
+
+/* ---- coming and going ---- */
+
+static bool check_count(struct registry *r, struct error *error) {
+    if (atomic_fetch_add(&r->n, 1) < r->most) return true;
+    const int64_t n = atomic_fetch_sub(&r->n, 1) - 1;
+    return error_set(error, ERROR_TOO_MANY_SESSIONS,
+                     "there are %" PRId64 " sessions; the limit is %" PRId64 " (max_sessions)",
+                     n < r->most ? r->most : n, r->most);
+}
+
+/* Puts a new seat into its shard. One of the same id that has expired is moved to *old. */
+static bool put_in(struct registry *r, struct shard *shard, struct seat *seat, int64_t now,
+                   struct seat **old, struct error *error) {
+    struct seat *there = find(shard, seat->hash, seat->session->id);
+    if (there && !seat_has_expired(there, now))
+        return error_set(error, ERROR_ALREADY_EXISTS, "there is a session \"%s\" already",
+                         seat->session->id);
+    if (!make_room(shard))
+        return error_set(error, ERROR_MEMORY_BUDGET, "no memory for one more session");
+    if (there) {
+        shard_take_out(r, shard, there);
+        *old = there;
+    }
+    seat->order = atomic_fetch_add(&r->orders, 1) + 1;
+    struct seat **bucket = bucket_of(shard, seat->hash);
+    seat->next = *bucket;
+    *bucket = seat;
+    shard->ordered[shard->n_ordered++] = seat;
+    shard->n++;
+    describe(shard, seat);
+    return true;
+}
+
+struct seat *registry_add(struct registry *r, struct session *s, int64_t now, struct error *error) {
+    if (!check_count(r, error)) return NULL;
+    struct seat *seat = calloc(1, sizeof *seat), *old = NULL;
+    bool ok = seat || error_set(error, ERROR_MEMORY_BUDGET, "no memory for one more session");
+    if (ok) {
+        seat->session = s;
+        seat->held = true;
+        seat->hash = name_hash(r->seed, s->id, strlen(s->id));
+        struct shard *shard = shard_of(r, seat->hash);
+        pthread_mutex_lock(&shard->lock);
+        ok = put_in(r, shard, seat, now, &old, error);
+        pthread_mutex_unlock(&shard->lock);
+    }
+    if (old) free_seat(old);
+    if (ok) return seat;
+    atomic_fetch_sub(&r->n, 1);
+    free(seat);
+    return NULL;
+}
+
+void registry_remove(struct registry *r, struct seat *seat) {
+    struct shard *shard = shard_of(r, seat->hash);
+    pthread_mutex_lock(&shard->lock);
+    shard_take_out(r, shard, seat);
+    pthread_mutex_unlock(&shard->lock);
+}

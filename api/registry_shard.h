@@ -1,0 +1,55 @@
+/* What the files of the registry share. Everything here wants the shard's lock. */
+#ifndef GRADD_API_REGISTRY_SHARD_H
+#define GRADD_API_REGISTRY_SHARD_H
+
+#include <pthread.h>
+
+#include "api/registry.h"
+
+enum { SHARDS = 64 };
+
+struct seat {
+    struct session *session;
+    struct seat *next; /* in its bucket, or of those that have expired */
+    uint64_t order;    /* of creation */
+    uint32_t hash;
+    uint32_t n_waiting;
+    bool held, removed;
+    struct waiter *first, *last;
+    int64_t used, ttl;  /* when it was released; how long it may be idle, 0: for ever */
+    double ttl_seconds; /* this and those below are as the session had them at the last release */
+    size_t bytes;
+    char *labels;
+};
+
+struct shard {
+    _Alignas(64) pthread_mutex_t lock;
+    struct seat **buckets; /* a power of two of them */
+    size_t n_buckets, n;
+    struct seat **ordered; /* by creation; NULL where one was removed */
+    size_t n_ordered, capacity;
+    struct waiter *waiters; /* all of them, in no order */
+    int64_t n_waiting, bytes;
+    int64_t expiry; /* nothing expires before; INT64_MAX: never */
+};
+
+struct registry {
+    struct shard shards[SHARDS];
+    atomic_uint_fast64_t orders;
+    atomic_int_fast64_t n;
+    int64_t most;
+    uint64_t seed;
+};
+
+static inline bool seat_has_expired(const struct seat *seat, int64_t now) {
+    return seat->ttl && !seat->held && !seat->n_waiting && now - seat->used >= seat->ttl;
+}
+
+/* Where the first seat stands that was created after `order`. */
+size_t shard_place_after(const struct shard *shard, uint64_t order);
+/* Takes a seat out of the table and out of the order; those behind it may move up. */
+void shard_take_out(struct registry *r, struct shard *shard, struct seat *seat);
+/* Takes a waiter off its queue. */
+void shard_unlink(struct shard *shard, struct waiter *w);
+
+#endif
