@@ -78,13 +78,10 @@ static void print(struct printer *p, const struct value *v) {
 void oneshot_write_warnings(const struct oneshot *o, struct writer *out) {
     write_text(out, ",\"warnings\":[");
     for (const struct warning *w = o->warnings; w; w = w->next) {
-        char detail[120];
-        snprintf(detail, sizeof detail,
-                 "The dtype of the watched tensor must be floating (e.g. tf.float32), got tf.%s",
-                 dtype_name(w->dtype));
-        write_text(out, w == o->warnings ? "{" : ",{");
-        write_text(out, "\"code\":\"watched_dtype\",\"detail\":");
-        write_string(out, detail);
+        write_text(out, w == o->warnings ? "{\"code\":" : ",{\"code\":");
+        write_string(out, w->code);
+        write_text(out, ",\"detail\":");
+        write_string(out, w->detail);
         write_text(out, ",\"pointer\":");
         write_string(out, w->pointer);
         write_text(out, "}");
@@ -92,21 +89,22 @@ void oneshot_write_warnings(const struct oneshot *o, struct writer *out) {
     write_text(out, "]");
 }
 
-static bool print_answer(struct oneshot *o, const struct run *run, struct writer *out) {
+static void print_member(struct printer *p, const char *name, const struct value *v) {
+    write_text(p->out, p->out->length ? "," : "{");
+    write_string(p->out, name);
+    write_text(p->out, ":");
+    print(p, v);
+}
+
+static bool print_answer(struct oneshot *o, struct run *run, struct plan *plan,
+                         const struct extra *extra, struct writer *out, bool *taken) {
     struct printer p = {
         .run = run, .out = out, .format = o->request.tensor_format, .batch = &o->batch};
-    write_text(out, "{\"value\":");
-    print(&p, &o->value);
-    for (uint32_t i = 0; i < o->n_derivatives; i++) {
-        write_text(out, ",");
-        write_string(out, o->derivatives[i].name);
-        write_text(out, ":");
-        print(&p, &o->derivatives[i].value);
-    }
-    if (o->has_fetched) {
-        write_text(out, ",\"fetched\":");
-        print(&p, &o->fetched);
-    }
+    if (!o->hides_value) print_member(&p, "value", &o->value);
+    for (uint32_t i = 0; i < o->n_derivatives; i++)
+        print_member(&p, o->derivatives[i].name, &o->derivatives[i].value);
+    if (o->has_fetched) print_member(&p, "fetched", &o->fetched);
+    if (extra && !extra->finish(o, run, plan, p.next, out, taken)) return false;
     if (o->batch.n_failures) batch_write_failures(o, out);
     if (o->warnings) oneshot_write_warnings(o, out);
     if (o->request.wants_diagnosis) diagnose_write(o, run, p.next, out);
@@ -141,6 +139,7 @@ void oneshot_add(struct oneshot *o, const char *name, struct value value) {
 
 const struct tensor *oneshot_bound(const struct oneshot *o, node_id input) {
     if (input < o->n_bound) return &o->tensors[input];
+    if (o->work && session_bound(o, input)) return session_bound(o, input);
     uint32_t low = 0, high = o->n_late;
     while (high - low > 1) {
         const uint32_t middle = low + (high - low) / 2;
@@ -200,14 +199,19 @@ bool oneshot_runs_within(struct oneshot *o, int64_t runs, int64_t work) {
 
 enum outcome { ANSWERED, REFUSED, RUN_FAILED };
 
-static enum outcome answer(struct oneshot *o, const node_id *wanted, size_t n, struct writer *out) {
+static enum outcome answer(struct oneshot *o, const node_id *wanted, size_t n,
+                           const struct extra *extra, struct writer *out) {
     const struct tensor **bound;
     const node_id *inputs;
     size_t n_inputs;
     struct plan *plan = oneshot_plan(o, wanted, n, &bound, &inputs, &n_inputs);
     if (!plan) return REFUSED;
     struct run *run = oneshot_run(o, plan, bound);
-    const enum outcome outcome = !run ? RUN_FAILED : print_answer(o, run, out) ? ANSWERED : REFUSED;
+    bool taken = false;
+    const enum outcome outcome = !run                                             ? RUN_FAILED
+                                 : print_answer(o, run, plan, extra, out, &taken) ? ANSWERED
+                                                                                  : REFUSED;
+    if (taken) return outcome;
     run_end(run);
     plan_release(plan);
     return outcome;
@@ -220,7 +224,7 @@ static bool answer_batch(struct oneshot *o, const node_id *wanted, size_t n, str
     for (int attempt = 0; attempt < 2; attempt++) {
         for (size_t i = 0; i < n; i++) mapped[i] = wanted[i];
         if (!batch_map(o, mapped, n)) return false;
-        const enum outcome outcome = answer(o, mapped, n, out);
+        const enum outcome outcome = answer(o, mapped, n, NULL, out);
         if (outcome != RUN_FAILED) return outcome == ANSWERED;
         if (attempt || !batch_find_failures(o, wanted, n)) return false;
     }
@@ -228,17 +232,24 @@ static bool answer_batch(struct oneshot *o, const node_id *wanted, size_t n, str
 }
 
 bool oneshot_answer(struct oneshot *o, struct writer *out) {
-    size_t most = count_nodes(&o->value) + 2 * o->n_suspects, n = 0;
+    return oneshot_answer_with(o, NULL, out);
+}
+
+bool oneshot_answer_with(struct oneshot *o, const struct extra *extra, struct writer *out) {
+    size_t most = 2 * o->n_suspects + (extra ? extra->n : 0), n = 0;
+    if (!o->hides_value) most += count_nodes(&o->value);
     for (uint32_t i = 0; i < o->n_derivatives; i++) most += count_nodes(&o->derivatives[i].value);
     if (o->has_fetched) most += count_nodes(&o->fetched);
     node_id *wanted = arena_alloc(&o->arena, (most + 1) * sizeof *wanted);
     if (!wanted) return build_fail_memory(&o->b);
-    want(&o->value, wanted, &n);
+    if (!o->hides_value) want(&o->value, wanted, &n);
     for (uint32_t i = 0; i < o->n_derivatives; i++) want(&o->derivatives[i].value, wanted, &n);
     if (o->has_fetched) want(&o->fetched, wanted, &n);
     for (size_t i = 0; i < o->n_suspects; i++) wanted[n++] = o->suspects[i];
     for (size_t i = 0; i < o->n_suspects; i++) {
         if (o->suspect_gradients[i] != NODE_NONE) wanted[n++] = o->suspect_gradients[i];
     }
-    return o->batch.given ? answer_batch(o, wanted, n, out) : answer(o, wanted, n, out) == ANSWERED;
+    for (size_t i = 0; extra && i < extra->n; i++) wanted[n++] = extra->nodes[i];
+    return o->batch.given ? answer_batch(o, wanted, n, out)
+                          : answer(o, wanted, n, extra, out) == ANSWERED;
 }

@@ -20,6 +20,9 @@ void build_init(struct builder *b, struct arena *arena, struct error *error,
     b->limits = limits;
     b->dtype = dtype;
     b->blamed = NULL;
+    b->read = NULL;
+    b->reader = NULL;
+    b->begin = 0;
     names_init(&b->names, arena, seed);
     const uint32_t nodes =
         limits->max_nodes < UINT32_MAX ? (uint32_t)limits->max_nodes : UINT32_MAX - 1;
@@ -67,8 +70,10 @@ static bool well_known(const char *text, size_t length, struct value *out) {
 }
 
 bool build_lookup(struct builder *b, const char *text, size_t length, struct value *out) {
-    const struct name *name = names_find(&b->names, text, length);
+    struct name *name = names_find(&b->names, text, length);
     if (name) {
+        if (name->value.kind == VALUE_NODE && name->value.node == NODE_NONE && !b->read(b, name))
+            return false;
         *out = name->value;
         return true;
     }

@@ -64,7 +64,7 @@ static bool build_gradient(struct builder *b, const struct value *const *bound, 
     node_id *gradients = arena_alloc(b->arena, (n_sources + 1) * sizeof *gradients);
     if (!gradients) return build_fail_memory(b);
     const struct window window = {
-        .watched = source, .n_watched = n_sources, .begin = 0, .end = b->tape.count};
+        .watched = source, .n_watched = n_sources, .begin = b->begin, .end = b->tape.count};
     if (!tape_gradient(&b->tape, &window, target, seeds, n_targets, source, n_sources, gradients))
         return false;
     const node_id *leaves = gradients;

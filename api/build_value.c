@@ -46,7 +46,10 @@ const char *build_name_of(const struct builder *b, node_id node) {
 
 bool build_fail_bound(struct builder *b, const struct name *name) {
     return error_set(b->error, ERROR_DUPLICATE_NAME, "\"%.80s\" is a %s and cannot be assigned",
-                     name->text, name->place == PLACE_VARIABLE ? "variable" : "constant");
+                     name->text,
+                     name->place == PLACE_VARIABLE   ? "variable"
+                     : name->place == PLACE_CONSTANT ? "constant"
+                                                     : "tensor of the session");
 }
 
 bool build_fail_not_tensor(struct builder *b, const struct value *v) {

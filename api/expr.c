@@ -20,7 +20,7 @@ bool expr_is_name(const char *text) {
 bool parse_duplicate(struct parser *p, const struct token *t, const struct name *first) {
     p->statement = NULL;
     if (!first) first = names_find(&p->functions, t->text, t->length);
-    if (first->place == PLACE_VARIABLE || first->place == PLACE_CONSTANT) {
+    if (first->place >= PLACE_TENSOR) {
         return build_fail_bound(p->b, first) || parse_failed_at(p, t->text);
     }
     uint32_t line, column;
@@ -38,7 +38,7 @@ static bool define(struct parser *p, const struct token *t, const char *name,
     if (function_find(p, t->text, t->length)) return parse_duplicate(p, t, NULL);
     struct name *entry = names_add(&p->b->names, name, t->length, &added);
     if (!entry) return build_fail_memory(p->b) || parse_failed_at(p, t->text);
-    if (!added) return parse_duplicate(p, t, entry);
+    if (!added && entry->place != PLACE_TENSOR) return parse_duplicate(p, t, entry);
     entry->place = (uint32_t)(t->text - p->lex.begin);
     entry->value = *v;
     return true;
@@ -212,9 +212,9 @@ bool parse_body(struct parser *p, struct value *out) {
 bool expr_build(struct builder *b, const char *text, size_t length, bool from_query,
                 struct value *last) {
     struct parser p = {.b = b, .from_query = from_query, .statement_at = text};
-    if (length >= PLACE_CONSTANT) {
+    if (length >= PLACE_TENSOR) {
         return error_set(b->error, ERROR_GRAPH_TOO_LARGE, "a graph's text has at most %u bytes",
-                         PLACE_CONSTANT - 1);
+                         PLACE_TENSOR - 1);
     }
     names_init(&p.functions, b->arena, b->names.seed);
     lex_init(&p.lex, text, length);

@@ -86,7 +86,7 @@ static bool add_id(struct graph *g, const struct json *id, uint32_t index) {
                          "\"%.80s\" is not a name; names match [A-Za-z_][A-Za-z0-9_]*", text);
     }
     struct name *entry = names_find(&g->b->names, text, strlen(text));
-    if (entry) return build_fail_bound(g->b, entry);
+    if (entry && entry->place != PLACE_TENSOR) return build_fail_bound(g->b, entry);
     entry = names_add(&g->ids, text, strlen(text), &added);
     if (!entry) return build_fail_memory(g->b);
     if (!added) {

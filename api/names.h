@@ -9,6 +9,8 @@
 /* Places of what the request binds, outside of the graph. */
 #define PLACE_VARIABLE UINT32_MAX
 #define PLACE_CONSTANT (UINT32_MAX - 1)
+/* A session's named result, which a graph may define anew. */
+#define PLACE_TENSOR (UINT32_MAX - 2)
 
 struct name {
     const char *text; /* NUL-terminated, kept by the caller's arena */

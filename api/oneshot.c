@@ -8,9 +8,10 @@
 #include "api/graph_nodes.h"
 #include "api/place.h"
 
-static bool build_graph(struct oneshot *o) {
+bool oneshot_build(struct oneshot *o) {
     const struct json *graph = o->request.graph;
     bool ok;
+    o->b.begin = o->b.tape.count;
     if (json_type(graph) == JSON_STRING) {
         const char *text = json_string(graph);
         ok = expr_build(&o->b, text, strlen(text), o->call->query, &o->last);
@@ -26,11 +27,13 @@ static bool build_graph(struct oneshot *o) {
     return ok || error_under(o->error, "graph");
 }
 
-bool oneshot_begin(struct oneshot *o, const struct service_call *call, enum request_route route,
-                   struct error *error) {
+bool oneshot_read(struct oneshot *o, const struct service_call *call, enum request_route route,
+                  struct error *error) {
     o->call = call;
     o->error = error;
-    o->has_fetched = false;
+    o->has_fetched = o->hides_value = false;
+    o->work = NULL;
+    o->last = value_none();
     o->n_derivatives = 0;
     o->n_bound = o->n_variables = o->n_late = o->late_capacity = 0;
     o->late = NULL;
@@ -53,7 +56,12 @@ bool oneshot_begin(struct oneshot *o, const struct service_call *call, enum requ
         return false;
     if (!request_read(&o->request, root, route, call, error)) return false;
     build_init(&o->b, &o->arena, error, call->limits, o->request.default_dtype, call->seed);
-    return oneshot_bind(o) && build_graph(o);
+    return true;
+}
+
+bool oneshot_begin(struct oneshot *o, const struct service_call *call, enum request_route route,
+                   struct error *error) {
+    return oneshot_read(o, call, route, error) && oneshot_bind(o) && oneshot_build(o);
 }
 
 void oneshot_end(struct oneshot *o) {

@@ -7,10 +7,8 @@
 #include "api/build.h"
 #include "api/request.h"
 
-/* TensorFlow's warning on watching what is not of a floating dtype. */
 struct warning {
-    const char *pointer;
-    enum dtype dtype;
+    const char *code, *detail, *pointer;
     struct warning *next;
 };
 
@@ -29,6 +27,8 @@ struct derivative {
 
 enum { DERIVATIVES_MAX = 2 };
 
+struct session_work;
+
 struct oneshot {
     const struct service_call *call;
     struct error *error;
@@ -41,7 +41,8 @@ struct oneshot {
     struct tensor *tensors;
     bool *trainable;
     uint32_t n_bound, n_variables;
-    struct late *late; /* in the order of their nodes */
+    struct session_work *work; /* of a request on a session; else NULL */
+    struct late *late;         /* in the order of their nodes */
     uint32_t n_late, late_capacity;
     struct batch batch;
     uint32_t n_runs;
@@ -49,6 +50,7 @@ struct oneshot {
     struct value last;  /* what the graph's last statement is worth; VALUE_NONE without one */
     node_id graph_end;  /* the tape's length once the graph was read */
     struct value value; /* of the answer: settled structures */
+    bool hides_value;
     struct derivative derivatives[DERIVATIVES_MAX];
     uint32_t n_derivatives;
     struct value fetched;
@@ -90,6 +92,17 @@ bool oneshot_bind_late(struct oneshot *o, const struct json *v, const char *what
 /* The same of a tensor that was read. */
 bool oneshot_keep_late(struct oneshot *o, const struct tensor *t, node_id *out);
 void oneshot_add(struct oneshot *o, const char *name, struct value value);
+/* Lists the values that are wanted of the run beside those of the answer, and what is done with them:
+ * `finish` gets them as results from `at` on, after the answer's members are written and before its
+ * end; where it sets *taken, run and plan are its own. */
+struct extra {
+    node_id *nodes;
+    size_t n;
+    bool (*finish)(struct oneshot *o, struct run *run, struct plan *plan, size_t at,
+                   struct writer *out, bool *taken);
+};
+/* The value of a node of a session's program, or NULL. */
+const struct tensor *session_bound(const struct oneshot *o, node_id node);
 /* The tensor that an input node is bound to. */
 const struct tensor *oneshot_bound(const struct oneshot *o, node_id input);
 /* The plan for what is wanted, refused where its work or its memory is over the limits. */
@@ -103,11 +116,30 @@ struct run *oneshot_run(struct oneshot *o, const struct plan *plan,
 /* What many runs of a plan cost, each begun anew; refused where that is over the limit. */
 bool oneshot_runs_within(struct oneshot *o, int64_t runs, int64_t work);
 
+/* Adds a warning, in the words of a format. */
+bool oneshot_warn(struct oneshot *o, const char *code, const char *pointer, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 /* Writes the member "warnings". */
 void oneshot_write_warnings(const struct oneshot *o, struct writer *out);
 
 /* Plans, runs and writes the answer. */
 bool oneshot_answer(struct oneshot *o, struct writer *out);
+/* The same after the members that `out` may hold already; `extra` may be NULL. */
+bool oneshot_answer_with(struct oneshot *o, const struct extra *extra, struct writer *out);
+/* Appends the graph of a request; the value of its last statement is o->last. */
+bool oneshot_build(struct oneshot *o);
+/* Decodes a body up to where names are bound. oneshot_end must follow in any case. */
+bool oneshot_read(struct oneshot *o, const struct service_call *call, enum request_route route,
+                  struct error *error);
+/* A settled structure's leaves. */
+bool oneshot_leaves(struct oneshot *o, const struct value *v, node_id **out, size_t *n);
+/* A name, or lists and objects of names, as a settled value. `what` says what they are. */
+bool oneshot_names(struct oneshot *o, const struct json *v, const char *member, const char *what,
+                   struct value *out);
+/* Notes TensorFlow's warning where what is watched is not of a floating dtype. `v` is what `json`
+ * names. */
+bool oneshot_warn_of_integers(struct oneshot *o, const struct json *json, const struct value *v,
+                              const char *pointer);
 
 /* Picks what a diagnosis must look at, for targets that need not be differentiated (seeds NULL and
  * w NULL: values only). */

@@ -6,6 +6,24 @@
 #include "api/oneshot.h"
 #include "api/place.h"
 
+bool oneshot_warn(struct oneshot *o, const char *code, const char *pointer, const char *format,
+                  ...) {
+    char detail[512];
+    va_list args;
+    va_start(args, format);
+    const int n = vsnprintf(detail, sizeof detail, format, args);
+    va_end(args);
+    struct warning *warning = arena_alloc(&o->arena, sizeof *warning);
+    const char *at = arena_copy_text(&o->arena, pointer, strlen(pointer));
+    const size_t length = n < (int)sizeof detail ? (size_t)n : sizeof detail - 1;
+    const char *text = arena_copy_text(&o->arena, detail, length);
+    if (!warning || !at || !text) return build_fail_memory(&o->b);
+    *warning = (struct warning){.code = code, .detail = text, .pointer = at};
+    *o->warnings_end = warning;
+    o->warnings_end = &warning->next;
+    return true;
+}
+
 /* A list that is stacked only now belongs to the graph. */
 static bool settled(struct oneshot *o, const struct value *v, struct value *out) {
     if (!build_settle(&o->b, v, true, out)) return false;
@@ -45,16 +63,16 @@ static bool read_names(struct oneshot *o, const struct json *v, const char *what
     return out->results = true;
 }
 
-static bool read_member(struct oneshot *o, const struct json *v, const char *name, const char *what,
-                        struct value *out) {
+bool oneshot_names(struct oneshot *o, const struct json *v, const char *name, const char *what,
+                   struct value *out) {
     return read_names(o, v, what, out) || error_under(o->error, name);
 }
 
 /* The last statement where the request names nothing. */
 static bool read_value(struct oneshot *o, const struct json *v, const char *name,
                        const char *what) {
-    if (v) return read_member(o, v, name, what, &o->value);
-    if (o->last.kind == VALUE_NONE && o->b.tape.count == o->n_bound) {
+    if (v) return oneshot_names(o, v, name, what, &o->value);
+    if (o->last.kind == VALUE_NONE && o->b.tape.count == o->b.begin) {
         error_set(o->error, ERROR_INVALID_REQUEST, "the graph is empty and \"%s\" names nothing",
                   name);
         return error_under(o->error, "graph");
@@ -62,7 +80,7 @@ static bool read_value(struct oneshot *o, const struct json *v, const char *name
     return settled(o, &o->last, &o->value) || error_under(o->error, "graph");
 }
 
-static bool leaves(struct oneshot *o, const struct value *v, node_id **out, size_t *n) {
+bool oneshot_leaves(struct oneshot *o, const struct value *v, node_id **out, size_t *n) {
     *n = build_leaves(v);
     node_id *at = *out = arena_alloc(&o->arena, (*n + 1) * sizeof **out);
     if (!at) return build_fail_memory(&o->b);
@@ -71,8 +89,8 @@ static bool leaves(struct oneshot *o, const struct value *v, node_id **out, size
 }
 
 /* Notes TensorFlow's warning for what the request watches in vain. `v` is what `json` names. */
-static bool warn_of_integers(struct oneshot *o, const struct json *json, const struct value *v,
-                             const char *pointer) {
+bool oneshot_warn_of_integers(struct oneshot *o, const struct json *json, const struct value *v,
+                              const char *pointer) {
     node_id *nodes;
     size_t n;
     if (json_type(json) != JSON_STRING) {
@@ -82,21 +100,20 @@ static bool warn_of_integers(struct oneshot *o, const struct json *json, const s
             char name[24], inner[sizeof o->error->pointer];
             snprintf(name, sizeof name, "%u", i);
             json_pointer(inner, sizeof inner, pointer, json_key(json) ? json_key(json) : name);
-            if (!warn_of_integers(o, json, &v->items[i], inner)) return false;
+            if (!oneshot_warn_of_integers(o, json, &v->items[i], inner)) return false;
         }
         return true;
     }
-    if (!leaves(o, v, &nodes, &n)) return false;
+    if (!oneshot_leaves(o, v, &nodes, &n)) return false;
     for (size_t i = 0; i < n; i++) {
         const enum dtype dtype =
             nodes[i] == NODE_NONE ? DTYPE_F32 : tape_dtype(&o->b.tape, nodes[i]);
         if (dtype_is_float(dtype)) continue;
-        struct warning *warning = arena_alloc(&o->arena, sizeof *warning);
-        const char *kept = arena_copy_text(&o->arena, pointer, strlen(pointer));
-        if (!warning || !kept) return build_fail_memory(&o->b);
-        *warning = (struct warning){.pointer = kept, .dtype = dtype};
-        *o->warnings_end = warning;
-        o->warnings_end = &warning->next;
+        if (!oneshot_warn(
+                o, "watched_dtype", pointer,
+                "The dtype of the watched tensor must be floating (e.g. tf.float32), got tf.%s",
+                dtype_name(dtype)))
+            return false;
     }
     return true;
 }
@@ -106,8 +123,9 @@ bool oneshot_window(struct oneshot *o, struct window *w) {
     struct value v;
     node_id *named = NULL;
     size_t n_named = 0;
-    if (watch && (!read_member(o, watch, "watch", "watched node", &v) ||
-                  !leaves(o, &v, &named, &n_named) || !warn_of_integers(o, watch, &v, "/watch"))) {
+    if (watch && (!oneshot_names(o, watch, "watch", "watched node", &v) ||
+                  !oneshot_leaves(o, &v, &named, &n_named) ||
+                  !oneshot_warn_of_integers(o, watch, &v, "/watch"))) {
         return false;
     }
     node_id *watched = arena_alloc(&o->arena, (o->n_variables + n_named + 1) * sizeof *watched);
@@ -125,7 +143,7 @@ bool oneshot_window(struct oneshot *o, struct window *w) {
 
 /* Every variable by its name, where the request names no sources. */
 static bool read_sources(struct oneshot *o, struct value *out) {
-    if (o->request.sources) return read_member(o, o->request.sources, "sources", "source", out);
+    if (o->request.sources) return oneshot_names(o, o->request.sources, "sources", "source", out);
     struct value *items = arena_alloc(&o->arena, (2 * o->n_variables + 1) * sizeof *items);
     if (!items) return build_fail_memory(&o->b);
     for (uint32_t i = 0; i < o->n_variables; i++) {
@@ -136,7 +154,7 @@ static bool read_sources(struct oneshot *o, struct value *out) {
 }
 
 bool oneshot_sources(struct oneshot *o, struct value *sources, node_id **nodes, size_t *n) {
-    if (!read_sources(o, sources) || !leaves(o, sources, nodes, n)) return false;
+    if (!read_sources(o, sources) || !oneshot_leaves(o, sources, nodes, n)) return false;
     for (size_t i = 0; i < *n; i++) {
         if ((*nodes)[i] != NODE_NONE) continue;
         error_set(o->error, ERROR_MISSING_GRADIENT, "a source is a gradient that is None");
@@ -267,7 +285,8 @@ bool oneshot_seeds(struct oneshot *o, const struct json *v, const char *member,
 bool oneshot_targets(struct oneshot *o, node_id **targets, node_id **seeds, size_t *n) {
     const struct json *given = o->request.output_gradients;
     *seeds = NULL;
-    if (!read_value(o, o->request.target, "target", "target") || !leaves(o, &o->value, targets, n))
+    if (!read_value(o, o->request.target, "target", "target") ||
+        !oneshot_leaves(o, &o->value, targets, n))
         return false;
     for (size_t i = 0; i < *n; i++) {
         if ((*targets)[i] != NODE_NONE) continue;
@@ -291,10 +310,10 @@ bool oneshot_targets(struct oneshot *o, node_id **targets, node_id **seeds, size
 bool oneshot_fetch(struct oneshot *o) {
     o->has_fetched = o->request.fetch;
     return !o->request.fetch ||
-           read_member(o, o->request.fetch, "fetch", "fetched node", &o->fetched);
+           oneshot_names(o, o->request.fetch, "fetch", "fetched node", &o->fetched);
 }
 
 bool oneshot_values(struct oneshot *o, node_id **nodes, size_t *n) {
     return read_value(o, o->request.fetch, "fetch", "fetched node") &&
-           leaves(o, &o->value, nodes, n);
+           oneshot_leaves(o, &o->value, nodes, n);
 }

@@ -121,6 +121,16 @@ static bool read_unconnected(struct request *r, struct error *error) {
     return error_under(error, "unconnected_gradients");
 }
 
+static bool read_mode(struct request *r, struct error *error) {
+    const char *text;
+    if (!read_text(r->mode, "mode", &text, error)) return false;
+    r->is_forward = text && strcmp(text, "forward") == 0;
+    if (!text || r->is_forward || strcmp(text, "reverse") == 0) return true;
+    error_set(error, ERROR_INVALID_VALUE, "unknown mode \"%.40s\"; expected reverse or forward",
+              text);
+    return error_under(error, "mode");
+}
+
 bool request_read(struct request *r, const struct json *body, enum request_route route,
                   const struct service_call *call, struct error *error) {
     *r = (struct request){
@@ -135,8 +145,11 @@ bool request_read(struct request *r, const struct json *body, enum request_route
         if (!m) return fail_unknown(key, route, error);
         memcpy((char *)r + m->offset, &v, sizeof v);
     }
-    if (!r->graph) return error_set(error, ERROR_INVALID_REQUEST, "member \"graph\" is missing");
-    return read_dtype(r, error) && read_format(r, error) && read_unconnected(r, error) &&
+    if (!r->graph && (route & ROUTES_BUILD & ~REQUEST_TAPE))
+        return error_set(error, ERROR_INVALID_REQUEST, "member \"graph\" is missing");
+    return read_mode(r, error) &&
+           read_bool(r->persistent, "persistent", &r->is_persistent, error) &&
+           read_dtype(r, error) && read_format(r, error) && read_unconnected(r, error) &&
            read_bool(r->watch_accessed_variables, "watch_accessed_variables", &r->watches_variables,
                      error) &&
            read_bool(r->diagnose, "diagnose", &r->wants_diagnosis, error) && read_timeout(r, error);

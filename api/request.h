@@ -13,7 +13,16 @@ enum request_route {
     REQUEST_JVP = 16,
     REQUEST_VJP = 32,
     REQUEST_HVP = 64,
-    REQUEST_CHECK = 128
+    REQUEST_CHECK = 128,
+    /* of a session */
+    REQUEST_EXECUTE = 256,
+    REQUEST_TAPE = 512,
+    REQUEST_TAPE_GRADIENT = 1024,
+    REQUEST_TAPE_JACOBIAN = 2048,
+    REQUEST_TAPE_BATCH_JACOBIAN = 4096,
+    REQUEST_TAPE_JVP = 8192,
+    REQUEST_TAPE_WATCH = 16384,
+    REQUEST_TAPE_STATE = 32768 /* stop, resume, reset: nothing to say */
 };
 
 /* Sets of routes, for the table below. */
@@ -21,35 +30,45 @@ enum {
     ROUTES_REVERSE = REQUEST_GRADIENT | REQUEST_JACOBIAN | REQUEST_HESSIAN | REQUEST_VJP |
                      REQUEST_HVP | REQUEST_CHECK,
     ROUTES_TARGET = ROUTES_REVERSE | REQUEST_JVP,
-    ROUTES_WATCH = ROUTES_REVERSE | REQUEST_EVALUATE,
-    ROUTES_SEEDED = REQUEST_GRADIENT | REQUEST_HESSIAN | REQUEST_HVP,
-    ROUTES_SHOWN = (ROUTES_TARGET | REQUEST_EVALUATE) & ~REQUEST_CHECK,
-    ROUTES_ALL = ROUTES_TARGET | REQUEST_EVALUATE
+    ROUTES_ALL = ROUTES_TARGET | REQUEST_EVALUATE,
+    ROUTES_SHOWN = ROUTES_ALL & ~REQUEST_CHECK,
+    ROUTES_BUILD = ROUTES_ALL | REQUEST_EXECUTE | REQUEST_TAPE,
+    ROUTES_TAPE = REQUEST_TAPE_GRADIENT | REQUEST_TAPE_JACOBIAN | REQUEST_TAPE_BATCH_JACOBIAN |
+                  REQUEST_TAPE_JVP,
+    ROUTES_SESSION = REQUEST_EXECUTE | REQUEST_TAPE | ROUTES_TAPE,
+    ROUTES_WATCH = ROUTES_REVERSE | REQUEST_EVALUATE | REQUEST_TAPE,
+    ROUTES_SOURCES = ROUTES_REVERSE | REQUEST_TAPE_GRADIENT | REQUEST_TAPE_JACOBIAN,
+    ROUTES_SEEDED = REQUEST_GRADIENT | REQUEST_HESSIAN | REQUEST_HVP | REQUEST_TAPE_GRADIENT,
+    ROUTES_UNCONNECTED = (ROUTES_TARGET & ~REQUEST_CHECK) | ROUTES_TAPE
 };
 
 /* name, routes that accept it, how a URL's text is read */
 #define REQUEST_MEMBERS(X)                                                                         \
-    X(graph, ROUTES_ALL, QUERY_TEXT)                                                               \
+    X(graph, ROUTES_BUILD, QUERY_TEXT)                                                             \
     X(variables, ROUTES_ALL, QUERY_NEVER)                                                          \
     X(constants, ROUTES_ALL, QUERY_JSON)                                                           \
-    X(dtype, ROUTES_ALL, QUERY_TEXT)                                                               \
-    X(format, ROUTES_SHOWN, QUERY_TEXT)                                                            \
-    X(target, ROUTES_TARGET, QUERY_NAMES)                                                          \
-    X(sources, ROUTES_REVERSE, QUERY_NAMES)                                                        \
-    X(tangents, REQUEST_JVP, QUERY_JSON)                                                           \
+    X(dtype, ROUTES_BUILD, QUERY_TEXT)                                                             \
+    X(format, ROUTES_SHOWN | ROUTES_SESSION, QUERY_TEXT)                                           \
+    X(target, ROUTES_TARGET | ROUTES_TAPE, QUERY_NAMES)                                            \
+    X(sources, ROUTES_SOURCES, QUERY_NAMES)                                                        \
+    X(source, REQUEST_TAPE_BATCH_JACOBIAN, QUERY_NEVER)                                            \
+    X(tangents, REQUEST_JVP | REQUEST_TAPE, QUERY_JSON)                                            \
     X(cotangents, REQUEST_VJP, QUERY_JSON)                                                         \
     X(cotangents_batch, REQUEST_VJP, QUERY_JSON)                                                   \
     X(vector, REQUEST_HVP, QUERY_JSON)                                                             \
     X(output_gradients, ROUTES_SEEDED, QUERY_JSON)                                                 \
-    X(unconnected_gradients, ROUTES_TARGET & ~REQUEST_CHECK, QUERY_TEXT)                           \
-    X(watch, ROUTES_WATCH, QUERY_NAMES)                                                            \
+    X(unconnected_gradients, ROUTES_UNCONNECTED, QUERY_TEXT)                                       \
+    X(as, ROUTES_TAPE, QUERY_NEVER)                                                                \
+    X(watch, ROUTES_WATCH | REQUEST_TAPE_WATCH, QUERY_NAMES)                                       \
     X(watch_accessed_variables, ROUTES_WATCH, QUERY_JSON)                                          \
-    X(fetch, ROUTES_SHOWN, QUERY_NAMES)                                                            \
+    X(persistent, REQUEST_TAPE, QUERY_NEVER)                                                       \
+    X(mode, REQUEST_TAPE, QUERY_NEVER)                                                             \
+    X(fetch, ROUTES_SHOWN | REQUEST_EXECUTE | REQUEST_TAPE, QUERY_NAMES)                           \
     X(step, REQUEST_CHECK, QUERY_JSON)                                                             \
     X(rtol, REQUEST_CHECK, QUERY_JSON)                                                             \
     X(atol, REQUEST_CHECK, QUERY_JSON)                                                             \
     X(batch, ROUTES_ALL, QUERY_JSON)                                                               \
-    X(timeout_seconds, ROUTES_ALL, QUERY_JSON)                                                     \
+    X(timeout_seconds, ROUTES_ALL | ROUTES_SESSION, QUERY_JSON)                                    \
     X(diagnose, REQUEST_EVALUATE | REQUEST_GRADIENT, QUERY_JSON)
 
 enum query_kind { QUERY_TEXT, QUERY_NAMES, QUERY_JSON, QUERY_NEVER };
@@ -78,7 +97,7 @@ struct request {
     /* The options among them, or their defaults. */
     enum dtype default_dtype;
     enum tensor_format tensor_format;
-    bool watches_variables, zero_unconnected, wants_diagnosis;
+    bool watches_variables, zero_unconnected, wants_diagnosis, is_persistent, is_forward;
     enum request_route route;
     int64_t deadline; /* as in run_control */
 };

@@ -11,14 +11,20 @@
 #include "core/block.h"
 #include "core/tape.h"
 
-/* Where something that has a name stands in the program. A variable is read anew after each
- * assignment; its gradient is the sum over all its reads. Zeroed: nowhere. */
+/* Where something that has a name stands in a program. A variable is read anew after each assignment;
+ * its gradient is the sum over all its reads. Zeroed: nowhere. */
 struct places {
-    uint32_t n_reads, capacity;
+    uint64_t generation; /* of the recorder that all this is about */
     node_id *reads;      /* in the order of the program */
-    uint64_t generation; /* of the program that all this is about */
-    node_id current;     /* of the value that it has now, where current_is_read */
+    uint32_t n_reads, capacity;
+    node_id current; /* of the value that it has now, where is_read says so */
     bool is_read;
+};
+
+/* A variable that a tape watches, by identity; of an accumulator with its tangent. */
+struct watched {
+    uint64_t variable;
+    node_id tangent;
 };
 
 /* One GradientTape or ForwardAccumulator. */
@@ -26,61 +32,62 @@ struct recording {
     struct recording *next; /* opened later, and so nested in this one */
     uint64_t number;
     bool persistent, watches_variables, is_forward, is_recording;
-    uint8_t *flags;   /* of tape_record, for the nodes below n_flags */
-    uint32_t n_flags; /* the program's length when it last looked */
-    node_id *tangent; /* of an accumulator, for the same nodes */
+    uint32_t begin;  /* the program's length when it was opened */
+    uint32_t n_seen; /* and when it last looked */
     uint32_t capacity;
-    /* Variables that it watches, by identity, in the order of their creation; of an accumulator with
-     * the tangent of each. */
-    struct watched {
-        uint64_t variable;
-        node_id tangent;
-    } * watched;
+    uint8_t *flags;          /* of tape_record, for the nodes below n_seen */
+    node_id *tangent;        /* of an accumulator, for the same nodes */
+    struct watched *watched; /* in the order of the variables' creation */
     uint32_t n_watched, watched_capacity;
-    /* The latest question and how it was answered; the api's. */
+    /* The latest question and how it was answered; the api's, freed by `forget`. */
     void *question;
-    void (*forget)(void *question);
+    void (*forget)(struct account *account, void *question);
 };
 
-struct value_place {
+/* Where a known node's value stands. */
+struct kept {
     void *data;
     struct block *owner;
 };
 
+struct undo;
+
 struct recorder {
     struct account *account;
-    struct tape program;
-    struct arena arena; /* of the program */
-    size_t charged,
-        floor; /* of it: what the account has paid; what it held when it was last compact */
     uint64_t generation;
-    struct value_place *values; /* of each node; no owner: not known */
+    struct arena arena;
+    struct tape *program; /* `own`, or during a transaction the tape it was lent to */
+    struct tape own;
+    struct recording *tapes; /* the oldest first; consumed ones are gone */
+    uint32_t n_tapes;
+    struct kept *kept; /* of each node below n_kept */
     uint8_t *known;
-    uint32_t capacity, n_values;
-    struct recording *tapes; /* the oldest first; those that are consumed are gone */
-    uint32_t n_tapes, n_recording;
+    uint32_t n_kept, capacity;
+    size_t charged, compact; /* of the arena: what is paid; what it held when it was last compact */
     /* The transaction. */
-    struct tape before;
     struct arena_mark mark;
     struct undo *undo;
 };
 
-struct recorder *recorder_new(struct account *account);
+/* NULL past the account's limit. `generation` was never given before in this session. */
+struct recorder *recorder_new(struct account *account, uint64_t generation);
 void recorder_free(struct recorder *r);
 
-/* Begins a transaction: the program's failures go to `error`, and it may grow to `limits`. */
-void recorder_begin(struct recorder *r, struct error *error, struct tape_limits limits);
+/* Begins a transaction: until it ends `*tape` is the program, keeps its own error and limits, and may
+ * take so many bytes more. */
+void recorder_begin(struct recorder *r, struct tape *tape, size_t memory);
 /* Takes everything back since recorder_begin. */
 void recorder_cancel(struct recorder *r);
-/* Keeps everything; charges what the program has grown by, which recorder_begin has seen to fit. */
 void recorder_commit(struct recorder *r);
 
-/* The node of something's present value: its place, or a new input with that value. A new value has
- * `places->is_read` false. NODE_NONE after a failure. */
+/* The node of something's present value: its place, or a new input with that value. NODE_NONE after a
+ * failure. Where the thing gets a new value, clear places->is_read. */
 node_id recorder_node(struct recorder *r, struct places *places, const struct held *value);
 /* The same of a variable that an op reads: recording tapes watch it by their rules. */
 node_id recorder_read(struct recorder *r, struct places *places, const struct held *value,
                       uint64_t variable, bool trainable);
+/* Makes `node` the place of something that was just computed; undone by recorder_cancel. */
+bool recorder_put(struct recorder *r, struct places *places, node_id node);
 /* Whether `places` speaks of this program. */
 static inline bool recorder_knows(const struct recorder *r, const struct places *places) {
     return r && places->generation == r->generation;
@@ -89,17 +96,16 @@ static inline bool recorder_knows(const struct recorder *r, const struct places 
 /* Opens a tape that records; NULL past the account's limit. */
 struct recording *recorder_open(struct recorder *r, uint64_t number);
 struct recording *recorder_find(const struct recorder *r, uint64_t number);
-void recorder_stop(struct recorder *r, struct recording *tape);
-void recorder_resume(struct recorder *r, struct recording *tape);
+bool recorder_is_recording(const struct recorder *r); /* whether any tape does */
 /* Forgets what it watched and recorded. */
 void recorder_reset(struct recorder *r, struct recording *tape);
-/* Ends a tape: values that nobody needs any more are freed. Places that speak of nodes from the
- * program's new end on must be forgotten (places_cut). */
+/* Ends a tape: values that no other tape needs are freed, and the program ends where the last of them
+ * looks no further (places_cut everything then). */
 void recorder_drop(struct recorder *r, struct recording *tape);
 void places_cut(const struct recorder *r, struct places *places);
 void places_free(struct account *account, struct places *places);
 
-/* Watches a node from now on; a variable with all its later reads too. False after a failure. */
+/* Watches a node from now on; a variable with all its later reads. False after a failure. */
 bool recorder_watch(struct recorder *r, struct recording *tape, node_id node);
 bool recorder_watch_variable(struct recorder *r, struct recording *tape, uint64_t variable,
                              const struct places *places);
@@ -108,30 +114,33 @@ bool recorder_push(struct recorder *r, struct recording *tape, node_id primal, n
 bool recorder_push_variable(struct recorder *r, struct recording *tape, uint64_t variable,
                             const struct places *places, node_id tangent);
 
-/* Lets every recording tape look at the nodes that were appended since `first`, the innermost first,
- * as TensorFlow does: accumulators append tangents, which the tapes around them see. */
+/* Lets every recording tape look at the nodes that were appended since `first`, the innermost first, as
+ * TensorFlow does: accumulators append tangents, which the tapes around them see. */
 bool recorder_record(struct recorder *r, node_id first);
 
 /* The window through which a tape sees the program and what is appended from now on. */
 struct window recorder_window(const struct recorder *r, const struct recording *tape);
 
-/* The nodes from `first` on whose values recording tapes will need, and what else their ops read, in
- * `*nodes` (in the program's arena), each once; `also` are wanted besides. False after a failure. */
+/* In *nodes (in the program's arena), each once: the nodes from `first` on whose values recording tapes
+ * will need and do not have, and those of `also`, which may be NODE_NONE. False after a failure. */
 bool recorder_needs(struct recorder *r, node_id first, const node_id *also, size_t n_also,
                     node_id **nodes, size_t *n);
 
-/* Keeps the values of nodes[i], which are results at + i of the run. The run and the plan are the
- * recorder's after it where it says so in *taken, else still the caller's. False past the limit. */
+/* Makes a node's value known. */
+void recorder_know(struct recorder *r, node_id node, const struct held *value);
+/* Keeps the values of those nodes[i] that are not known yet, which are results at + i of a run of `plan`. The run and one reference to
+ * the plan become the recorder's where it sets *taken. False past the limit. */
 bool recorder_keep(struct recorder *r, const node_id *nodes, size_t n, struct run *run,
                    struct plan *plan, size_t at, bool *taken);
 
+static inline bool recorder_is_known(const struct recorder *r, node_id n) {
+    return n < r->n_kept && r->known[n];
+}
 /* The value of a known node. */
 struct tensor recorder_value(const struct recorder *r, node_id node);
-static inline bool recorder_is_known(const struct recorder *r, node_id n) {
-    return n < r->n_values && r->known[n];
-}
 
-/* Bytes of the values that a tape needs, each counted once for it. */
-size_t recorder_tape_bytes(const struct recorder *r, const struct recording *tape);
+/* Nodes that a tape looked at, and the bytes of the values among them that it needs. */
+void recorder_measure(const struct recorder *r, const struct recording *tape, uint32_t *nodes,
+                      size_t *bytes);
 
 #endif

@@ -1,0 +1,369 @@
+/* The recorder's program and its values: transactions, places of named things, what is kept and what
+ * is freed. What tapes watch and record is in recorder_tapes.c. */
+#include "core/recorder_own.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/op.h"
+#include "core/plan.h"
+
+/* The first chunk of a program's arena; how much garbage it may hold before it is made compact. */
+enum { FIRST_CHUNK = 2 << 10, GARBAGE = 64 << 10 };
+/* Runs up to this size are copied out of, larger ones are kept as they are. */
+enum { COPIED = 64 << 10 };
+
+bool recorder_fail(struct recorder *r) { return tape_fail_memory(r->program, "the session"); }
+
+struct recorder *recorder_new(struct account *account, uint64_t generation) {
+    struct recorder *r = account_alloc(account, sizeof *r);
+    if (!r) return NULL;
+    *r = (struct recorder){.account = account, .generation = generation};
+    arena_init(&r->arena, 0);
+    r->arena.first = FIRST_CHUNK;
+    tape_init(&r->own, &r->arena, NULL, (struct tape_limits){0});
+    r->program = &r->own;
+    return r;
+}
+
+/* ---- values --------------------------------------------------------------------------------------- */
+
+static void forget_value(struct recorder *r, node_id n) {
+    block_release(r->kept[n].owner);
+    r->kept[n].owner = NULL;
+    r->known[n] = 0;
+}
+
+static void forget_values_from(struct recorder *r, node_id first) {
+    for (node_id n = first; n < r->n_kept; n++) forget_value(r, n);
+    if (first < r->n_kept) r->n_kept = first;
+}
+
+void recorder_free(struct recorder *r) {
+    if (!r) return;
+    while (r->tapes) {
+        struct recording *tape = r->tapes;
+        r->tapes = tape->next;
+        recorder_free_tape(r, tape);
+    }
+    forget_values_from(r, 0);
+    account_free(r->account, r->kept, r->capacity * sizeof *r->kept);
+    account_free(r->account, r->known, r->capacity);
+    account_discharge(r->account, r->charged);
+    arena_free(&r->arena);
+    account_free(r->account, r, sizeof *r);
+}
+
+/* Room for the value of every node of the program. */
+static bool fit_values(struct recorder *r) {
+    const uint32_t n = r->program->count, old = r->capacity;
+    if (n > old) {
+        const uint32_t capacity = n < 32 ? 32 : n + n / 2;
+        struct kept *kept =
+            account_grow(r->account, r->kept, old * sizeof *kept, (size_t)capacity * sizeof *kept);
+        if (!kept) return recorder_fail(r);
+        r->kept = kept;
+        uint8_t *known = account_grow(r->account, r->known, old, capacity);
+        if (!known) {
+            account_discharge(r->account, (size_t)(capacity - old) * sizeof *kept);
+            return recorder_fail(r);
+        }
+        r->known = known;
+        r->capacity = capacity;
+    }
+    if (n > r->n_kept) {
+        memset(r->kept + r->n_kept, 0, (n - r->n_kept) * sizeof *r->kept);
+        memset(r->known + r->n_kept, 0, n - r->n_kept);
+        r->n_kept = n;
+    }
+    r->program->known = r->known;
+    r->program->n_known = r->n_kept;
+    return true;
+}
+
+static void set_value(struct recorder *r, node_id n, void *data, struct block *owner) {
+    block_hold(owner);
+    block_release(r->kept[n].owner);
+    r->kept[n] = (struct kept){data, owner};
+    r->known[n] = 1;
+}
+
+struct tensor recorder_value(const struct recorder *r, node_id n) {
+    const struct tape *t = r->program;
+    return (struct tensor){tape_dtype(t, n), *tape_shape(t, n), r->kept[n].data};
+}
+
+void recorder_know(struct recorder *r, node_id node, const struct held *value) {
+    set_value(r, node, value->tensor.data, value->owner);
+}
+
+/* ---- transactions ---------------------------------------------------------------------------------- */
+
+void recorder_begin(struct recorder *r, struct tape *tape, size_t memory) {
+    const size_t left = r->account->limit - r->account->bytes;
+    r->arena.ceiling = r->arena.held + (left < memory ? left : memory);
+    r->own.error = tape->error;
+    r->own.limits = tape->limits;
+    *tape = r->own;
+    r->program = tape;
+    r->mark = arena_mark(&r->arena);
+    r->undo = NULL;
+}
+
+static void pay(struct recorder *r) {
+    r->account->bytes += r->arena.held;
+    r->account->bytes -= r->charged;
+    r->charged = r->arena.held;
+}
+
+/* The program is what it was lent as, or what has become of it. */
+static void end(struct recorder *r) {
+    r->program = &r->own;
+    r->own.error = NULL;
+    r->own.walked = 0;
+    r->own.known = r->known;
+    r->own.n_known = r->n_kept;
+    r->undo = NULL;
+    pay(r);
+}
+
+struct undo *recorder_note(struct recorder *r) {
+    struct undo *undo = arena_zalloc(&r->arena, sizeof *undo);
+    if (!undo) {
+        recorder_fail(r);
+        return NULL;
+    }
+    undo->next = r->undo;
+    return r->undo = undo;
+}
+
+/* The program ends before node `count`. */
+static void cut(struct recorder *r, uint32_t count) {
+    forget_values_from(r, count);
+    for (struct recording *tape = r->tapes; tape; tape = tape->next) {
+        if (tape->n_seen <= count) continue;
+        memset(tape->flags + count, 0, tape->n_seen - count);
+        tape->n_seen = count;
+    }
+}
+
+void recorder_cancel(struct recorder *r) {
+    for (const struct undo *undo = r->undo; undo; undo = undo->next) {
+        if (undo->places) {
+            node_id *reads = undo->places->reads; /* may have grown */
+            const uint32_t capacity = undo->places->capacity;
+            *undo->places = undo->before;
+            undo->places->reads = reads;
+            undo->places->capacity = capacity;
+        } else {
+            recorder_unwatch(r, undo);
+        }
+    }
+    cut(r, r->own.count);
+    arena_rewind(&r->arena, r->mark);
+    end(r);
+}
+
+void recorder_commit(struct recorder *r) {
+    r->own = *r->program;
+    end(r);
+}
+
+/* ---- places of named things ------------------------------------------------------------------------ */
+
+static bool note_places(struct recorder *r, struct places *p) {
+    struct undo *undo = recorder_note(r);
+    if (!undo) return false;
+    undo->places = p;
+    undo->before = *p;
+    return true;
+}
+
+static bool add_read(struct recorder *r, struct places *p, node_id n) {
+    if (p->n_reads == p->capacity) {
+        const uint32_t capacity = p->capacity ? 2 * p->capacity : 2;
+        node_id *reads = account_grow(r->account, p->reads, p->capacity * sizeof *reads,
+                                      capacity * sizeof *reads);
+        if (!reads) return recorder_fail(r);
+        p->reads = reads;
+        p->capacity = capacity;
+    }
+    p->reads[p->n_reads++] = n;
+    return true;
+}
+
+bool recorder_put(struct recorder *r, struct places *p, node_id node) {
+    if (!note_places(r, p)) return false;
+    if (!recorder_knows(r, p)) p->n_reads = 0;
+    p->generation = r->generation;
+    p->current = node;
+    p->is_read = true;
+    return add_read(r, p, node);
+}
+
+node_id recorder_node(struct recorder *r, struct places *p, const struct held *value) {
+    if (!recorder_knows(r, p) || !p->is_read) {
+        const node_id n = tape_input(r->program, value->tensor.dtype, &value->tensor.shape);
+        if (n == NODE_NONE || !recorder_put(r, p, n)) return NODE_NONE;
+    }
+    if (!fit_values(r)) return NODE_NONE;
+    if (!r->known[p->current]) set_value(r, p->current, value->tensor.data, value->owner);
+    return p->current;
+}
+
+void places_cut(const struct recorder *r, struct places *p) {
+    if (!recorder_knows(r, p)) return;
+    while (p->n_reads && p->reads[p->n_reads - 1] >= r->program->count) p->n_reads--;
+    if (p->is_read && p->current >= r->program->count) p->is_read = false;
+}
+
+void places_free(struct account *account, struct places *p) {
+    account_free(account, p->reads, p->capacity * sizeof *p->reads);
+    *p = (struct places){0};
+}
+
+/* ---- keeping and freeing --------------------------------------------------------------------------- */
+
+bool recorder_needs(struct recorder *r, node_id first, const node_id *also, size_t n_also,
+                    node_id **nodes, size_t *n) {
+    const uint32_t count = r->program->count;
+    if (!fit_values(r)) return false;
+    uint8_t *needed = arena_zalloc(&r->arena, count + 1);
+    *nodes = arena_alloc(&r->arena, (count + 1) * sizeof **nodes);
+    *n = 0;
+    if (!needed || !*nodes) return recorder_fail(r);
+    for (const struct recording *tape = r->tapes; tape; tape = tape->next)
+        if (tape->is_recording && !tape->is_forward) recorder_mark_needed(r, tape, count, needed);
+    for (node_id id = 0; id < first && id < count; id++) needed[id] = 0;
+    for (size_t i = 0; i < n_also; i++)
+        if (also[i] != NODE_NONE) needed[also[i]] = 1;
+    for (node_id id = 0; id < count; id++)
+        if (needed[id] && !r->known[id] && tape_node(r->program, id)->op != OP_const)
+            (*nodes)[(*n)++] = id;
+    return true;
+}
+
+/* The node whose memory a result is: views share it. */
+static node_id root_of(const struct recorder *r, node_id n) {
+    while (!r->known[n] && op_of(tape_node(r->program, n))->flags & OP_VIEW)
+        n = tape_arg(r->program, n, 0);
+    return n;
+}
+
+/* Together in one block, each 16-byte aligned. */
+static bool keep_copies(struct recorder *r, const node_id *nodes, size_t n, struct run *run,
+                        size_t at) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct tensor t = run_result(run, at + i);
+        bytes += (tensor_bytes(&t) + 15) & ~(size_t)15;
+    }
+    struct block *block = block_new(r->account, bytes);
+    if (!block) return recorder_fail(r);
+    char *free_at = block_data(block);
+    for (size_t i = 0; i < n; i++) {
+        const struct tensor t = run_result(run, at + i);
+        if (r->known[nodes[i]]) continue;
+        if (tensor_bytes(&t)) memcpy(free_at, t.data, tensor_bytes(&t));
+        set_value(r, nodes[i], free_at, block);
+        free_at += (tensor_bytes(&t) + 15) & ~(size_t)15;
+    }
+    block_release(block);
+    return true;
+}
+
+/* Results that stand outside of the run, in what the request bound, are copied all the same. */
+static bool keep_run(struct recorder *r, const node_id *nodes, size_t n, struct run *run,
+                     struct plan *plan, size_t at, bool *taken) {
+    struct block *block = block_of_run(r->account, run, plan);
+    if (!block) return recorder_fail(r);
+    *taken = true;
+    for (size_t i = 0; i < n; i++) {
+        const struct tensor t = run_result(run, at + i);
+        const node_id root = root_of(r, nodes[i]);
+        struct held copy = {.owner = NULL};
+        if (r->known[nodes[i]]) continue;
+        if (r->known[root]) {
+            set_value(r, nodes[i], t.data, r->kept[root].owner);
+        } else if (tape_node(r->program, root)->op != OP_input) {
+            set_value(r, nodes[i], t.data, block);
+        } else {
+            held_copy(r->account, &t, &copy);
+            if (copy.owner) recorder_know(r, nodes[i], &copy);
+            block_release(copy.owner);
+            if (!copy.owner) recorder_fail(r);
+        }
+    }
+    block_release(block);
+    return tape_ok(r->program);
+}
+
+bool recorder_keep(struct recorder *r, const node_id *nodes, size_t n, struct run *run,
+                   struct plan *plan, size_t at, bool *taken) {
+    *taken = false;
+    if (n == 0) return true;
+    if (plan_run_bytes(plan) <= COPIED) return keep_copies(r, nodes, n, run, at);
+    return keep_run(r, nodes, n, run, plan, at, taken);
+}
+
+/* The program again in an arena of its own, without what was thrown away since. */
+static bool make_compact(struct recorder *r) {
+    struct arena arena;
+    struct tape *t = r->program;
+    arena_init(&arena, SIZE_MAX);
+    arena.first = FIRST_CHUNK;
+    struct node *nodes = arena_alloc(&arena, t->count * sizeof *nodes + 1);
+    node_id *pool = arena_alloc(&arena, t->n_pool * sizeof *pool + 1);
+    bool done = nodes && pool;
+    for (uint32_t i = 0; done && i < t->count; i++) {
+        const struct node *old = &t->nodes[i];
+        struct shape *shape = NULL;
+        void *attrs = NULL;
+        nodes[i] = *old;
+        if (i && old->shape == t->nodes[i - 1].shape)
+            nodes[i].shape = nodes[i - 1].shape;
+        else if (old->shape != &shape_scalar && (shape = arena_alloc(&arena, sizeof *shape)))
+            *shape = *old->shape, nodes[i].shape = shape;
+        else
+            done = old->shape == &shape_scalar;
+        if (old->attrs_size && (attrs = arena_alloc_tensor(&arena, old->attrs_size)))
+            nodes[i].attrs = memcpy(attrs, old->attrs, old->attrs_size);
+        done = done && (attrs || !old->attrs_size);
+    }
+    if (!done) {
+        arena_free(&arena);
+        return false;
+    }
+    if (t->n_pool) memcpy(pool, t->arg_pool, t->n_pool * sizeof *pool);
+    arena_free(&r->arena);
+    r->arena = arena;
+    t->nodes = nodes;
+    t->capacity = t->count;
+    t->arg_pool = pool;
+    t->pool_capacity = t->n_pool;
+    return true;
+}
+
+void recorder_drop(struct recorder *r, struct recording *tape) {
+    struct recording **at = &r->tapes;
+    while (*at != tape) at = &(*at)->next;
+    *at = tape->next;
+    recorder_free_tape(r, tape);
+    if (!r->tapes) return; /* whoever dropped it frees the recorder now */
+    uint32_t end = 0;
+    for (const struct recording *t = r->tapes; t; t = t->next) {
+        const uint32_t sees = t->is_recording ? r->program->count : t->n_seen;
+        if (sees > end) end = sees;
+    }
+    cut(r, end);
+    r->program->count = end;
+    r->program->n_known = r->n_kept;
+    uint8_t *needed = calloc(end + 1, 1);
+    for (const struct recording *t = r->tapes; needed && t; t = t->next)
+        recorder_mark_needed(r, t, end, needed);
+    for (node_id n = 0; needed && n < r->n_kept; n++)
+        if (!needed[n] && r->known[n]) forget_value(r, n);
+    free(needed);
+    if (r->arena.held > 2 * r->compact + GARBAGE && make_compact(r)) r->compact = r->arena.held;
+    pay(r);
+}

@@ -1,0 +1,31 @@
+/* What the recorder's two files share. */
+#ifndef GRADD_CORE_RECORDER_OWN_H
+#define GRADD_CORE_RECORDER_OWN_H
+
+#include "core/recorder.h"
+
+/* One thing that recorder_cancel takes back. */
+struct undo {
+    struct undo *next;
+    struct recording *tape; /* that began to watch `node`, and a variable with it where is_listed */
+    struct places *places;  /* or that got a place */
+    struct places before;
+    node_id node;
+    uint8_t flags;
+    bool is_listed;
+    uint64_t variable;
+};
+
+/* A new entry, in the program's arena; NULL after a failure. */
+struct undo *recorder_note(struct recorder *r);
+bool recorder_fail(struct recorder *r);
+/* Room in a tape's arrays for every node of the program. */
+bool recorder_fit_tape(struct recorder *r, struct recording *tape);
+void recorder_free_tape(struct recorder *r, struct recording *tape);
+/* Takes back one entry about a tape. */
+void recorder_unwatch(struct recorder *r, const struct undo *undo);
+/* Marks, for every node below n, whether a tape needs its value. */
+void recorder_mark_needed(const struct recorder *r, const struct recording *tape, uint32_t n,
+                          uint8_t *needed);
+
+#endif

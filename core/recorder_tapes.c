@@ -1,0 +1,247 @@
+/* The tapes of a recorder: what each watches and has recorded. The rule by which an op is recorded is
+ * tape_record's, tangents are tape_tangents'. */
+#include "core/recorder_own.h"
+
+#include <string.h>
+
+#include "core/op.h"
+
+struct recording *recorder_open(struct recorder *r, uint64_t number) {
+    struct recording *tape = account_alloc(r->account, sizeof *tape), **at = &r->tapes;
+    if (!tape) return NULL;
+    *tape = (struct recording){.number = number, .is_recording = true, .begin = r->program->count};
+    while (*at) at = &(*at)->next;
+    *at = tape;
+    r->n_tapes++;
+    return tape;
+}
+
+struct recording *recorder_find(const struct recorder *r, uint64_t number) {
+    struct recording *tape = r ? r->tapes : NULL;
+    while (tape && tape->number != number) tape = tape->next;
+    return tape;
+}
+
+bool recorder_is_recording(const struct recorder *r) {
+    for (const struct recording *tape = r ? r->tapes : NULL; tape; tape = tape->next)
+        if (tape->is_recording) return true;
+    return false;
+}
+
+static void forget_question(struct recorder *r, struct recording *tape) {
+    if (tape->question) tape->forget(r->account, tape->question);
+    tape->question = NULL;
+}
+
+static void forget_all(struct recorder *r, struct recording *tape) {
+    forget_question(r, tape);
+    account_free(r->account, tape->flags, tape->capacity);
+    account_free(r->account, tape->tangent,
+                 tape->tangent ? tape->capacity * sizeof *tape->tangent : 0);
+    account_free(r->account, tape->watched, tape->watched_capacity * sizeof *tape->watched);
+    tape->flags = NULL;
+    tape->tangent = NULL;
+    tape->watched = NULL;
+    tape->n_seen = tape->capacity = tape->n_watched = tape->watched_capacity = 0;
+}
+
+void recorder_free_tape(struct recorder *r, struct recording *tape) {
+    forget_all(r, tape);
+    account_free(r->account, tape, sizeof *tape);
+    r->n_tapes--;
+}
+
+void recorder_reset(struct recorder *r, struct recording *tape) { forget_all(r, tape); }
+
+bool recorder_fit_tape(struct recorder *r, struct recording *tape) {
+    const uint32_t n = r->program->count, old = tape->capacity;
+    if (n > old) {
+        const uint32_t capacity = n < 32 ? 32 : n + n / 2;
+        uint8_t *flags = account_grow(r->account, tape->flags, old, capacity);
+        if (!flags) return recorder_fail(r);
+        tape->flags = flags;
+        if (tape->is_forward) {
+            node_id *tangent = account_grow(r->account, tape->tangent, old * sizeof *tangent,
+                                            (size_t)capacity * sizeof *tangent);
+            if (!tangent) {
+                account_discharge(r->account, capacity - old);
+                return recorder_fail(r);
+            }
+            tape->tangent = tangent;
+        }
+        tape->capacity = capacity;
+    }
+    if (n > tape->n_seen) {
+        const uint32_t more = n - tape->n_seen;
+        memset(tape->flags + tape->n_seen, 0, more);
+        if (tape->is_forward)
+            memset(tape->tangent + tape->n_seen, 0xFF, more * sizeof *tape->tangent);
+        tape->n_seen = n;
+    }
+    return true;
+}
+
+/* ---- watching ------------------------------------------------------------------------------------- */
+
+/* The first entry of a variable that is not older. */
+static uint32_t place_of(const struct recording *tape, uint64_t variable) {
+    uint32_t low = 0, high = tape->n_watched;
+    while (low < high) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (tape->watched[middle].variable < variable)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct watched *find_watched(const struct recording *tape, uint64_t variable) {
+    const uint32_t at = place_of(tape, variable);
+    return at < tape->n_watched && tape->watched[at].variable == variable ? &tape->watched[at]
+                                                                          : NULL;
+}
+
+static bool list(struct recorder *r, struct recording *tape, uint64_t variable, node_id tangent) {
+    if (find_watched(tape, variable)) return true;
+    if (tape->n_watched == tape->watched_capacity) {
+        const uint32_t old = tape->watched_capacity, capacity = old ? 2 * old : 2;
+        struct watched *grown =
+            account_grow(r->account, tape->watched, old * sizeof *grown, capacity * sizeof *grown);
+        if (!grown) return recorder_fail(r);
+        tape->watched = grown;
+        tape->watched_capacity = capacity;
+    }
+    struct undo *undo = recorder_note(r);
+    if (!undo) return false;
+    *undo = (struct undo){.next = undo->next,
+                          .tape = tape,
+                          .node = NODE_NONE,
+                          .is_listed = true,
+                          .variable = variable};
+    struct watched *at = &tape->watched[place_of(tape, variable)];
+    memmove(at + 1, at, (size_t)(tape->watched + tape->n_watched - at) * sizeof *at);
+    *at = (struct watched){variable, tangent};
+    tape->n_watched++;
+    return true;
+}
+
+/* Puts a node on the tape, or gives it a tangent. */
+static bool mark(struct recorder *r, struct recording *tape, node_id node, node_id tangent) {
+    if (!recorder_fit_tape(r, tape)) return false;
+    if (tape->is_forward ? tape->tangent[node] != NODE_NONE : tape->flags[node] & TAPE_ON)
+        return true;
+    struct undo *undo = recorder_note(r);
+    if (!undo) return false;
+    *undo =
+        (struct undo){.next = undo->next, .tape = tape, .node = node, .flags = tape->flags[node]};
+    tape->flags[node] |= TAPE_ON;
+    if (tape->is_forward) tape->tangent[node] = tangent;
+    return true;
+}
+
+void recorder_unwatch(struct recorder *r, const struct undo *undo) {
+    struct recording *tape = undo->tape;
+    (void)r;
+    if (undo->is_listed) {
+        struct watched *at = find_watched(tape, undo->variable);
+        memmove(at, at + 1, (size_t)(tape->watched + tape->n_watched - (at + 1)) * sizeof *at);
+        tape->n_watched--;
+    } else if (undo->node < tape->n_seen) {
+        tape->flags[undo->node] = undo->flags;
+        if (tape->is_forward) tape->tangent[undo->node] = NODE_NONE;
+    }
+}
+
+bool recorder_watch(struct recorder *r, struct recording *tape, node_id node) {
+    forget_question(r, tape);
+    return mark(r, tape, node, NODE_NONE);
+}
+
+bool recorder_push(struct recorder *r, struct recording *tape, node_id primal, node_id tangent) {
+    return mark(r, tape, primal, tangent);
+}
+
+bool recorder_push_variable(struct recorder *r, struct recording *tape, uint64_t variable,
+                            const struct places *places, node_id tangent) {
+    forget_question(r, tape);
+    if (!list(r, tape, variable, tangent)) return false;
+    for (uint32_t i = 0; recorder_knows(r, places) && i < places->n_reads; i++)
+        if (!mark(r, tape, places->reads[i], tangent)) return false;
+    return true;
+}
+
+bool recorder_watch_variable(struct recorder *r, struct recording *tape, uint64_t variable,
+                             const struct places *places) {
+    return recorder_push_variable(r, tape, variable, places, NODE_NONE);
+}
+
+node_id recorder_read(struct recorder *r, struct places *places, const struct held *value,
+                      uint64_t variable, bool trainable) {
+    const node_id node = recorder_node(r, places, value);
+    if (node == NODE_NONE) return NODE_NONE;
+    for (struct recording *tape = r->tapes; tape; tape = tape->next) {
+        if (!tape->is_recording) continue;
+        const struct watched *watched = find_watched(tape, variable);
+        if (!watched && (tape->is_forward || !trainable || !tape->watches_variables)) continue;
+        const node_id tangent = watched ? watched->tangent : NODE_NONE;
+        if (!list(r, tape, variable, NODE_NONE) || !mark(r, tape, node, tangent)) return NODE_NONE;
+    }
+    return node;
+}
+
+/* ---- recording ------------------------------------------------------------------------------------- */
+
+static bool record(struct recorder *r, struct recording *tape, node_id first) {
+    if (!recorder_fit_tape(r, tape)) return false;
+    tape_record(r->program, first, tape->flags);
+    if (!tape->is_forward) return true;
+    /* It looks no further than here: tangents have no tangents in their own accumulator. */
+    return tape_tangents(r->program, first, tape->n_seen, tape->tangent) &&
+           recorder_fit_tape(r, tape);
+}
+
+/* From the newest to the oldest; the list is the other way round. */
+static bool record_from(struct recorder *r, struct recording *tape, node_id first) {
+    if (!tape) return true;
+    if (!record_from(r, tape->next, first)) return false;
+    if (!tape->is_recording) return true;
+    forget_question(r, tape);
+    return record(r, tape, first);
+}
+
+bool recorder_record(struct recorder *r, node_id first) { return record_from(r, r->tapes, first); }
+
+struct window recorder_window(const struct recorder *r, const struct recording *tape) {
+    return (struct window){.begin = r->program->count,
+                           .end = r->program->count,
+                           .seen = tape->flags,
+                           .n_seen = tape->n_seen};
+}
+
+void recorder_mark_needed(const struct recorder *r, const struct recording *tape, uint32_t n,
+                          uint8_t *needed) {
+    const uint32_t end = tape->n_seen < n ? tape->n_seen : n;
+    for (node_id id = 0; id < end; id++) {
+        if (tape->is_forward && tape->tangent[id] != NODE_NONE && tape->tangent[id] < n)
+            needed[tape->tangent[id]] = 1;
+        if (tape->is_forward || !(tape->flags[id] & TAPE_RECORDED)) continue;
+        const struct node *node = tape_node(r->program, id);
+        const node_id *args = node_args(r->program, node);
+        needed[id] = 1;
+        for (uint32_t i = 0; i < node->n_args; i++) needed[args[i]] = 1;
+    }
+    for (uint32_t i = 0; i < tape->n_watched; i++)
+        if (tape->watched[i].tangent < n) needed[tape->watched[i].tangent] = 1;
+}
+
+void recorder_measure(const struct recorder *r, const struct recording *tape, uint32_t *nodes,
+                      size_t *bytes) {
+    *nodes = tape->n_seen > tape->begin ? tape->n_seen - tape->begin : 0;
+    *bytes = 0;
+    for (node_id id = 0; id < tape->n_seen; id++) {
+        if (!(tape->flags[id] & TAPE_RECORDED) || !recorder_is_known(r, id)) continue;
+        const struct tensor t = recorder_value(r, id);
+        *bytes += tensor_bytes(&t);
+    }
+}
