@@ -2,56 +2,14 @@
  * tape, in the order in which they were sent. */
 #include <string.h>
 
-#include "api/expr.h"
+#include "api/binding.h"
+#include "api/functions.h"
 #include "api/oneshot.h"
 #include "api/place.h"
 
-static bool fail_member(struct oneshot *o, const char *key, bool constant) {
-    static const char *const accepted[] = {"value", "dtype", "trainable"};
-    const char *near = name_nearest(key, accepted, constant ? 2 : 3);
-    error_set(o->error, ERROR_INVALID_REQUEST,
-              "unknown member \"%.60s\"; %s%s%sccepted: value, dtype%s", key,
-              near ? "did you mean \"" : "", near ? near : "", near ? "\"? A" : "a",
-              constant ? "" : ", trainable");
-    return error_under(o->error, key);
-}
-
-/* {"value": ..., "trainable": false, "dtype": "float64"} */
-static bool read_wrapped(struct oneshot *o, const struct json *v, bool constant,
-                         const struct json **value, enum dtype *dtype, bool *trainable) {
-    for (const struct json *m = json_first(v); m; m = json_next(m)) {
-        const char *key = json_key(m);
-        if (strcmp(key, "value") == 0) {
-            *value = m;
-        } else if (strcmp(key, "trainable") == 0 && !constant) {
-            if (json_type(m) != JSON_BOOL) {
-                error_set(o->error, ERROR_INVALID_REQUEST, "expected true or false, found %s",
-                          json_type_name(m));
-                return error_under(o->error, key);
-            }
-            *trainable = json_bool(m);
-        } else if (strcmp(key, "dtype") == 0) {
-            if (json_type(m) != JSON_STRING || !dtype_find(json_string(m), dtype)) {
-                error_set(o->error, ERROR_INVALID_VALUE,
-                          "unknown dtype%s%.40s%s; expected float32, float64, int32, int64 or bool",
-                          json_type(m) == JSON_STRING ? " \"" : "",
-                          json_type(m) == JSON_STRING ? json_string(m) : "",
-                          json_type(m) == JSON_STRING ? "\"" : "");
-                return error_under(o->error, key);
-            }
-        } else {
-            return fail_member(o, key, constant);
-        }
-    }
-    return true;
-}
-
 static bool add_name(struct oneshot *o, const char *name, node_id node, bool constant) {
     bool added;
-    if (!expr_is_name(name)) {
-        return error_set(o->error, ERROR_INVALID_REQUEST,
-                         "\"%.80s\" is not a name; names match [A-Za-z_][A-Za-z0-9_]*", name);
-    }
+    if (!binding_check_name(name, o->error)) return false;
     struct name *entry = names_add(&o->b.names, name, strlen(name), &added);
     if (!entry) return build_fail_memory(&o->b);
     if (!added) {
@@ -99,37 +57,64 @@ static bool fail_place(struct oneshot *o, const struct place *p, const char *nam
     return error_under(o->error, p->member);
 }
 
-static bool bind_value(struct oneshot *o, const struct json *value, enum dtype dtype,
-                       const char *name, const struct place *p) {
-    struct tensor *t = &o->tensors[o->n_bound], all;
-    const int64_t most = o->call->limits->max_elements;
-    bool batched, declared = json_type(value) == JSON_NULL && batch_has(o, name);
-    if (!declared && !json_tensor(&o->arena, value, dtype, most, "", t, o->error))
-        return fail_place(o, p, name);
+/* The values of a name at all points, where "batch" has some. `t` is what is bound to it, or only
+ * meant to be where the name is declared by null. */
+static bool bind_batch(struct oneshot *o, const char *name, enum dtype dtype, bool declared,
+                       struct tensor *t) {
+    struct tensor all;
+    bool batched;
     if (!batch_read(o, name, declared ? dtype : t->dtype, &all, &batched)) return false;
     if (!batched) return true;
     if (!declared && !check_example(o, name, t, &all)) return false;
     return batch_bind(o, o->n_bound, &all);
 }
 
-static bool bind_one(struct oneshot *o, const struct json *v, const char *member, bool constant) {
-    const char *name = json_key(v);
-    const struct json *value = v;
-    enum dtype dtype = o->request.default_dtype;
-    struct place p = {.member = member};
+static bool bind_value(struct oneshot *o, const struct json *value, enum dtype dtype,
+                       const char *name, const struct place *p) {
     struct tensor *t = &o->tensors[o->n_bound];
-    bool trainable = !constant;
-    if (json_type(v) == JSON_OBJECT && json_member(v, "value")) {
-        if (!read_wrapped(o, v, constant, &value, &dtype, &trainable))
-            return fail_place(o, &p, name);
-        p.wrapped = true;
-    }
-    if (!bind_value(o, value, dtype, name, &p)) return false;
-    p.wrapped = false;
+    const int64_t most = o->call->limits->max_elements;
+    const bool declared = json_type(value) == JSON_NULL && batch_has(o, name);
+    if (!declared && !json_tensor(&o->arena, value, dtype, most, "", t, o->error))
+        return fail_place(o, p, name);
+    return bind_batch(o, name, dtype, declared, t);
+}
+
+static bool add_node(struct oneshot *o, const char *name, bool constant, bool trainable) {
+    const struct tensor *t = &o->tensors[o->n_bound];
     const node_id node = tape_input(&o->b.tape, t->dtype, &t->shape);
-    if (node == NODE_NONE || !add_name(o, name, node, constant)) return fail_place(o, &p, name);
+    if (node == NODE_NONE || !add_name(o, name, node, constant)) return false;
     o->trainable[o->n_bound++] = trainable;
     return true;
+}
+
+static bool bind_one(struct oneshot *o, const struct json *v, const char *member, bool constant) {
+    const char *name = json_key(v);
+    const struct function *f = o->call->function;
+    const struct function_input *input = NULL;
+    struct binding sent;
+    struct place p = {.member = member};
+    if (f && !function_input(f, name, &input, o->error)) return fail_place(o, &p, name);
+    const enum dtype dtype = input ? input->dtype : o->request.default_dtype;
+    if (!binding_read(v, constant, dtype, &sent, o->error)) return fail_place(o, &p, name);
+    p.wrapped = sent.wrapped;
+    if (!bind_value(o, sent.value, sent.dtype, name, &p)) return false;
+    p.wrapped = false;
+    if ((input && !function_fits(f, input, &o->tensors[o->n_bound], o->error)) ||
+        !add_node(o, name, constant, sent.trainable))
+        return fail_place(o, &p, name);
+    return true;
+}
+
+/* A function's constants stay its own. */
+static bool bind_constants(struct oneshot *o, const struct function *f) {
+    for (size_t i = 0; i < f->n_constants; i++) {
+        const struct function_constant *c = &f->constants[i];
+        struct tensor *t = &o->tensors[o->n_bound];
+        *t = c->tensor;
+        if (!bind_batch(o, c->name, t->dtype, false, t) || !add_node(o, c->name, true, false))
+            return false;
+    }
+    return function_bound(f, &o->b.names, o->error);
 }
 
 static bool bind_object(struct oneshot *o, const struct json *object, const char *member,
@@ -157,6 +142,8 @@ bool oneshot_bind(struct oneshot *o) {
     if (!check_object(o, r->variables, "variables", &n) ||
         !check_object(o, r->constants, "constants", &n))
         return false;
+    const struct function *f = o->call->function;
+    if (f) n += f->n_constants;
     o->tensors = arena_alloc(&o->arena, (n + 1) * sizeof *o->tensors);
     o->trainable = arena_alloc(&o->arena, (n + 1) * sizeof *o->trainable);
     if (!check_object(o, r->batch, "batch", &n_batched)) return false;
@@ -164,5 +151,6 @@ bool oneshot_bind(struct oneshot *o) {
     if (!batch_begin(o)) return false;
     if (!bind_object(o, r->variables, "variables", false)) return false;
     o->n_variables = o->n_bound;
-    return bind_object(o, r->constants, "constants", true) && batch_finish(o);
+    return bind_object(o, r->constants, "constants", true) && (!f || bind_constants(o, f)) &&
+           batch_finish(o);
 }

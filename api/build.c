@@ -22,6 +22,7 @@ void build_init(struct builder *b, struct arena *arena, struct error *error,
     b->blamed = NULL;
     b->read = NULL;
     b->reader = NULL;
+    b->guesses = false;
     b->begin = 0;
     names_init(&b->names, arena, seed);
     const uint32_t nodes =
@@ -69,6 +70,17 @@ static bool well_known(const char *text, size_t length, struct value *out) {
     return true;
 }
 
+/* Binds a name of which nothing is known but that it must be bound. */
+static bool guess(struct builder *b, const char *text, size_t length, struct value *out) {
+    bool added;
+    *out = value_node(tape_input(&b->tape, b->dtype, &shape_scalar));
+    struct name *name = names_add(&b->names, text, length, &added);
+    if (!name) return build_fail_memory(b);
+    name->place = PLACE_VARIABLE;
+    name->value = *out;
+    return out->node != NODE_NONE;
+}
+
 bool build_lookup(struct builder *b, const char *text, size_t length, struct value *out) {
     struct name *name = names_find(&b->names, text, length);
     if (name) {
@@ -80,6 +92,7 @@ bool build_lookup(struct builder *b, const char *text, size_t length, struct val
     if (well_known(text, length, out)) return true;
     const char *copy = arena_copy_text(b->arena, text, length);
     if (!copy) return build_fail_memory(b);
+    if (b->guesses) return guess(b, copy, length, out);
     const char *near = names_nearest(&b->names, copy);
     const bool function = !near && (builtin_find(copy) || op_find(copy) >= 0);
     return error_set(b->error, ERROR_UNBOUND_NAME,

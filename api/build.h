@@ -20,6 +20,7 @@ struct builder {
     /* Gives a name whose value is NODE_NONE its value when it is first looked up; and for whom. */
     bool (*read)(struct builder *b, struct name *name);
     void *reader;
+    bool guesses;  /* a name without a value becomes a scalar input */
     node_id begin; /* the graph's first node: what was on the tape before has no history for it */
     /* After a failure: the argument it is about, as it was handed in, or NULL; and whether it is the
      * argument's name that is wrong. */

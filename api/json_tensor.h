@@ -23,6 +23,9 @@ bool reading_allocate(const struct reading *r, struct tensor *out);
 bool json_read_plain(const struct reading *r, const struct json *v, enum dtype dtype,
                      const struct shape *want, struct tensor *out);
 
+/* Reads a shape whose dimensions, those that are 0 apart, multiply to the limit of elements at most. */
+bool json_read_shape(const struct reading *r, const struct json *v, struct shape *out);
+
 /* Reads {"dtype","shape","data"|"base64"}. */
 bool json_read_typed(const struct reading *r, const struct json *object, struct tensor *out);
 

@@ -64,8 +64,7 @@ static bool read_dtype(const struct reading *r, const struct json *v, enum dtype
                (int)utf8_cut(name, strlen(name), 40), name);
 }
 
-/* A shape whose dimensions, those that are 0 apart, multiply to the limit of elements at most. */
-static bool read_shape(const struct reading *r, const struct json *v, struct shape *out) {
+bool json_read_shape(const struct reading *r, const struct json *v, struct shape *out) {
     const size_t rank = json_length(v);
     *out = shape_scalar;
     if (json_type(v) == JSON_ARRAY && rank == 0) return true;
@@ -196,7 +195,7 @@ bool json_read_typed(const struct reading *r, const struct json *object, struct 
     struct tensor data;
     if (!find_members(r, object, members)) return false;
     if (!read_dtype(go_below(&below, r, DTYPE), members[DTYPE], &out->dtype)) return false;
-    if (!read_shape(go_below(&below, r, SHAPE), members[SHAPE], &out->shape)) return false;
+    if (!json_read_shape(go_below(&below, r, SHAPE), members[SHAPE], &out->shape)) return false;
     if (members[BASE64]) return read_base64(go_below(&below, r, BASE64), members[BASE64], out);
     data.dtype = out->dtype;
     if (!json_read_plain(go_below(&below, r, DATA), members[DATA], out->dtype, &out->shape, &data))

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/functions.h"
 #include "api/place.h"
 #include "core/op.h"
 
@@ -14,10 +15,14 @@ const struct request_member request_members[REQUEST_MEMBER_COUNT] = {
 #undef MEMBER
 };
 
+static bool accepts(const struct request_member *m, enum request_route route) {
+    return (m->routes & route & ~(unsigned)REQUEST_FIXED) && !(m->routes & route & REQUEST_FIXED);
+}
+
 const struct request_member *request_member(const char *name, enum request_route route) {
     for (size_t i = 0; i < REQUEST_MEMBER_COUNT; i++) {
         const struct request_member *m = &request_members[i];
-        if ((m->routes & route) && strcmp(m->name, name) == 0) return m;
+        if (accepts(m, route) && strcmp(m->name, name) == 0) return m;
     }
     return NULL;
 }
@@ -26,7 +31,7 @@ const char *request_nearest(const char *name, enum request_route route) {
     const char *accepted[REQUEST_MEMBER_COUNT] = {NULL};
     size_t n = 0;
     for (size_t i = 0; i < REQUEST_MEMBER_COUNT; i++) {
-        if (request_members[i].routes & route) accepted[n++] = request_members[i].name;
+        if (accepts(&request_members[i], route)) accepted[n++] = request_members[i].name;
     }
     return name_nearest(name, accepted, n);
 }
@@ -35,7 +40,7 @@ static bool fail_unknown(const char *key, enum request_route route, struct error
     char list[400] = "";
     size_t at = 0;
     for (size_t i = 0; i < REQUEST_MEMBER_COUNT; i++) {
-        if (!(request_members[i].routes & route)) continue;
+        if (!accepts(&request_members[i], route)) continue;
         at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at ? ", " : "",
                                request_members[i].name);
     }
@@ -87,9 +92,9 @@ static bool read_timeout(struct request *r, struct error *error) {
     return true;
 }
 
-static bool read_dtype(struct request *r, struct error *error) {
+static bool read_dtype(struct request *r, const struct service_call *call, struct error *error) {
     const char *text;
-    r->default_dtype = DTYPE_F32;
+    r->default_dtype = call->function ? call->function->dtype : DTYPE_F32;
     if (!read_text(r->dtype, "dtype", &text, error)) return false;
     if (!text || dtype_find(text, &r->default_dtype)) return true;
     error_set(error, ERROR_INVALID_VALUE,
@@ -139,17 +144,19 @@ bool request_read(struct request *r, const struct json *body, enum request_route
         return error_set(error, ERROR_INVALID_REQUEST, "expected an object, found %s",
                          json_type_name(body));
     }
+    const enum request_route accepted = call->function ? route | REQUEST_FIXED : route;
     for (const struct json *v = json_first(body); v; v = json_next(v)) {
         const char *key = json_key(v);
-        const struct request_member *m = request_member(key, route);
-        if (!m) return fail_unknown(key, route, error);
+        const struct request_member *m = request_member(key, accepted);
+        if (!m) return fail_unknown(key, accepted, error);
         memcpy((char *)r + m->offset, &v, sizeof v);
     }
-    if (!r->graph && (route & ROUTES_BUILD & ~REQUEST_TAPE))
+    if (call->function) r->graph = call->function->graph;
+    if (!r->graph && (route & ROUTES_BUILD & ~(unsigned)REQUEST_TAPE))
         return error_set(error, ERROR_INVALID_REQUEST, "member \"graph\" is missing");
     return read_mode(r, error) &&
            read_bool(r->persistent, "persistent", &r->is_persistent, error) &&
-           read_dtype(r, error) && read_format(r, error) && read_unconnected(r, error) &&
+           read_dtype(r, call, error) && read_format(r, error) && read_unconnected(r, error) &&
            read_bool(r->watch_accessed_variables, "watch_accessed_variables", &r->watches_variables,
                      error) &&
            read_bool(r->diagnose, "diagnose", &r->wants_diagnosis, error) && read_timeout(r, error);

@@ -22,7 +22,9 @@ enum request_route {
     REQUEST_TAPE_BATCH_JACOBIAN = 4096,
     REQUEST_TAPE_JVP = 8192,
     REQUEST_TAPE_WATCH = 16384,
-    REQUEST_TAPE_STATE = 32768 /* stop, resume, reset: nothing to say */
+    REQUEST_TAPE_STATE = 32768, /* stop, resume, reset: nothing to say */
+    /* of a member: fixed when a function is made; of a request: it calls a function */
+    REQUEST_FIXED = 65536
 };
 
 /* Sets of routes, for the table below. */
@@ -44,10 +46,10 @@ enum {
 
 /* name, routes that accept it, how a URL's text is read */
 #define REQUEST_MEMBERS(X)                                                                         \
-    X(graph, ROUTES_BUILD, QUERY_TEXT)                                                             \
+    X(graph, ROUTES_BUILD | REQUEST_FIXED, QUERY_TEXT)                                             \
     X(variables, ROUTES_ALL, QUERY_NEVER)                                                          \
-    X(constants, ROUTES_ALL, QUERY_JSON)                                                           \
-    X(dtype, ROUTES_BUILD, QUERY_TEXT)                                                             \
+    X(constants, ROUTES_ALL | REQUEST_FIXED, QUERY_JSON)                                           \
+    X(dtype, ROUTES_BUILD | REQUEST_FIXED, QUERY_TEXT)                                             \
     X(format, ROUTES_SHOWN | ROUTES_SESSION, QUERY_TEXT)                                           \
     X(target, ROUTES_TARGET | ROUTES_TAPE, QUERY_NAMES)                                            \
     X(sources, ROUTES_SOURCES, QUERY_NAMES)                                                        \

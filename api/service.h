@@ -45,7 +45,7 @@ struct functions;
 struct function;
 
 /* What a successful request has changed, for the store. */
-enum { SERVICE_ID = 64 };
+enum { SERVICE_ID = 64, SERVICE_LOCATION = 384 };
 struct service_change {
     enum { CHANGE_NONE, CHANGE_SESSION, CHANGE_FUNCTION } kind;
     bool deleted;
@@ -54,10 +54,10 @@ struct service_change {
 
 /* What an answer says beside its body. */
 struct service_reply {
-    int status;        /* 0: 200 */
-    char location[96]; /* path of what was created; "": none */
-    char etag[40];     /* in its quotes; "": none */
-    const char *type;  /* media type, where it is not the route's; NULL: the route's */
+    int status;                      /* 0: 200 */
+    char location[SERVICE_LOCATION]; /* path of what was created; "": none */
+    char etag[40];                   /* in its quotes; "": none */
+    const char *type; /* media type, where it is not the route's; NULL: the route's */
     struct service_change change;
     /* What this request has added, and holds until the store has it. */
     struct seat *created;
@@ -82,9 +82,10 @@ struct service_call {
     const char *media;         /* the body's media type, where it is not JSON; NULL: JSON */
     const char *if_match, *if_none_match; /* lists of entity tags; NULL: none */
     struct seat *seat;
-    struct session *session;              /* of the path; held for this request alone */
+    struct session *session; /* of the path; held for this request alone */
     struct registry *registry;
     struct functions *functions;
+    const struct function *function; /* that this request calls; NULL: it brings its own graph */
     struct service_reply *reply;
 };
 

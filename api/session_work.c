@@ -102,9 +102,8 @@ bool session_name(struct oneshot *o, const char *name, node_id node) {
     struct session_work *w = o->work;
     struct item *item = session_find(w->session, name, strlen(name));
     if (item && item->kind != ITEM_TENSOR) {
-        return error_set(o->error, ERROR_DUPLICATE_NAME,
-                         "\"%.80s\" is a %s and cannot be assigned", name,
-                         item->kind == ITEM_VARIABLE ? "variable" : "constant");
+        return error_set(o->error, ERROR_DUPLICATE_NAME, "\"%.80s\" is a %s and cannot be assigned",
+                         name, item->kind == ITEM_VARIABLE ? "variable" : "constant");
     }
     for (size_t i = 0; i < w->n_results; i++) {
         if (strcmp(w->results[i].name, name) != 0) continue;
@@ -180,8 +179,8 @@ static bool keep_results(struct oneshot *o, struct run *run, size_t *at) {
         }
         if (result->item) continue;
         const struct held none = {.owner = NULL};
-        result->item = session_add_held(w->session, result->name, strlen(result->name),
-                                        ITEM_TENSOR, false, none);
+        result->item = session_add_held(w->session, result->name, strlen(result->name), ITEM_TENSOR,
+                                        false, none);
         if (!result->item) return fail_session(o);
         result->is_new = true;
     }
@@ -252,8 +251,7 @@ static void name_limit(struct oneshot *o) {
                   "needs more",
                   (unsigned)r->own.count, (long long)o->call->limits->max_session_nodes);
     } else if (o->error->code == ERROR_MEMORY_BUDGET &&
-               s->account.limit - s->account.bytes <
-                   (size_t)o->call->limits->max_request_bytes) {
+               s->account.limit - s->account.bytes < (size_t)o->call->limits->max_request_bytes) {
         error_clear(o->error);
         session_fail_memory(s, o->error);
     }

@@ -18,9 +18,9 @@ struct result {
 
 struct session_work {
     struct session *session;
-    bool on_program; /* the graph is appended to the recorder's program */
-    bool executes;   /* its reads are ops that tapes see */
-    bool scratch;    /* what is appended is thrown away after the answer */
+    bool on_program;     /* the graph is appended to the recorder's program */
+    bool executes;       /* its reads are ops that tapes see */
+    bool scratch;        /* what is appended is thrown away after the answer */
     struct item **items; /* of the first names, in their order */
     uint32_t n_items;
     struct result *results;

@@ -113,9 +113,7 @@ static void on_expired(void *context, struct seat *seat) {
     e->store->verbs->save(e->store, &change, 1, on_gone, f);
 }
 
-void engine_sweep(struct engine *e) {
-    registry_sweep(e->registry, clock_coarse(), on_expired, e);
-}
+void engine_sweep(struct engine *e) { registry_sweep(e->registry, clock_coarse(), on_expired, e); }
 
 void engine_etag(const char *data, size_t n, char out[ENGINE_ETAG]) {
     /* FNV-1a in 64 bits. */

@@ -18,11 +18,11 @@ struct constant {
 
 struct engine {
     struct plan_cache *plans;
-    struct service_limits limits;           /* as configured */
-    struct service_limits small;            /* what a network thread may do itself */
-    uint64_t seed;                          /* of hash tables: a secret */
-    uint64_t ids;                           /* where request ids begin: no secret */
-    struct constant constants[ROUTE_MOST];  /* of the ROUTE_CONSTANT ones */
+    struct service_limits limits;          /* as configured */
+    struct service_limits small;           /* what a network thread may do itself */
+    uint64_t seed;                         /* of hash tables: a secret */
+    uint64_t ids;                          /* where request ids begin: no secret */
+    struct constant constants[ROUTE_MOST]; /* of the ROUTE_CONSTANT ones */
     struct registry *registry;
     struct functions *functions;
     struct store *store;

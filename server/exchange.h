@@ -58,8 +58,9 @@ struct answer {
     char *data;
     size_t length;
     bool owned, close, retry_later, nosniff;
-    const char *type, *cache; /* NULL: none, here and below */
-    char etag[40], allow[ROUTE_ALLOW], id[EXCHANGE_ID + 1], location[96]; /* "": none */
+    const char *type, *cache;                               /* NULL: none, here and below */
+    char etag[40], allow[ROUTE_ALLOW], id[EXCHANGE_ID + 1]; /* "": none */
+    const char *location;                                   /* the exchange's */
 };
 
 void exchange_begin(struct exchange *x, struct engine *engine, const char *method, const char *path,

@@ -43,8 +43,8 @@ static void answer_problem(struct exchange *x, struct answer *out) {
     out->data = problem.data;
     out->length = problem.length;
     out->owned = true;
-    out->retry_later = x->error.code == ERROR_OVERLOADED || x->error.code == ERROR_DRAINING ||
-                       out->status == 429;
+    out->retry_later =
+        x->error.code == ERROR_OVERLOADED || x->error.code == ERROR_DRAINING || out->status == 429;
     if (x->error.code == ERROR_METHOD_NOT_ALLOWED) route_allow(x->route, out->allow);
 }
 
@@ -75,7 +75,7 @@ static void answer_tagged(struct exchange *x, struct answer *out) {
 static void answer_state(struct exchange *x, struct answer *out) {
     const struct service_reply *r = &x->reply;
     const bool is_get = !(x->method & (METHODS_WITH_BODY | METHOD_DELETE));
-    memcpy(out->location, r->location, sizeof out->location);
+    out->location = r->location;
     memcpy(out->etag, r->etag, sizeof out->etag);
     if (r->status) out->status = r->status;
     if (r->type) out->type = r->type;

@@ -66,7 +66,9 @@ static struct service_call make_call(struct exchange *x, const struct service_li
         .seed = e->seed,
         .body = has_body ? x->body.data : NULL,
         .body_length = x->body.length,
-        .query = !has_query ? NULL : x->n_query ? x->query : none,
+        .query = !has_query   ? NULL
+                 : x->n_query ? x->query
+                              : none,
         .n_query = x->n_query,
         .places = x->place,
         .puts = x->method == METHOD_PUT,
@@ -107,8 +109,7 @@ static bool run_inline(struct exchange *x) {
 
 /* The waiting for the session is over. */
 static void on_turn(struct waiter *w, struct seat *seat, const struct error *error) {
-    struct exchange *x =
-        (struct exchange *)(void *)((char *)w - offsetof(struct exchange, waiter));
+    struct exchange *x = (struct exchange *)(void *)((char *)w - offsetof(struct exchange, waiter));
     x->seat = seat;
     if (seat) {
         x->wake(x, false);
@@ -137,8 +138,8 @@ static bool take_session(struct exchange *x) {
 }
 
 bool exchange_run(struct exchange *x) {
-    const bool runs = !x->error.code && x->method != METHOD_OPTIONS &&
-                      x->route->kind != ROUTE_CONSTANT;
+    const bool runs =
+        !x->error.code && x->method != METHOD_OPTIONS && x->route->kind != ROUTE_CONSTANT;
     if (runs && x->route->flags & ROUTE_SESSION && !take_session(x)) return true;
     if (runs && !run_inline(x)) return false;
     stats_add(STAT_INLINE, 1);

@@ -1,4 +1,6 @@
 /* GET /v1/stats: the counters of this process as one JSON object. */
+#include "api/functions.h"
+#include "api/registry.h"
 #include "server/body.h"
 #include "server/handle.h"
 #include "server/machine.h"
@@ -41,6 +43,9 @@ bool handle_stats(const struct service_call *call, struct writer *out, struct er
                 {"4xx", stats_sum(STAT_4XX)}, {"5xx", stats_sum(STAT_5XX)});
     WRITE_GROUP(out, "connections", {"open", stats_sum(STAT_CONNECTIONS)},
                 {"accepted", stats_sum(STAT_ACCEPTED)}, {"timed_out", stats_sum(STAT_TIMED_OUT)});
+    const struct registry_stats state = registry_stats(call->registry);
+    WRITE_GROUP(out, "state", {"sessions", state.sessions}, {"session_bytes", state.bytes},
+                {"waiting", state.waiting}, {"functions", functions_count(call->functions)});
     WRITE_GROUP(out, "memory", {"resident_bytes", machine_resident()}, {"body_bytes", body_held()});
     write_text(out, "}");
     return true;

@@ -143,7 +143,8 @@ static void settle(struct connection *c) {
 static void work(struct task *task) { exchange_work(&((struct connection *)task)->x); }
 
 static void on_wake(struct exchange *x, bool over) {
-    struct connection *c = (struct connection *)(void *)((char *)x - offsetof(struct connection, x));
+    struct connection *c =
+        (struct connection *)(void *)((char *)x - offsetof(struct connection, x));
     if (over)
         settle(c);
     else

@@ -1,0 +1,295 @@
+/* Sessions as a whole: made, shown, changed, deleted, cloned, exported and imported. */
+#include "api/session_service.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "api/place.h"
+#include "api/registry.h"
+#include "api/session_io.h"
+#include "core/plan.h"
+
+/* ---- making ---- */
+
+static bool read_dtype(struct asked *a, enum dtype *out) {
+    const struct json *v = asked_member(a, "dtype");
+    *out = DTYPE_F32;
+    if (!v) return true;
+    if (json_type(v) != JSON_STRING) return asked_fail_type(a, v, "a string");
+    if (dtype_find(json_string(v), out)) return true;
+    error_set(a->error, ERROR_INVALID_VALUE,
+              "unknown dtype \"%.40s\"; expected float32, float64, int32, int64 or bool",
+              json_string(v));
+    return error_under(a->error, "dtype");
+}
+
+static bool add_item(struct asked *a, const struct json *v, enum item_kind kind) {
+    struct item_change c = {.trainable = false};
+    const bool none = kind == ITEM_TENSOR && json_type(v) == JSON_NULL;
+    if (!none && !item_change_read(a, v, json_key(v), kind, &c)) return false;
+    const size_t length = strlen(json_key(v));
+    const struct item *there = session_find(a->session, json_key(v), length);
+    if (there)
+        return error_set(a->error, ERROR_DUPLICATE_NAME, "\"%.80s\" is both a %s and a %s",
+                         there->name, item_kind_names[there->kind], item_kind_names[kind]);
+    return session_add(a->session, json_key(v), length, kind, c.trainable, &c.value) ||
+           session_fail_memory(a->session, a->error);
+}
+
+static bool add_items(struct asked *a, const char *member, enum item_kind kind) {
+    const struct json *object = asked_member(a, member);
+    if (!object) return true;
+    if (json_type(object) != JSON_OBJECT) return asked_fail_type(a, object, "an object");
+    for (const struct json *v = json_first(object); v; v = json_next(v)) {
+        if (add_item(a, v, kind)) continue;
+        error_under(a->error, json_key(v));
+        return error_under(a->error, member);
+    }
+    return true;
+}
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (double)t.tv_sec + (double)(t.tv_nsec / 1000) / 1e6;
+}
+
+/* Writes the answer of a new session and puts it into the registry, whose it is then. */
+static bool register_new(struct asked *a, struct session *s) {
+    struct service_reply *reply = a->call->reply;
+    session_write(a->out, s, a->format);
+    if (!asked_written(a)) return false;
+    reply->created = registry_add(a->call->registry, s, clock_now(), a->error);
+    if (!reply->created) return false;
+    reply->status = 201;
+    snprintf(reply->location, sizeof reply->location, "/v1/sessions/%s", s->id);
+    session_etag(s, s->changes, reply->etag);
+    reply_changed(a->call, s, false);
+    return true;
+}
+
+static struct session *new_session(struct asked *a, const char *id, enum dtype dtype) {
+    struct session *s = session_new(id, dtype, (size_t)a->call->limits->max_session_bytes);
+    if (s)
+        s->created_at = now();
+    else
+        error_set(a->error, ERROR_MEMORY_BUDGET, "no memory for one more session");
+    return s;
+}
+
+/* `id` NULL: a random one. */
+static bool create(struct asked *a, const char *id) {
+    char random[REGISTRY_ID + 1];
+    const struct json *labels = asked_member(a, "labels");
+    enum dtype dtype;
+    double ttl;
+    if (!id && !registry_new_id(random, a->error)) return false;
+    if (!read_dtype(a, &dtype) || !ttl_read(a, asked_member(a, "ttl_seconds"), &ttl) ||
+        !labels_check(a, labels))
+        return false;
+    struct session *s = a->session = new_session(a, id ? id : random, dtype);
+    if (!s) return false;
+    s->ttl_seconds = ttl;
+    if (labels_merge(a, s, labels) && add_items(a, "variables", ITEM_VARIABLE) &&
+        add_items(a, "constants", ITEM_CONSTANT) && add_items(a, "tensors", ITEM_TENSOR) &&
+        register_new(a, s))
+        return true;
+    session_free(s);
+    return false;
+}
+
+bool service_sessions_create(const struct service_call *call, struct writer *out,
+                             struct error *error) {
+    static const struct takes takes = {
+        .members = {"variables", "constants", "dtype", "ttl_seconds", "labels", "format"}};
+    struct asked a;
+    const bool ok = asked_begin(&a, call, &takes, out, error) && create(&a, NULL);
+    asked_end(&a);
+    return ok;
+}
+
+bool service_sessions_import(const struct service_call *call, struct writer *out,
+                             struct error *error) {
+    static const struct takes takes = {.members = {"variables", "constants", "tensors", "dtype",
+                                                   "ttl_seconds", "labels", "format"}};
+    struct asked a;
+    const bool ok = asked_begin(&a, call, &takes, out, error) && create(&a, NULL);
+    asked_end(&a);
+    return ok;
+}
+
+static bool check_id(struct asked *a, const char *id) {
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    const size_t n = strspn(id, plain);
+    if (n == 0 || n > SESSION_ID || id[n])
+        return error_set(a->error, ERROR_INVALID_VALUE,
+                         "\"%.80s\" is no id of a session; ids are 1 to %d of A-Z a-z 0-9 . _ -",
+                         id, SESSION_ID);
+    return !a->call->if_match ||
+           error_set(a->error, ERROR_PRECONDITION_FAILED,
+                     "PUT makes a new session, and If-Match wants one that is there");
+}
+
+bool service_session_put(const struct service_call *call, struct writer *out, struct error *error) {
+    static const struct takes takes = {
+        .members = {"variables", "constants", "dtype", "ttl_seconds", "labels", "format"},
+        .optional = true};
+    struct asked a;
+    const bool ok = asked_begin(&a, call, &takes, out, error) && check_id(&a, call->places[0]) &&
+                    create(&a, call->places[0]);
+    asked_end(&a);
+    return ok;
+}
+
+static bool copy_items(struct asked *a, const struct session *from, struct session *to) {
+    for (uint32_t i = 0; i < from->items.n; i++) {
+        const struct item *item = session_item(from, i);
+        if (!item) continue;
+        const struct tensor *value = item->value.owner ? &item->value.tensor : NULL;
+        if (!session_add(to, item->name, item->length, (enum item_kind)item->kind, item->trainable,
+                         value))
+            return session_fail_memory(to, a->error);
+    }
+    for (const struct label *l = from->labels; l; l = l->next)
+        if (!session_label(to, l->key, l->value)) return session_fail_memory(to, a->error);
+    to->ttl_seconds = from->ttl_seconds;
+    return true;
+}
+
+static bool clone(struct asked *a) {
+    char id[REGISTRY_ID + 1];
+    if (!asked_within(a) || !registry_new_id(id, a->error)) return false;
+    struct session *s = new_session(a, id, a->session->dtype);
+    if (s && copy_items(a, a->session, s) && register_new(a, s)) return true;
+    session_free(s);
+    return false;
+}
+
+bool service_session_clone(const struct service_call *call, struct writer *out,
+                           struct error *error) {
+    static const struct takes takes = {.members = {"format"}, .optional = true};
+    struct asked a;
+    const bool ok = asked_begin(&a, call, &takes, out, error) && clone(&a);
+    asked_end(&a);
+    return ok;
+}
+
+/* ---- showing ---- */
+
+static bool show(struct asked *a) {
+    if (!asked_within(a)) return false;
+    session_write(a->out, a->session, a->format);
+    session_etag(a->session, a->session->changes, a->call->reply->etag);
+    return asked_written(a);
+}
+
+bool service_session_get(const struct service_call *call, struct writer *out, struct error *error) {
+    static const struct takes takes = {.parameters = {"format"}};
+    struct asked a;
+    const bool ok = asked_begin(&a, call, &takes, out, error) && show(&a);
+    asked_end(&a);
+    return ok;
+}
+
+static bool export(struct asked *a) {
+    if (!asked_within(a)) return false;
+    write_text(a->out, "{");
+    session_write_export(a->out, a->session);
+    write_text(a->out, "}");
+    return asked_written(a);
+}
+
+bool service_session_export(const struct service_call *call, struct writer *out,
+                            struct error *error) {
+    static const struct takes takes = {0};
+    struct asked a;
+    const bool ok = asked_begin(&a, call, &takes, out, error) && export(&a);
+    asked_end(&a);
+    return ok;
+}
+
+/* ---- changing ---- */
+
+static bool read_constants(struct asked *a, struct item_change **changes, size_t *n) {
+    const struct json *object = asked_member(a, "constants");
+    *n = 0;
+    if (object && json_type(object) != JSON_OBJECT) return asked_fail_type(a, object, "an object");
+    *changes = arena_alloc(&a->arena, (object ? json_length(object) + 1 : 1) * sizeof **changes);
+    if (!*changes) return asked_fail_memory(a);
+    for (const struct json *v = object ? json_first(object) : NULL; v; v = json_next(v)) {
+        struct item_change *c = &(*changes)[(*n)++];
+        const char *name = json_key(v);
+        if (json_type(v) == JSON_NULL) {
+            *c = (struct item_change){
+                .name = name, .length = strlen(name), .kind = ITEM_CONSTANT, .removes = true};
+        } else if (!item_change_read(a, v, name, ITEM_CONSTANT, c)) {
+            error_under(a->error, name);
+            return error_under(a->error, "constants");
+        }
+    }
+    return true;
+}
+
+/* The answer is written behind the change, which it shows, and so must not fail. It is about as long
+ * as one written before. */
+static bool try_answer(struct asked *a) {
+    if (session_bytes(a->session) > a->out->ceiling / 16) {
+        session_write(a->out, a->session, a->format);
+        if (!asked_written(a)) return false;
+        a->out->length = 0;
+    }
+    a->out->ceiling = SIZE_MAX;
+    return true;
+}
+
+static bool patch(struct asked *a) {
+    struct session *s = a->session;
+    const struct json *labels = asked_member(a, "labels"), *ttl = asked_member(a, "ttl_seconds");
+    struct item_change *changes = NULL;
+    size_t n = 0;
+    double seconds = 0;
+    char etag[ETAG];
+    session_etag(s, s->changes, etag);
+    if (!asked_precondition(a, etag, "session", s->id) || !labels_check(a, labels) ||
+        !ttl_read(a, ttl, &seconds) || !read_constants(a, &changes, &n) || !try_answer(a))
+        return false;
+    if (!items_prepare(s, changes, n, a->error)) return error_under(a->error, "constants");
+    if (!labels_merge(a, s, labels)) {
+        items_undo(s, changes, n);
+        return error_under(a->error, "labels");
+    }
+    items_commit(s, changes, n);
+    if (ttl) s->ttl_seconds = seconds;
+    s->changes++;
+    session_write(a->out, s, a->format);
+    session_etag(s, s->changes, a->call->reply->etag);
+    reply_changed(a->call, s, false);
+    return true;
+}
+
+bool service_session_patch(const struct service_call *call, struct writer *out,
+                           struct error *error) {
+    static const struct takes takes = {.members = {"labels", "ttl_seconds", "constants", "format"}};
+    struct asked a;
+    const bool ok = asked_begin(&a, call, &takes, out, error) && patch(&a);
+    asked_end(&a);
+    return ok;
+}
+
+bool service_session_delete(const struct service_call *call, struct writer *out,
+                            struct error *error) {
+    static const struct takes takes = {0};
+    struct asked a;
+    char etag[ETAG];
+    session_etag(call->session, call->session->changes, etag);
+    const bool ok = asked_begin(&a, call, &takes, out, error) &&
+                    asked_precondition(&a, etag, "session", call->session->id);
+    if (ok) {
+        registry_remove(call->registry, call->seat);
+        reply_changed(call, call->session, true);
+        call->reply->status = 204;
+    }
+    asked_end(&a);
+    return ok;
+}
