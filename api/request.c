@@ -145,7 +145,7 @@ bool request_read(struct request *r, const struct json *body, enum request_route
         if (!m) return fail_unknown(key, route, error);
         memcpy((char *)r + m->offset, &v, sizeof v);
     }
-    if (!r->graph && (route & ROUTES_BUILD & ~REQUEST_TAPE))
+    if (!r->graph && (route & (ROUTES_ALL | REQUEST_EXECUTE)))
         return error_set(error, ERROR_INVALID_REQUEST, "member \"graph\" is missing");
     return read_mode(r, error) &&
            read_bool(r->persistent, "persistent", &r->is_persistent, error) &&

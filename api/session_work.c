@@ -1,6 +1,7 @@
 /* A request on a session: names, transaction, results. What the request asks is its route's file. */
 #include "api/session_work.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "api/place.h"
@@ -102,9 +103,8 @@ bool session_name(struct oneshot *o, const char *name, node_id node) {
     struct session_work *w = o->work;
     struct item *item = session_find(w->session, name, strlen(name));
     if (item && item->kind != ITEM_TENSOR) {
-        return error_set(o->error, ERROR_DUPLICATE_NAME,
-                         "\"%.80s\" is a %s and cannot be assigned", name,
-                         item->kind == ITEM_VARIABLE ? "variable" : "constant");
+        return error_set(o->error, ERROR_DUPLICATE_NAME, "\"%.80s\" is a %s and cannot be assigned",
+                         name, item->kind == ITEM_VARIABLE ? "variable" : "constant");
     }
     for (size_t i = 0; i < w->n_results; i++) {
         if (strcmp(w->results[i].name, name) != 0) continue;
@@ -155,7 +155,10 @@ bool session_extra(struct oneshot *o, node_id first, struct extra *extra) {
         if (w->results[i].node != NODE_NONE) named[extra->n++] = w->results[i].node;
     extra->nodes = named;
     if (!w->on_program || w->scratch) return true;
-    if (!recorder_needs(w->session->recorder, first, NULL, 0, &w->needed, &w->n_needed))
+    node_id *late = arena_alloc(&o->arena, (o->n_late + 1) * sizeof *late);
+    if (!late) return build_fail_memory(&o->b);
+    for (uint32_t i = 0; i < o->n_late; i++) late[i] = o->late[i].node;
+    if (!recorder_needs(w->session->recorder, first, late, o->n_late, &w->needed, &w->n_needed))
         return false;
     extra->nodes = arena_alloc(&o->arena, (extra->n + w->n_needed + 1) * sizeof *named);
     if (!extra->nodes) return build_fail_memory(&o->b);
@@ -180,8 +183,8 @@ static bool keep_results(struct oneshot *o, struct run *run, size_t *at) {
         }
         if (result->item) continue;
         const struct held none = {.owner = NULL};
-        result->item = session_add_held(w->session, result->name, strlen(result->name),
-                                        ITEM_TENSOR, false, none);
+        result->item = session_add_held(w->session, result->name, strlen(result->name), ITEM_TENSOR,
+                                        false, none);
         if (!result->item) return fail_session(o);
         result->is_new = true;
     }
@@ -223,6 +226,11 @@ void session_commit(struct oneshot *o) {
     w->n_results = 0;
 }
 
+void session_discard(struct oneshot *o) {
+    recorder_cancel(o->work->session->recorder);
+    o->work->on_program = false;
+}
+
 void session_settle(struct session *s) {
     struct recorder *r = s->recorder;
     if (!r) return;
@@ -252,8 +260,7 @@ static void name_limit(struct oneshot *o) {
                   "needs more",
                   (unsigned)r->own.count, (long long)o->call->limits->max_session_nodes);
     } else if (o->error->code == ERROR_MEMORY_BUDGET &&
-               s->account.limit - s->account.bytes <
-                   (size_t)o->call->limits->max_request_bytes) {
+               s->account.limit - s->account.bytes < (size_t)o->call->limits->max_request_bytes) {
         error_clear(o->error);
         session_fail_memory(s, o->error);
     }

@@ -18,9 +18,9 @@ struct result {
 
 struct session_work {
     struct session *session;
-    bool on_program; /* the graph is appended to the recorder's program */
-    bool executes;   /* its reads are ops that tapes see */
-    bool scratch;    /* what is appended is thrown away after the answer */
+    bool on_program;     /* the graph is appended to the recorder's program */
+    bool executes;       /* its reads are ops that tapes see */
+    bool scratch;        /* what is appended is thrown away after the answer */
     struct item **items; /* of the first names, in their order */
     uint32_t n_items;
     struct result *results;
@@ -51,6 +51,9 @@ bool session_extra(struct oneshot *o, node_id first, struct extra *extra);
 bool session_keep(struct oneshot *o, struct run *run, struct plan *plan, size_t at, bool *taken);
 /* Makes it so. Cannot fail. */
 void session_commit(struct oneshot *o);
+
+/* Throws away what was appended in scratch. */
+void session_discard(struct oneshot *o);
 
 /* The item whose present value a node is, or NULL; of those that were looked up. */
 struct item *session_item_of(const struct oneshot *o, node_id node);
