@@ -153,14 +153,21 @@ static void cut(struct recorder *r, uint32_t count) {
     }
 }
 
+/* The list of reads may have grown, and stands elsewhere then. */
+static void restore_places(struct recorder *r, struct places *p, const struct places *before) {
+    node_id *reads = p->reads;
+    const uint32_t capacity = p->capacity;
+    if (!before->reads) places_free(r->account, p);
+    *p = *before;
+    if (!before->reads) return;
+    p->reads = reads;
+    p->capacity = capacity;
+}
+
 void recorder_cancel(struct recorder *r) {
     for (const struct undo *undo = r->undo; undo; undo = undo->next) {
         if (undo->places) {
-            node_id *reads = undo->places->reads; /* may have grown */
-            const uint32_t capacity = undo->places->capacity;
-            *undo->places = undo->before;
-            undo->places->reads = reads;
-            undo->places->capacity = capacity;
+            restore_places(r, undo->places, &undo->before);
         } else {
             recorder_unwatch(r, undo);
         }
