@@ -163,6 +163,7 @@ struct plan *oneshot_plan(struct oneshot *o, const node_id *wanted, size_t n,
         return NULL;
     }
     for (size_t i = 0; i < *n_inputs; i++) (*bound)[i] = oneshot_bound(o, (*inputs)[i]);
+    o->bound = *bound;
     return plan;
 }
 
@@ -229,6 +230,14 @@ static bool answer_batch(struct oneshot *o, const node_id *wanted, size_t n, str
         if (attempt || !batch_find_failures(o, wanted, n)) return false;
     }
     return false;
+}
+
+bool oneshot_answer_again(struct oneshot *o, struct plan *plan, struct writer *out) {
+    bool taken = false;
+    struct run *run = oneshot_run(o, plan, o->bound);
+    const bool done = run && print_answer(o, run, plan, NULL, out, &taken);
+    run_end(run);
+    return done;
 }
 
 bool oneshot_answer(struct oneshot *o, struct writer *out) {

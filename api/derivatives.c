@@ -36,8 +36,7 @@ static bool add_packed(struct oneshot *o, const char *name, const struct value *
     return true;
 }
 
-/* Zeros of lead.shape + x.shape where the request wants zeros for what is not connected. */
-static bool fill_missing(struct oneshot *o, const struct shape *lead, node_id x, node_id *leaf) {
+bool oneshot_fill_missing(struct oneshot *o, const struct shape *lead, node_id x, node_id *leaf) {
     if (*leaf != NODE_NONE || !o->request.zero_unconnected) return true;
     struct tape *t = &o->b.tape;
     const struct shape *tail = tape_shape(t, x);
@@ -78,7 +77,7 @@ static bool jacobian(struct oneshot *o) {
         return false;
     for (size_t i = 0; i < a.n_sources; i++) {
         const struct shape *lead = tape_shape(&o->b.tape, a.targets[0]);
-        if (!fill_missing(o, lead, a.sources[i], &jacobians[i])) return false;
+        if (!oneshot_fill_missing(o, lead, a.sources[i], &jacobians[i])) return false;
     }
     return add_packed(o, "jacobian", &a.structure, jacobians, false);
 }
@@ -136,7 +135,7 @@ static bool hessian(struct oneshot *o) {
         return false;
     for (size_t i = 0; i < n * n; i++) {
         const struct shape *lead = tape_shape(&o->b.tape, a.sources[i / n]);
-        if (!fill_missing(o, lead, a.sources[i % n], &blocks[i])) return false;
+        if (!oneshot_fill_missing(o, lead, a.sources[i % n], &blocks[i])) return false;
     }
     const node_id *at = blocks;
     if (!nest(o, &a.structure, &a.structure, &at, &nested)) return false;
@@ -299,7 +298,7 @@ static bool vjp_batch(struct oneshot *o, const struct asked *a, node_id *gradien
         return false;
     const struct shape lead = {.rank = 1, .dim = {(int64_t)n}};
     for (size_t i = 0; i < a->n_sources; i++)
-        if (!fill_missing(o, &lead, a->sources[i], &gradients[i])) return false;
+        if (!oneshot_fill_missing(o, &lead, a->sources[i], &gradients[i])) return false;
     return add_packed(o, "vjp", &a->structure, gradients, false);
 }
 

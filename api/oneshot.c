@@ -33,6 +33,7 @@ bool oneshot_read(struct oneshot *o, const struct service_call *call, enum reque
     o->error = error;
     o->has_fetched = o->hides_value = false;
     o->work = NULL;
+    o->plan = NULL;
     o->last = value_none();
     o->n_derivatives = 0;
     o->n_bound = o->n_variables = o->n_late = o->late_capacity = 0;

@@ -46,6 +46,8 @@ struct oneshot {
     uint32_t n_late, late_capacity;
     struct batch batch;
     uint32_t n_runs;
+    struct plan *plan;           /* of the latest answer, where somebody held it */
+    const struct tensor **bound; /* what the latest plan's inputs are bound to */
 
     struct value last;  /* what the graph's last statement is worth; VALUE_NONE without one */
     node_id graph_end;  /* the tape's length once the graph was read */
@@ -78,6 +80,9 @@ bool oneshot_sources(struct oneshot *o, struct value *sources, node_id **nodes, 
 /* What the request's tape watches; it recorded all of the graph. */
 bool oneshot_window(struct oneshot *o, struct window *w);
 bool oneshot_fetch(struct oneshot *o);
+/* Zeros of lead + x.shape in place of a derivative that is missing, where the request wants zeros for
+ * what is not connected. */
+bool oneshot_fill_missing(struct oneshot *o, const struct shape *lead, node_id x, node_id *leaf);
 /* The fetched nodes as the answer's value, and its leaves. */
 bool oneshot_values(struct oneshot *o, node_id **nodes, size_t *n);
 /* A name's node. */
@@ -122,6 +127,8 @@ bool oneshot_warn(struct oneshot *o, const char *code, const char *pointer, cons
 /* Writes the member "warnings". */
 void oneshot_write_warnings(const struct oneshot *o, struct writer *out);
 
+/* Runs a plan that was made for this answer before, and writes it again. */
+bool oneshot_answer_again(struct oneshot *o, struct plan *plan, struct writer *out);
 /* Plans, runs and writes the answer. */
 bool oneshot_answer(struct oneshot *o, struct writer *out);
 /* The same after the members that `out` may hold already; `extra` may be NULL. */

@@ -152,7 +152,7 @@ bool request_read(struct request *r, const struct json *body, enum request_route
         memcpy((char *)r + m->offset, &v, sizeof v);
     }
     if (call->function) r->graph = call->function->graph;
-    if (!r->graph && (route & ROUTES_BUILD & ~(unsigned)REQUEST_TAPE))
+    if (!r->graph && (route & (ROUTES_ALL | REQUEST_EXECUTE)))
         return error_set(error, ERROR_INVALID_REQUEST, "member \"graph\" is missing");
     return read_mode(r, error) &&
            read_bool(r->persistent, "persistent", &r->is_persistent, error) &&

@@ -52,6 +52,7 @@ struct session {
     uint64_t changes;          /* counts every change; versions are taken from it */
     uint64_t last_id;          /* of an item */
     struct recorder *recorder; /* NULL while there is no tape */
+    uint64_t consumed;         /* bit i: tape last_tape - i was consumed, and not deleted since */
     uint64_t last_tape;        /* the number in the newest tape's name */
 };
 

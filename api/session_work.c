@@ -1,6 +1,7 @@
 /* A request on a session: names, transaction, results. What the request asks is its route's file. */
 #include "api/session_work.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "api/place.h"
@@ -154,7 +155,10 @@ bool session_extra(struct oneshot *o, node_id first, struct extra *extra) {
         if (w->results[i].node != NODE_NONE) named[extra->n++] = w->results[i].node;
     extra->nodes = named;
     if (!w->on_program || w->scratch) return true;
-    if (!recorder_needs(w->session->recorder, first, NULL, 0, &w->needed, &w->n_needed))
+    node_id *late = arena_alloc(&o->arena, (o->n_late + 1) * sizeof *late);
+    if (!late) return build_fail_memory(&o->b);
+    for (uint32_t i = 0; i < o->n_late; i++) late[i] = o->late[i].node;
+    if (!recorder_needs(w->session->recorder, first, late, o->n_late, &w->needed, &w->n_needed))
         return false;
     extra->nodes = arena_alloc(&o->arena, (extra->n + w->n_needed + 1) * sizeof *named);
     if (!extra->nodes) return build_fail_memory(&o->b);
@@ -220,6 +224,11 @@ void session_commit(struct oneshot *o) {
         result->is_new = false;
     }
     w->n_results = 0;
+}
+
+void session_discard(struct oneshot *o) {
+    recorder_cancel(o->work->session->recorder);
+    o->work->on_program = false;
 }
 
 void session_settle(struct session *s) {

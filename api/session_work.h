@@ -52,6 +52,9 @@ bool session_keep(struct oneshot *o, struct run *run, struct plan *plan, size_t 
 /* Makes it so. Cannot fail. */
 void session_commit(struct oneshot *o);
 
+/* Throws away what was appended in scratch. */
+void session_discard(struct oneshot *o);
+
 /* The item whose present value a node is, or NULL; of those that were looked up. */
 struct item *session_item_of(const struct oneshot *o, node_id node);
 

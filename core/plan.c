@@ -108,14 +108,14 @@ static bool place_leaves(struct compiler *c) {
     uint32_t literal = 0, input = 0;
     for (uint32_t i = 0; i < c->p->n; i++) {
         const struct node *n = node_at(c, i);
-        const bool input = program_is_input(c->p, i), view = !input && op_of(n)->flags & OP_VIEW;
+        const bool bound = program_is_input(c->p, i), view = !bound && op_of(n)->flags & OP_VIEW;
         c->root[i] = view ? c->root[arg_at(c, n, 0)] : i;
-        for (uint32_t k = 0; !input && !view && k < n->n_args; k++)
+        for (uint32_t k = 0; !bound && !view && k < n->n_args; k++)
             c->uses[c->root[arg_at(c, n, k)]]++;
         if (n->op == OP_const && is_cell(n->shape)) plan->n_literal_cells++;
         if (n->op == OP_const && !is_cell(n->shape))
             c->literal_bytes += (n->attrs_size + 63u) & ~(size_t)63;
-        if (input && is_cell(n->shape)) plan->n_cell_inputs++;
+        if (bound && is_cell(n->shape)) plan->n_cell_inputs++;
     }
     for (uint32_t i = 0; i < c->p->n_wanted; i++) c->uses[c->root[c->p->index[c->p->wanted[i]]]]++;
     c->n_cells = plan->n_literal_cells + plan->n_cell_inputs;
@@ -335,6 +335,11 @@ void plan_release(struct plan *plan) {
     if (!plan || atomic_fetch_sub(&plan->references, 1) != 1) return;
     struct arena arena = plan->arena; /* the plan lives in it */
     arena_free(&arena);
+}
+
+struct plan *plan_hold(struct plan *plan) {
+    atomic_fetch_add(&plan->references, 1);
+    return plan;
 }
 
 int64_t plan_work(const struct plan *plan) { return plan->work; }

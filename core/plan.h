@@ -30,6 +30,8 @@ struct plan *plan_get(struct plan_cache *cache, const struct tape *t, const node
                       size_t n_wanted, const node_id **inputs, size_t *n_inputs,
                       struct arena *scratch, struct error *error);
 void plan_release(struct plan *plan);
+/* One more reference; the argument. */
+struct plan *plan_hold(struct plan *plan);
 
 size_t plan_run_bytes(const struct plan *plan); /* memory that a run takes */
 int64_t plan_work(const struct plan *plan);     /* estimated elementary operations of a run */

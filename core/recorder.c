@@ -97,6 +97,12 @@ void recorder_know(struct recorder *r, node_id node, const struct held *value) {
     set_value(r, node, value->tensor.data, value->owner);
 }
 
+bool recorder_define(struct recorder *r, node_id node, const struct held *value) {
+    if (!fit_values(r)) return false;
+    recorder_know(r, node, value);
+    return true;
+}
+
 /* ---- transactions ---------------------------------------------------------------------------------- */
 
 void recorder_begin(struct recorder *r, struct tape *tape, size_t memory) {
@@ -147,14 +153,21 @@ static void cut(struct recorder *r, uint32_t count) {
     }
 }
 
+/* The list of reads may have grown, and stands elsewhere then. */
+static void restore_places(struct recorder *r, struct places *p, const struct places *before) {
+    node_id *reads = p->reads;
+    const uint32_t capacity = p->capacity;
+    if (!before->reads) places_free(r->account, p);
+    *p = *before;
+    if (!before->reads) return;
+    p->reads = reads;
+    p->capacity = capacity;
+}
+
 void recorder_cancel(struct recorder *r) {
     for (const struct undo *undo = r->undo; undo; undo = undo->next) {
         if (undo->places) {
-            node_id *reads = undo->places->reads; /* may have grown */
-            const uint32_t capacity = undo->places->capacity;
-            *undo->places = undo->before;
-            undo->places->reads = reads;
-            undo->places->capacity = capacity;
+            restore_places(r, undo->places, &undo->before);
         } else {
             recorder_unwatch(r, undo);
         }
@@ -224,21 +237,36 @@ void places_free(struct account *account, struct places *p) {
 
 /* ---- keeping and freeing --------------------------------------------------------------------------- */
 
-bool recorder_needs(struct recorder *r, node_id first, const node_id *also, size_t n_also,
+enum { NEEDED = 1, VALUELESS = 2 };
+
+/* Inputs that nobody binds, and what depends on them. */
+static void mark_valueless(const struct recorder *r, node_id first, const node_id *bound,
+                           size_t n_bound, uint8_t *flags) {
+    const struct tape *t = r->program;
+    for (node_id id = first; id < t->count; id++) {
+        const struct node *node = tape_node(t, id);
+        const node_id *args = node_args(t, node);
+        if (r->known[id]) continue;
+        if (node->op == OP_input) flags[id] |= VALUELESS;
+        for (uint32_t i = 0; i < node->n_args; i++) flags[id] |= flags[args[i]] & VALUELESS;
+        for (size_t i = 0; node->op == OP_input && i < n_bound; i++)
+            if (bound[i] == id) flags[id] &= NEEDED;
+    }
+}
+
+bool recorder_needs(struct recorder *r, node_id first, const node_id *bound, size_t n_bound,
                     node_id **nodes, size_t *n) {
     const uint32_t count = r->program->count;
     if (!fit_values(r)) return false;
-    uint8_t *needed = arena_zalloc(&r->arena, count + 1);
+    uint8_t *flags = arena_zalloc(&r->arena, count + 1);
     *nodes = arena_alloc(&r->arena, (count + 1) * sizeof **nodes);
     *n = 0;
-    if (!needed || !*nodes) return recorder_fail(r);
+    if (!flags || !*nodes) return recorder_fail(r);
     for (const struct recording *tape = r->tapes; tape; tape = tape->next)
-        if (tape->is_recording && !tape->is_forward) recorder_mark_needed(r, tape, count, needed);
-    for (node_id id = 0; id < first && id < count; id++) needed[id] = 0;
-    for (size_t i = 0; i < n_also; i++)
-        if (also[i] != NODE_NONE) needed[also[i]] = 1;
-    for (node_id id = 0; id < count; id++)
-        if (needed[id] && !r->known[id] && tape_node(r->program, id)->op != OP_const)
+        if (tape->is_recording) recorder_mark_needed(r, tape, count, flags);
+    mark_valueless(r, first, bound, n_bound, flags);
+    for (node_id id = first; id < count; id++)
+        if (flags[id] == NEEDED && !r->known[id] && tape_node(r->program, id)->op != OP_const)
             (*nodes)[(*n)++] = id;
     return true;
 }

@@ -122,10 +122,13 @@ bool recorder_record(struct recorder *r, node_id first);
 struct window recorder_window(const struct recorder *r, const struct recording *tape);
 
 /* In *nodes (in the program's arena), each once: the nodes from `first` on whose values recording tapes
- * will need and do not have, and those of `also`, which may be NODE_NONE. False after a failure. */
-bool recorder_needs(struct recorder *r, node_id first, const node_id *also, size_t n_also,
+ * will need and do not have. bound[0..n_bound) are the inputs among them that the run binds; what
+ * depends on another was a rule's stepping stone and has no value. False after a failure. */
+bool recorder_needs(struct recorder *r, node_id first, const node_id *bound, size_t n_bound,
                     node_id **nodes, size_t *n);
 
+/* The same of a node that was just appended. False past the limit. */
+bool recorder_define(struct recorder *r, node_id node, const struct held *value);
 /* Makes a node's value known. */
 void recorder_know(struct recorder *r, node_id node, const struct held *value);
 /* Keeps the values of those nodes[i] that are not known yet, which are results at + i of a run of `plan`. The run and one reference to

@@ -51,7 +51,10 @@ void recorder_free_tape(struct recorder *r, struct recording *tape) {
     r->n_tapes--;
 }
 
-void recorder_reset(struct recorder *r, struct recording *tape) { forget_all(r, tape); }
+void recorder_reset(struct recorder *r, struct recording *tape) {
+    forget_all(r, tape);
+    tape->begin = r->program->count;
+}
 
 bool recorder_fit_tape(struct recorder *r, struct recording *tape) {
     const uint32_t n = r->program->count, old = tape->capacity;

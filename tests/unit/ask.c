@@ -32,7 +32,7 @@ static const char *answer(service_function service, const struct service_call *c
     writer_init(&w, (size_t)call->limits->max_answer_bytes);
     if (service(call, &w, &error)) {
         held = malloc(w.length + 1);
-        memcpy(held, w.data, w.length);
+        if (w.length) memcpy(held, w.data, w.length);
         held[w.length] = '\0';
     } else {
         failure(&error);
@@ -57,6 +57,22 @@ const char *ask_within(service_function service, const char *body,
 const char *ask(service_function service, const char *body) {
     return ask_within(service, body, &service_limits_default);
 }
+
+const char *ask_session(struct session *s, service_function service, const char *place,
+                        const char *body) {
+    static struct service_reply reply;
+    const char *places[] = {"s", place};
+    struct service_call call = new_call(&service_limits_default);
+    memset(&reply, 0, sizeof reply);
+    call.body = body;
+    call.body_length = strlen(body);
+    call.session = s;
+    call.places = places;
+    call.reply = &reply;
+    return answer(service, &call);
+}
+
+struct plan_stats ask_plans(void) { return plan_cache_stats(plans); }
 
 const char *ask_query(service_function service, const struct service_pair *query, size_t n) {
     struct service_call call = new_call(&service_limits_default);

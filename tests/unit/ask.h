@@ -11,6 +11,12 @@ const char *ask_within(service_function service, const char *body,
                        const struct service_limits *limits);
 const char *ask_query(service_function service, const struct service_pair *query, size_t n);
 
+/* The same of a session: `place` is a tape's name, or NULL. */
+struct session;
+const char *ask_session(struct session *s, service_function service, const char *place,
+                        const char *body);
+struct plan_stats ask_plans(void);
+
 /* Evaluates `graph` (escaped as in JSON) with x = [[1,2,3],[4,5,6]], y = 2, w = 1 bound. */
 const char *value_of(const char *graph);
 
