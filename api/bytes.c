@@ -229,7 +229,7 @@ bool bytes_read(struct arena *arena, const char *bytes, size_t n, int64_t most, 
     return check_shape(out, most, error) && fill(arena, bytes, n, out, error);
 }
 
-bool shape_read(const char *text, struct shape *out, struct error *error) {
+bool shape_parse(const char *text, struct shape *out, struct error *error) {
     const char *at = text;
     const bool bracketed = *at == '(' || *at == '[';
     if (bracketed) at++;

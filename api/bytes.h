@@ -20,6 +20,6 @@ bool bytes_read(struct arena *arena, const char *bytes, size_t n, int64_t most, 
                 struct error *error);
 
 /* Reads "2,3" (and "" or "()" for a scalar) as a shape. */
-bool shape_read(const char *text, struct shape *out, struct error *error);
+bool shape_parse(const char *text, struct shape *out, struct error *error);
 
 #endif

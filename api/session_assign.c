@@ -5,7 +5,7 @@
 
 #include "api/place.h"
 #include "api/session_io.h"
-#include "api/session_service.h"
+#include "api/session_services.h"
 
 enum assignment { ASSIGN, ASSIGN_ADD, ASSIGN_SUB };
 

@@ -7,7 +7,7 @@
 #include "api/bytes.h"
 #include "api/place.h"
 #include "api/session_io.h"
-#include "api/session_service.h"
+#include "api/session_services.h"
 
 static const char *const paths[] = {
     [ITEM_VARIABLE] = "variables", [ITEM_CONSTANT] = "constants", [ITEM_TENSOR] = "tensors"};
@@ -139,7 +139,7 @@ static bool read_raw(struct asked *a, const struct item *item, struct tensor *ou
         return error_set(a->error, ERROR_INVALID_VALUE,
                          "unknown dtype \"%.40s\"; expected float32, float64, int32, int64 or bool",
                          dtype);
-    if (shape && !shape_read(shape, &out->shape, a->error)) return false;
+    if (shape && !shape_parse(shape, &out->shape, a->error)) return false;
     return bytes_read(&a->arena, a->call->body, a->call->body_length, a->call->limits->max_elements,
                       out, a->error);
 }

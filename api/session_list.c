@@ -5,7 +5,7 @@
 
 #include "api/registry.h"
 #include "api/session_io.h"
-#include "api/session_service.h"
+#include "api/session_services.h"
 #include "core/plan.h"
 
 enum { PAGE = 100, PAGE_MOST = 1000 };

@@ -1,5 +1,5 @@
 /* Sessions as a whole: made, shown, changed, deleted, cloned, exported and imported. */
-#include "api/session_service.h"
+#include "api/session_services.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "api/session_io.h"
-#include "api/session_service.h"
+#include "api/session_services.h"
 
 void write_shape(struct writer *out, const struct shape *shape) {
     write_text(out, "[");

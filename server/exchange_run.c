@@ -3,7 +3,7 @@
 #include <inttypes.h>
 
 #include "api/functions.h"
-#include "api/session_service.h"
+#include "api/session_services.h"
 #include "server/exchange.h"
 #include "server/keeper.h"
 #include "server/stats.h"

@@ -41,7 +41,7 @@ struct route {
     unsigned flags;
 };
 
-enum { ROUTE_MOST = 64 };
+enum { ROUTE_MOST = 96 };
 extern const struct route route_table[]; /* no more than that */
 extern const size_t route_count;
 
