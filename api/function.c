@@ -110,17 +110,16 @@ static void write_constants(struct writer *out, const struct function *f, enum t
     write_text(out, "}");
 }
 
-void function_write(struct writer *out, const struct function *f, enum tensor_format format,
-                    bool values) {
+static void write_head(struct writer *out, const struct function *f) {
     write_text(out, "{\"name\":");
     write_string(out, f->name);
     write_text(out, ",\"created_at\":");
     write_time(out, f->created_at);
     write_text(out, ",\"dtype\":");
     write_string(out, dtype_name(f->dtype));
-    write_text(out, ",\"graph\":");
-    write_json(out, f->graph);
-    write_constants(out, f, format, values);
+}
+
+static void write_tail(struct writer *out, const struct function *f) {
     if (f->has_inputs) write_text(out, ",\"inputs\":{");
     for (size_t i = 0; i < f->n_inputs; i++) {
         if (i) write_text(out, ",");
@@ -131,6 +130,20 @@ void function_write(struct writer *out, const struct function *f, enum tensor_fo
     write_text(out, ",\"bytes\":");
     write_int(out, (int64_t)(sizeof *f + f->arena.held));
     write_text(out, "}");
+}
+
+void function_write(struct writer *out, const struct function *f, enum tensor_format format,
+                    bool values) {
+    write_head(out, f);
+    write_text(out, ",\"graph\":");
+    write_json(out, f->graph);
+    write_constants(out, f, format, values);
+    write_tail(out, f);
+}
+
+void function_write_row(struct writer *out, const struct function *f) {
+    write_head(out, f);
+    write_tail(out, f);
 }
 
 bool function_encode(const void *object, struct writer *out) {

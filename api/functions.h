@@ -54,6 +54,8 @@ bool function_bound(const struct function *f, const struct names *names, struct 
 /* Writes what GET answers, and what a store keeps. */
 void function_write(struct writer *out, const struct function *f, enum tensor_format format,
                     bool values);
+/* The same without graph and constants, for a list. */
+void function_write_row(struct writer *out, const struct function *f);
 bool function_encode(const void *object, struct writer *out);
 
 /* ---- all of them ---- */

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "api/etag.h"
 #include "server/body.h"
 #include "server/negotiate.h"
 #include "server/query.h"
@@ -80,15 +81,18 @@ static void json_has_several_names_and_forms_are_json(void **state) {
 
 static void an_entity_tag_is_found_in_a_list(void **state) {
     (void)state;
-    assert_true(negotiate_has_etag("\"a\"", "\"a\""));
-    assert_true(negotiate_has_etag("*", "\"a\""));
-    assert_true(negotiate_has_etag("\"b\" , W/\"a\"", "\"a\""));
-    assert_true(negotiate_has_etag("\"x,y\",\"a\"", "\"a\""));
-    assert_false(negotiate_has_etag(NULL, "\"a\""));
-    assert_false(negotiate_has_etag("\"b\"", "\"a\""));
-    assert_false(negotiate_has_etag("a", "\"a\""));
-    assert_false(negotiate_has_etag("\"a", "\"a\""));
-    assert_false(negotiate_has_etag("", "\"a\""));
+    assert_true(etag_among("\"a\"", "\"a\"", true));
+    assert_true(etag_among("*", "\"a\"", true));
+    assert_true(etag_among("\"b\" , W/\"a\"", "\"a\"", true));
+    assert_true(etag_among("\"x,y\",\"a\"", "\"a\"", true));
+    assert_false(etag_among(NULL, "\"a\"", true));
+    assert_false(etag_among("\"b\"", "\"a\"", true));
+    assert_false(etag_among("a", "\"a\"", true));
+    assert_false(etag_among("\"a", "\"a\"", true));
+    assert_false(etag_among("", "\"a\"", true));
+    /* Strictly, a weak one is not the same. */
+    assert_false(etag_among("\"b\", W/\"a\"", "\"a\"", false));
+    assert_true(etag_among("W/\"b\", \"a\"", "\"a\"", false));
 }
 
 static void assert_decodes(const char *text, const char *wanted) {
@@ -96,7 +100,7 @@ static void assert_decodes(const char *text, const char *wanted) {
     struct error error;
     error_clear(&error);
     strcpy(copy, text);
-    assert_true(query_decode(copy, &error));
+    assert_true(query_decode(copy, "query", &error));
     assert_string_equal(copy, wanted);
 }
 
@@ -105,7 +109,7 @@ static void assert_no_query(const char *text, const char *sentence) {
     struct error error;
     error_clear(&error);
     strcpy(copy, text);
-    assert_false(query_decode(copy, &error));
+    assert_false(query_decode(copy, "query", &error));
     assert_int_equal(error.code, ERROR_INVALID_REQUEST);
     assert_string_equal(error.detail, sentence);
 }
@@ -130,9 +134,14 @@ static void what_is_quoted_is_printable_and_fits(void **state) {
         assert_in_range(strlen(quote_text(out, size, "\1\1\1\1\1\1\1\1\1\1\1")), 2, size - 1);
 }
 
+static const struct route *find(const char *path, unsigned method) {
+    struct route_places places;
+    return route_find(path, method, &places);
+}
+
 static void a_path_is_found_byte_for_byte(void **state) {
     (void)state;
-    assert_string_equal(route_find("/v1/gradient")->path, "/v1/gradient");
+    assert_string_equal(find("/v1/gradient", METHOD_GET)->path, "/v1/gradient");
     static const char *const wrong[] = {"/v1/gradient/",
                                         "//v1/gradient",
                                         "/v1/./gradient",
@@ -140,20 +149,75 @@ static void a_path_is_found_byte_for_byte(void **state) {
                                         "/v1/gradien%74",
                                         "",
                                         "*",
-                                        "v1/gradient"};
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) assert_null(route_find(wrong[i]));
-    assert_string_equal(route_nearest("/v1/gradent"), "/v1/gradient");
+                                        "v1/gradient",
+                                        "/v1/sessions/",
+                                        "/v1/sessions//variables",
+                                        "/v1/sessions/a/variables/",
+                                        "/v1/sessions/a/variables/b/assign/c/d/e/f/g"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        if (find(wrong[i], METHOD_GET)) fail_msg("found: %s", wrong[i]);
+}
+
+static void places_are_found_as_they_were_sent(void **state) {
+    (void)state;
+    struct route_places p;
+    const struct route *r = route_find("/v1/sessions/s%201/variables/x/assign", METHOD_POST, &p);
+    assert_string_equal(r->path, "/v1/sessions/{session}/variables/{name}/assign");
+    assert_int_equal(p.n, 2);
+    assert_int_equal(p.place[0].length, 5);
+    assert_memory_equal(p.place[0].at, "s%201", 5);
+    assert_int_equal(p.place[1].length, 1);
+    assert_memory_equal(p.place[1].at, "x", 1);
+    route_find("/v1/sessions", METHOD_POST, &p);
+    assert_int_equal(p.n, 0);
+}
+
+static void the_row_that_takes_the_method_is_found(void **state) {
+    (void)state;
+    const struct route *get = find("/v1/sessions/a", METHOD_HEAD);
+    const struct route *put = find("/v1/sessions/a", METHOD_PUT);
+    assert_true(get->methods & METHOD_GET);
+    assert_true(put->methods & METHOD_PUT);
+    assert_string_equal(get->path, put->path);
+    assert_string_equal(find("/v1/sessions/import", METHOD_POST)->path, "/v1/sessions/import");
+    assert_false(route_takes(find("/v1/sessions/a", METHOD_POST), METHOD_POST));
+    assert_true(route_takes(find("/v1/sessions/a", METHOD_OPTIONS), METHOD_OPTIONS));
+}
+
+static void the_nearest_path_has_the_places_of_the_one_that_was_sent(void **state) {
+    (void)state;
+    static const char *const rows[][2] = {
+        {"/v1/gradent", "/v1/gradient"},
+        {"/v1/session", "/v1/sessions"},
+        {"/v1/sessions/0123456789abcdef0123456789abcdef/variable",
+         "/v1/sessions/0123456789abcdef0123456789abcdef/variables"},
+        {"/v1/sessions/s/variables/x/asign", "/v1/sessions/s/variables/x/assign"},
+        {"/v1/functions/f/gradiant", "/v1/functions/f/gradient"}};
+    char near[128];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_string_equal(route_nearest(rows[i][0], near, sizeof near), rows[i][1]);
+    assert_null(route_nearest("/favicon.ico", near, sizeof near));
+    assert_null(route_nearest("/1/2/3/4/5/6/7/8/9/10", near, sizeof near));
 }
 
 static void every_route_says_what_it_takes(void **state) {
     (void)state;
     char allow[ROUTE_ALLOW];
-    assert_string_equal(route_allow(route_find("/v1/gradient"), allow), "GET, HEAD, POST, OPTIONS");
-    assert_string_equal(route_allow(route_find("/v1/ops"), allow), "GET, HEAD, OPTIONS");
+    assert_string_equal(route_allow(find("/v1/gradient", METHOD_GET), allow),
+                        "GET, HEAD, POST, OPTIONS");
+    assert_string_equal(route_allow(find("/v1/ops", METHOD_GET), allow), "GET, HEAD, OPTIONS");
+    assert_string_equal(route_allow(find("/v1/sessions/a", METHOD_GET), allow),
+                        "GET, HEAD, PUT, PATCH, DELETE, OPTIONS");
     assert_int_equal(route_method("POST"), METHOD_POST);
     assert_int_equal(route_method("post"), 0);
-    for (size_t i = 0; i < ROUTE_COUNT; i++)
-        assert_ptr_equal(route_find(route_table[i].path), &route_table[i]);
+    for (size_t i = 0; i < route_count; i++)
+        assert_ptr_equal(find(route_table[i].path, route_table[i].methods), &route_table[i]);
+}
+
+static int start(void **state) {
+    (void)state;
+    route_init();
+    return 0;
 }
 
 /* Appends `pieces` pieces of 100 bytes each. */
@@ -210,9 +274,12 @@ int main(void) {
         cmocka_unit_test(escapes_are_decoded_strictly),
         cmocka_unit_test(what_is_quoted_is_printable_and_fits),
         cmocka_unit_test(a_path_is_found_byte_for_byte),
+        cmocka_unit_test(places_are_found_as_they_were_sent),
+        cmocka_unit_test(the_row_that_takes_the_method_is_found),
+        cmocka_unit_test(the_nearest_path_has_the_places_of_the_one_that_was_sent),
         cmocka_unit_test(every_route_says_what_it_takes),
         cmocka_unit_test(a_body_grows_to_its_length_and_no_further),
         cmocka_unit_test(a_body_keeps_to_its_ceiling_and_to_the_budget_of_all),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, start, NULL);
 }
