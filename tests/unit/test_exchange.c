@@ -1,0 +1,256 @@
+/* Exchanges without a transport, on a store that takes its time: what a request changes is answered
+ * when the store is done with it, and not before; meanwhile the session is held. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "server/exchange.h"
+#include "store_suite.h"
+
+static struct engine engine;
+
+/* ---- a store that is done later, on another thread, or not at all ---- */
+
+static struct {
+    struct store store;
+    bool fails;
+    pthread_t thread;
+    store_done done;
+    void *context;
+    char last[512]; /* what it was told */
+} slow;
+
+static void pause_ms(int ms) { nanosleep(&(struct timespec){.tv_nsec = ms * 1000000L}, NULL); }
+
+static void *finish_later(void *context) {
+    struct error error;
+    (void)context;
+    pause_ms(20);
+    error_clear(&error);
+    error_set(&error, ERROR_MEMORY_BUDGET, "the store is full");
+    slow.done(slow.context, slow.fails ? &error : NULL);
+    return NULL;
+}
+
+static void slow_save(struct store *store, const struct store_change *changes, size_t n,
+                      store_done done, void *context) {
+    struct writer out;
+    (void)store;
+    assert_int_equal(n, 1);
+    writer_init(&out, 1 << 20);
+    if (changes->encode && !changes->deleted) assert_true(changes->encode(changes->object, &out));
+    snprintf(slow.last, sizeof slow.last, "%s%d %s %.*s", changes->deleted ? "-" : "+",
+             (int)changes->kind, changes->id, (int)out.length, out.data ? out.data : "");
+    writer_free(&out);
+    slow.done = done;
+    slow.context = context;
+    pthread_create(&slow.thread, NULL, finish_later, NULL);
+}
+
+static void slow_close(struct store *store) { (void)store; }
+
+static const struct store_verbs slow_verbs = {
+    .name = "slow", .save = slow_save, .close = slow_close};
+
+/* ---- a transport of one request ---- */
+
+struct request {
+    struct exchange x; /* first */
+    pthread_mutex_t lock;
+    pthread_cond_t woken;
+    bool over, works;
+    atomic_bool left;
+};
+
+static void wake(struct exchange *x, bool over) {
+    struct request *r = (struct request *)(void *)x;
+    pthread_mutex_lock(&r->lock);
+    *(over ? &r->over : &r->works) = true;
+    pthread_cond_signal(&r->woken);
+    pthread_mutex_unlock(&r->lock);
+}
+
+static void begin(struct request *r, const char *method, const char *path, const char *body) {
+    memset(r, 0, sizeof *r);
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->woken, NULL);
+    exchange_begin(&r->x, &engine, method, path, false, wake, &r->left);
+    exchange_header(&r->x, "Host", 4, "gradd");
+    assert_true(exchange_admit(&r->x));
+    if (body) assert_true(exchange_body(&r->x, body, strlen(body)));
+    if (!exchange_run(&r->x)) exchange_work(&r->x);
+}
+
+static bool is_over(struct request *r) {
+    pthread_mutex_lock(&r->lock);
+    const bool over = r->over;
+    pthread_mutex_unlock(&r->lock);
+    return over;
+}
+
+/* Waits for the end, and works where it must; returns the status and keeps the body. */
+static char answer_text[4096], location[512];
+
+static int end(struct request *r) {
+    struct answer a;
+    pthread_mutex_lock(&r->lock);
+    while (!r->over) {
+        if (r->works) {
+            r->works = false;
+            pthread_mutex_unlock(&r->lock);
+            exchange_work(&r->x);
+            pthread_mutex_lock(&r->lock);
+        } else {
+            pthread_cond_wait(&r->woken, &r->lock);
+        }
+    }
+    pthread_mutex_unlock(&r->lock);
+    if (slow.done) pthread_join(slow.thread, NULL);
+    slow.done = NULL;
+    exchange_answer(&r->x, &a);
+    snprintf(answer_text, sizeof answer_text, "%.*s", (int)a.length, a.data ? a.data : "");
+    snprintf(location, sizeof location, "%s", a.location ? a.location : "");
+    if (a.owned) free(a.data);
+    exchange_end(&r->x);
+    pthread_mutex_destroy(&r->lock);
+    pthread_cond_destroy(&r->woken);
+    return a.status;
+}
+
+static int ask_server(const char *method, const char *path, const char *body) {
+    struct request r;
+    begin(&r, method, path, body);
+    return end(&r);
+}
+
+static int start(void **state) {
+    char problem[256];
+    (void)state;
+    assert_true(engine_init(&engine, 1 << 20, problem, sizeof problem));
+    engine.store->verbs->close(engine.store);
+    slow.store.verbs = &slow_verbs;
+    engine.store = &slow.store;
+    slow.fails = false;
+    return 0;
+}
+
+static int stop(void **state) {
+    (void)state;
+    engine_free(&engine);
+    return 0;
+}
+
+/* ---- tests ---- */
+
+static void a_change_is_answered_when_the_store_has_it(void **state) {
+    (void)state;
+    struct request r;
+    begin(&r, "PUT", "/v1/sessions/s", "{\"variables\":{\"x\":2}}");
+    assert_false(is_over(&r));
+    assert_int_equal(end(&r), 201);
+    assert_string_equal(location, "/v1/sessions/s");
+    assert_non_null(strstr(slow.last, "+0 s {\"id\":\"s\""));
+    assert_non_null(strstr(slow.last, "\"base64\":\"AAAAQA==\""));
+    assert_int_equal(ask_server("DELETE", "/v1/sessions/s", NULL), 204);
+    assert_string_equal(slow.last, "-0 s ");
+}
+
+static void what_only_reads_does_not_ask_the_store(void **state) {
+    (void)state;
+    struct request r;
+    assert_int_equal(ask_server("PUT", "/v1/sessions/s", "{}"), 201);
+    slow.last[0] = '\0';
+    begin(&r, "GET", "/v1/sessions/s", NULL);
+    assert_true(is_over(&r));
+    assert_int_equal(end(&r), 200);
+    assert_string_equal(slow.last, "");
+    /* Nor does what fails. */
+    assert_int_equal(ask_server("POST", "/v1/sessions/s/variables/x/assign", "{\"value\":1}"), 404);
+    assert_string_equal(slow.last, "");
+}
+
+static void a_session_is_held_until_the_store_has_its_change(void **state) {
+    (void)state;
+    struct request change, read;
+    assert_int_equal(ask_server("PUT", "/v1/sessions/s", "{\"variables\":{\"x\":2}}"), 201);
+    begin(&change, "POST", "/v1/sessions/s/variables/x/assign_add", "{\"value\":1}");
+    begin(&read, "GET", "/v1/sessions/s/variables/x", NULL);
+    assert_false(is_over(&read));
+    assert_int_equal(end(&change), 200);
+    assert_int_equal(end(&read), 200);
+    assert_non_null(strstr(answer_text, "\"value\":3.0"));
+}
+
+static void what_the_store_does_not_take_is_a_failure(void **state) {
+    (void)state;
+    slow.fails = true;
+    assert_int_equal(ask_server("PUT", "/v1/sessions/s", "{}"), 507);
+    assert_non_null(strstr(answer_text, "the store is full"));
+}
+
+static void a_new_session_is_seen_when_the_store_has_it(void **state) {
+    (void)state;
+    struct request make, read;
+    begin(&make, "PUT", "/v1/sessions/s", "{}");
+    begin(&read, "GET", "/v1/sessions/s", NULL);
+    assert_false(is_over(&read));
+    assert_int_equal(end(&make), 201);
+    assert_int_equal(end(&read), 200);
+}
+
+static void functions_are_kept_too(void **state) {
+    (void)state;
+    assert_int_equal(ask_server("PUT", "/v1/functions/f", "{\"graph\":\"x ** 2\"}"), 201);
+    assert_non_null(strstr(slow.last, "+1 f {\"name\":\"f\""));
+    assert_int_equal(ask_server("POST", "/v1/functions/f/gradient", "{\"variables\":{\"x\":3}}"),
+                     200);
+    assert_string_equal(answer_text, "{\"value\":9.0,\"gradient\":{\"x\":6.0}}");
+    assert_int_equal(ask_server("DELETE", "/v1/functions/f", NULL), 204);
+    assert_string_equal(slow.last, "-1 f ");
+}
+
+static void a_draining_server_lets_nobody_wait(void **state) {
+    (void)state;
+    struct request change;
+    assert_int_equal(ask_server("PUT", "/v1/sessions/s", "{\"variables\":{\"x\":2}}"), 201);
+    begin(&change, "POST", "/v1/sessions/s/variables/x/assign", "{\"value\":1}");
+    atomic_store(&engine.draining, true);
+    struct request read;
+    begin(&read, "GET", "/v1/sessions/s", NULL);
+    assert_true(is_over(&read));
+    assert_int_equal(end(&change), 200);
+    assert_int_equal(end(&read), 503);
+    assert_non_null(strstr(answer_text, "\"code\":\"draining\""));
+    atomic_store(&engine.draining, false);
+}
+
+static void the_memory_store_does_what_a_store_must(void **state) {
+    (void)state;
+    char problem[128] = "";
+    store_suite(&store_memory, "");
+    assert_null(store_memory.open("/somewhere", problem, sizeof problem));
+    assert_string_equal(problem, "the memory store takes no place, and this one is \"/somewhere\"");
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+    const struct CMUnitTest tests[] = {
+        TEST(a_change_is_answered_when_the_store_has_it),
+        TEST(what_only_reads_does_not_ask_the_store),
+        TEST(a_session_is_held_until_the_store_has_its_change),
+        TEST(what_the_store_does_not_take_is_a_failure),
+        TEST(a_new_session_is_seen_when_the_store_has_it),
+        TEST(functions_are_kept_too),
+        TEST(a_draining_server_lets_nobody_wait),
+        cmocka_unit_test(the_memory_store_does_what_a_store_must),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
