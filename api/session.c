@@ -206,6 +206,44 @@ void session_remove(struct session *s, struct item *item) {
     if (t->removed > REMOVED_MOST && 2 * t->removed > t->n) close_gaps(t);
 }
 
+static bool copy_item(const struct item *from, struct session *to) {
+    struct held held = {.owner = NULL};
+    if (from->value.owner) held_copy(&to->account, &from->value.tensor, &held);
+    if (from->value.owner && !held.owner) return false;
+    struct item *item = session_add_held(to, from->name, from->length, (enum item_kind)from->kind,
+                                         from->trainable, held);
+    if (!item) {
+        block_release(held.owner);
+        return false;
+    }
+    item->id = from->id;
+    item->version = from->version;
+    return places_copy(&to->account, &from->places, &item->places);
+}
+
+struct session *session_copy(const struct session *s, const char *id, size_t limit) {
+    struct session *to = session_new(id, s->dtype, limit);
+    bool done = to != NULL;
+    for (uint32_t i = 0; done && i < s->items.n; i++)
+        done = !s->items.list[i] || copy_item(s->items.list[i], to);
+    for (const struct label *l = s->labels; done && l; l = l->next)
+        done = session_label(to, l->key, l->value);
+    if (done && s->recorder) {
+        to->recorder = recorder_copy(s->recorder, &to->account);
+        done = to->recorder;
+    }
+    if (!done) {
+        session_free(to);
+        return NULL;
+    }
+    to->ttl_seconds = s->ttl_seconds;
+    to->changes = s->changes;
+    to->last_id = s->last_id;
+    to->last_tape = s->last_tape;
+    to->consumed = s->consumed;
+    return to;
+}
+
 bool session_label(struct session *s, const char *key, const char *value) {
     struct label **at = &s->labels;
     while (*at && strcmp((*at)->key, key) < 0) at = &(*at)->next;

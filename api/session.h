@@ -60,6 +60,10 @@ struct session {
 struct session *session_new(const char *id, enum dtype dtype, size_t limit);
 void session_free(struct session *s);
 
+/* All that a session holds again, under another id: the same identities, tapes that go on by themselves.
+ * NULL past `limit`. */
+struct session *session_copy(const struct session *s, const char *id, size_t limit);
+
 /* The item of that name, or NULL. */
 struct item *session_find(const struct session *s, const char *name, size_t length);
 /* The i-th item in the order of creation, i < s->items.n, or NULL where it was removed. */

@@ -334,14 +334,10 @@ bool recorder_keep(struct recorder *r, const node_id *nodes, size_t n, struct ru
     return keep_run(r, nodes, n, run, plan, at, taken);
 }
 
-/* The program again in an arena of its own, without what was thrown away since. */
-static bool make_compact(struct recorder *r) {
-    struct arena arena;
-    struct tape *t = r->program;
-    arena_init(&arena, SIZE_MAX);
-    arena.first = FIRST_CHUNK;
-    struct node *nodes = arena_alloc(&arena, t->count * sizeof *nodes + 1);
-    node_id *pool = arena_alloc(&arena, t->n_pool * sizeof *pool + 1);
+/* A program again in an arena of its own, without what was thrown away since. */
+static bool copy_program(const struct tape *t, struct arena *arena, struct tape *out) {
+    struct node *nodes = arena_alloc(arena, t->count * sizeof *nodes + 1);
+    node_id *pool = arena_alloc(arena, t->n_pool * sizeof *pool + 1);
     bool done = nodes && pool;
     for (uint32_t i = 0; done && i < t->count; i++) {
         const struct node *old = &t->nodes[i];
@@ -350,26 +346,37 @@ static bool make_compact(struct recorder *r) {
         nodes[i] = *old;
         if (i && old->shape == t->nodes[i - 1].shape)
             nodes[i].shape = nodes[i - 1].shape;
-        else if (old->shape != &shape_scalar && (shape = arena_alloc(&arena, sizeof *shape)))
+        else if (old->shape != &shape_scalar && (shape = arena_alloc(arena, sizeof *shape)))
             *shape = *old->shape, nodes[i].shape = shape;
         else
             done = old->shape == &shape_scalar;
-        if (old->attrs_size && (attrs = arena_alloc_tensor(&arena, old->attrs_size)))
+        if (old->attrs_size && (attrs = arena_alloc_tensor(arena, old->attrs_size)))
             nodes[i].attrs = memcpy(attrs, old->attrs, old->attrs_size);
         done = done && (attrs || !old->attrs_size);
     }
-    if (!done) {
-        arena_free(&arena);
-        return false;
-    }
+    if (!done) return false;
     if (t->n_pool) memcpy(pool, t->arg_pool, t->n_pool * sizeof *pool);
+    *out = *t;
+    out->arena = arena;
+    out->nodes = nodes;
+    out->capacity = t->count;
+    out->arg_pool = pool;
+    out->pool_capacity = t->n_pool;
+    return true;
+}
+
+static void make_compact(struct recorder *r) {
+    struct arena arena;
+    arena_init(&arena, SIZE_MAX);
+    arena.first = FIRST_CHUNK;
+    if (!copy_program(&r->own, &arena, &r->own)) {
+        arena_free(&arena);
+        return;
+    }
     arena_free(&r->arena);
     r->arena = arena;
-    t->nodes = nodes;
-    t->capacity = t->count;
-    t->arg_pool = pool;
-    t->pool_capacity = t->n_pool;
-    return true;
+    r->own.arena = &r->arena;
+    r->compact = arena.held;
 }
 
 void recorder_drop(struct recorder *r, struct recording *tape) {
@@ -392,6 +399,66 @@ void recorder_drop(struct recorder *r, struct recording *tape) {
     for (node_id n = 0; needed && n < r->n_kept; n++)
         if (!needed[n] && r->known[n]) forget_value(r, n);
     free(needed);
-    if (r->arena.held > 2 * r->compact + GARBAGE && make_compact(r)) r->compact = r->arena.held;
+    if (r->arena.held > 2 * r->compact + GARBAGE) make_compact(r);
     pay(r);
+}
+
+/* ---- copies ---------------------------------------------------------------------------------------- */
+
+/* Values that shared a block share one again where they are neighbours, as those of one execute are. */
+static bool copy_values(const struct recorder *r, struct recorder *copy) {
+    const struct block *from = NULL;
+    struct block *block = NULL;
+    bool done = fit_values(copy);
+    for (node_id n = 0; done && n < r->n_kept; n++) {
+        struct held held;
+        const struct tensor t = recorder_value(r, n);
+        if (!r->known[n]) continue;
+        if (n && r->known[n - 1] && r->kept[n - 1].data == t.data && from == r->kept[n].owner) {
+            set_value(copy, n, copy->kept[n - 1].data, block);
+            continue;
+        }
+        held_copy(copy->account, &t, &held);
+        done = held.owner;
+        if (!done) break;
+        set_value(copy, n, held.tensor.data, held.owner);
+        block = held.owner;
+        from = r->kept[n].owner;
+        block_release(held.owner);
+    }
+    return done;
+}
+
+struct recorder *recorder_copy(const struct recorder *r, struct account *account) {
+    struct recorder *copy = recorder_new(account, r->generation);
+    struct error unused;
+    if (!copy) return NULL;
+    error_clear(&unused);
+    copy->arena.ceiling = SIZE_MAX;
+    bool done = copy_program(&r->own, &copy->arena, &copy->own) &&
+                account_charge(account, copy->arena.held);
+    copy->charged = done ? copy->arena.held : 0;
+    copy->compact = copy->arena.held;
+    copy->own.error = &unused;
+    copy->own.known = NULL;
+    copy->own.n_known = 0;
+    done = done && copy_values(r, copy) && recorder_copy_tapes(r, copy);
+    copy->own.error = NULL;
+    if (done) return copy;
+    recorder_free(copy);
+    return NULL;
+}
+
+bool places_copy(struct account *account, const struct places *from, struct places *to) {
+    *to = *from;
+    to->capacity = from->n_reads;
+    to->reads = NULL;
+    if (!from->n_reads) return true;
+    to->reads = account_alloc(account, from->n_reads * sizeof *to->reads);
+    if (!to->reads) {
+        *to = (struct places){0};
+        return false;
+    }
+    memcpy(to->reads, from->reads, from->n_reads * sizeof *to->reads);
+    return true;
 }

@@ -73,6 +73,11 @@ struct recorder {
 struct recorder *recorder_new(struct account *account, uint64_t generation);
 void recorder_free(struct recorder *r);
 
+/* All of it again, for a session whose items have the same identities; NULL past its limit. */
+struct recorder *recorder_copy(const struct recorder *r, struct account *account);
+/* What recorder_copy is for places. */
+bool places_copy(struct account *account, const struct places *from, struct places *to);
+
 /* Begins a transaction: until it ends `*tape` is the program, keeps its own error and limits, and may
  * take so many bytes more. */
 void recorder_begin(struct recorder *r, struct tape *tape, size_t memory);

@@ -22,6 +22,7 @@ bool recorder_fail(struct recorder *r);
 /* Room in a tape's arrays for every node of the program. */
 bool recorder_fit_tape(struct recorder *r, struct recording *tape);
 void recorder_free_tape(struct recorder *r, struct recording *tape);
+bool recorder_copy_tapes(const struct recorder *r, struct recorder *copy);
 /* Takes back one entry about a tape. */
 void recorder_unwatch(struct recorder *r, const struct undo *undo);
 /* Marks, for every node below n, whether a tape needs its value. */

@@ -84,6 +84,31 @@ bool recorder_fit_tape(struct recorder *r, struct recording *tape) {
     return true;
 }
 
+bool recorder_copy_tapes(const struct recorder *r, struct recorder *copy) {
+    for (const struct recording *from = r->tapes; from; from = from->next) {
+        struct recording *to = recorder_open(copy, from->number);
+        if (!to) return false;
+        to->persistent = from->persistent;
+        to->watches_variables = from->watches_variables;
+        to->is_forward = from->is_forward;
+        to->is_recording = from->is_recording;
+        to->begin = from->begin;
+        if (from->n_watched) {
+            const size_t size = from->n_watched * sizeof *to->watched;
+            to->watched = account_alloc(copy->account, size);
+            if (!to->watched) return false;
+            memcpy(to->watched, from->watched, size);
+            to->n_watched = to->watched_capacity = from->n_watched;
+        }
+        if (!from->n_seen) continue;
+        if (!recorder_fit_tape(copy, to)) return false;
+        to->n_seen = from->n_seen;
+        memcpy(to->flags, from->flags, from->n_seen);
+        if (to->is_forward) memcpy(to->tangent, from->tangent, from->n_seen * sizeof *to->tangent);
+    }
+    return true;
+}
+
 /* ---- watching ------------------------------------------------------------------------------------- */
 
 /* The first entry of a variable that is not older. */

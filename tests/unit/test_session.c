@@ -200,6 +200,29 @@ static void points_of_a_batch_have_their_own_jacobians(void **state) {
     DELETE("t1");
 }
 
+static void a_copy_goes_on_by_itself(void **state) {
+    (void)state;
+    OPEN("{\"persistent\":true}");
+    OPEN("{\"mode\":\"forward\",\"tangents\":{\"x2\":1.0}}");
+    EXECUTE("{\"graph\":\"y = x1 * x2; z = y ** 2\"}");
+    struct session *copy = session_copy(s, "copy", 1 << 20), *original = s;
+    assert_non_null(copy);
+    DELETE("t1");
+    DELETE("t2");
+    assign("x1", 9);
+    s = copy;
+    EXECUTE("{\"graph\":\"w = z * x1\"}");
+    STOP("t1");
+    SAYS(GRADIENT("t1", "{\"target\":\"w\",\"sources\":[\"x1\",\"x2\",\"y\"]}"),
+         "{\"gradient\":[108.0,48.0,24.0]}");
+    SAYS(ask_session(s, service_tape_jvp, "t2", "{\"target\":[\"w\",\"z\"]}"),
+         "{\"jvp\":[48.0,24.0]}");
+    session_free(copy);
+    s = original;
+    SAYS(EXECUTE("{\"graph\":\"q = z + x1\"}"), "{\"value\":45.0}");
+    assert_null(s->recorder);
+}
+
 static void what_fails_changes_nothing(void **state) {
     (void)state;
     OPEN("{\"persistent\":true}");
@@ -237,6 +260,7 @@ int main(void) {
         TEST(an_accumulator_pushes_tangents_forward),
         TEST(an_outer_tape_sees_the_tangents_of_an_inner_accumulator),
         TEST(points_of_a_batch_have_their_own_jacobians),
+        TEST(a_copy_goes_on_by_itself),
         TEST(what_fails_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, ask_end);
