@@ -409,6 +409,7 @@ static bool jvp(struct asking *a, struct writer *out) {
     o->hides_value = true;
     session_lend(o);
     if (!session_names(o) || !read_targets(a)) return false;
+    a->w.scratch = !o->request.as;
     node_id *tangents = new_nodes(a, a->n_targets);
     if (!tangents) return false;
     for (size_t i = 0; i < a->n_targets; i++) tangents[i] = tangent_of(a, a->targets[i]);
@@ -425,6 +426,7 @@ bool service_tape_jvp(const struct service_call *call, struct writer *out, struc
     if (ok) {
         const bool changes = a.w.n_results;
         session_commit(&a.o);
+        if (a.w.scratch) session_discard(&a.o);
         if (changes) session_changed(call);
     }
     session_end(&a.o);
