@@ -125,6 +125,10 @@ node_id lines_batch(struct tape *t, node_id y, const node_id *x, const bool *bat
 /* The permutation that swaps an axis with the last one; its own inverse. */
 void perm_swap_last(int axis, int rank, int64_t *perm);
 
+/* `op` is OP_window_max, OP_window_argmax (a plane's elements count from 0, as int32), OP_window_sum or
+ * its adjoint OP_window_spread; x has the shape (outer, three axes, inner). */
+node_id emit_window(struct tape *t, int op, node_id x, const struct window_attrs *a);
+
 /* s_i = a_i s_(i-1) + b_i along the last axis of two equal shapes; from the end where reversed. */
 node_id emit_recurrence(struct tape *t, node_id a, node_id b, bool reverse);
 /* x minus its maximum over axes, as far as no derivative sees it: an infinite or NaN maximum counts as

@@ -85,6 +85,13 @@ static const struct {
     {"i0", "bessel_i0"},
     {"gammainc", "igamma"},
     {"gammaincc", "igammac"},
+    {"max_pool1d", "max_pool"},
+    {"max_pool2d", "max_pool"},
+    {"max_pool3d", "max_pool"},
+    {"avg_pool1d", "avg_pool"},
+    {"avg_pool2d", "avg_pool"},
+    {"avg_pool3d", "avg_pool"},
+    {"lrn", "local_response_normalization"},
 };
 enum { N_ALIASES = sizeof aliases / sizeof aliases[0], SLOTS = 1024, NAMES_MAX = 512 };
 

@@ -73,4 +73,11 @@ struct recurrence_attrs {
     uint32_t reverse;
 };
 
+/* A window over three axes: at place i of the result it covers `size` elements of an axis from
+ * i * stride - before on, as far as they are in the tensor. It covers one at least. */
+struct window_attrs {
+    int64_t in[3], out[3];
+    int64_t size[3], stride[3], before[3];
+};
+
 #endif

@@ -247,3 +247,12 @@ OP(categorical_hinge)
 OP(cosine_similarity)
 /* derivatives that a graph gives, core/op_custom.c */
 OP(custom)
+/* windows and pooling, core/op_window.c and core/op_pool.c */
+OP(window_argmax)
+OP(window_max)
+OP(window_sum)
+OP(window_spread)
+OP(max_pool)
+OP(max_pool_with_argmax)
+OP(avg_pool)
+OP(local_response_normalization)
