@@ -362,6 +362,7 @@ static bool emit(struct builder *b, int tag, const struct value *const *bound, s
             return blame(b, bound[i], false);
         nodes[n_nodes++] = args[i].node;
     }
+    if (!op_takes(&b->tape, op, args)) return false;
     if (op->emit_many) return emit_many(b, op, args, out);
     *out = value_node(op->emit ? op->emit(&b->tape, args)
                                : tape_emit(&b->tape, tag, nodes, n_nodes, NULL, 0));

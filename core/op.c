@@ -22,6 +22,48 @@ const struct op *const op_table[OP_COUNT] = {
 #undef OP
 };
 
+/* An op belongs to the FAMILY that stands last before it: lines of op_list.h tell. */
+const char *op_family(int tag) {
+    static const struct {
+        int line;
+        const char *title;
+    } families[] = {
+#undef FAMILY
+#define OP(id)
+#define FAMILY(title) {__LINE__, title},
+#include "core/op_list.h"
+#undef OP
+#undef FAMILY
+    };
+    static const int line_of[OP_COUNT] = {
+#define OP(id) [OP_##id] = __LINE__,
+#include "core/op_list.h"
+#undef OP
+    };
+    size_t i = sizeof families / sizeof *families - 1;
+    while (i > 0 && families[i].line > line_of[tag]) i--;
+    return families[i].title;
+}
+
+bool op_differentiable(const struct op *op, int i) {
+    const enum param_kind kind = op->params[i].kind;
+    if (kind != PARAM_TENSOR && kind != PARAM_TENSORS) return false;
+    if (op->inert >> i & 1 || op->flags & OP_UNRECORDED) return false;
+    return op->kind == OP_COMPOSITE || op->partial || op->vjp;
+}
+
+unsigned op_dtypes(const struct op *op) {
+    unsigned dtypes = op->dtypes;
+    for (int d = 0; d < DTYPE_COUNT; d++) dtypes |= (unsigned)(op->kernels[d] != NULL) << d;
+    if (dtypes) return dtypes;
+    return op->kind == OP_COMPOSITE ? DTYPES_FLOATS : DTYPES_ALL;
+}
+
+const char *op_preset(const struct op *op, int i) {
+    if (op->preset[i]) return op->preset[i];
+    return op->params[i].kind == PARAM_BOOL ? "False" : "None";
+}
+
 static const struct {
     const char *alias, *name;
 } aliases[] = {

@@ -108,6 +108,20 @@ struct op {
 
     /* Bytes that a tensor kernel needs beside its result while it runs (run_scratch); NULL: none. */
     size_t (*scratch)(const struct tape *t, const struct node *n);
+
+    /* What params[i] is where it is left out, as a user would write it, for the reference; NULL: False
+     * of a BOOL, None of others. */
+    const char *preset[OP_PARAMS_MAX];
+    unsigned inert; /* bit i: no derivative by the tensor params[i] */
+    unsigned
+        dtypes; /* bit d: a composite's tensors may be of dtype d; 0: the floating ones, or what
+                      * the ops below it take */
+};
+
+enum {
+    DTYPES_FLOATS = 1 << DTYPE_F32 | 1 << DTYPE_F64,
+    DTYPES_NUMBERS = DTYPES_FLOATS | 1 << DTYPE_I32 | 1 << DTYPE_I64,
+    DTYPES_ALL = DTYPES_NUMBERS | 1 << DTYPE_BOOL
 };
 
 enum op_tag {
@@ -129,6 +143,17 @@ const char *op_nearest(const char *name);
 
 /* Of `n` names, the one nearest to `name` by edit distance, or NULL where none is near. */
 const char *name_nearest(const char *name, const char *const *names, size_t n);
+
+/* Whether the tensors are of dtypes that the op says it takes; where it says so itself (`dtypes`), a
+ * composite refuses others under its own name. False after tape_fail. */
+bool op_takes(struct tape *t, const struct op *op, const struct op_arg *args);
+
+/* For the reference: the family's title, whether there is a derivative by params[i], the dtypes that
+ * tensors may have (bits), and what an optional params[i] is where it is left out. */
+const char *op_family(int tag);
+bool op_differentiable(const struct op *op, int i);
+unsigned op_dtypes(const struct op *op);
+const char *op_preset(const struct op *op, int i);
 
 /* The alias table for documentation: i-th alias and the name it stands for; false past the end. */
 bool op_alias(size_t i, const char **alias, const char **name);

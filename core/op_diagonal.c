@@ -90,6 +90,8 @@ const struct op op_diag = {.name = "diag",
                                "y_..ij = x_..i where j = i + k, else 0; dx is the diagonal of g",
                            .kind = OP_COMPOSITE,
                            .params = {{"diagonal", PARAM_TENSOR, false}, {"k", PARAM_INT, true}},
+                           .preset = {[1] = "0"},
+                           .dtypes = DTYPES_ALL,
                            .emit = diag_emit};
 
 static node_id diag_part_emit(struct tape *t, const struct op_arg *args) {
@@ -111,6 +113,8 @@ const struct op op_diag_part = {.name = "diag_part",
                                     "y_..i = x_..i,i+k; dx is g on that diagonal and 0 elsewhere",
                                 .kind = OP_COMPOSITE,
                                 .params = {{"input", PARAM_TENSOR, false}, {"k", PARAM_INT, true}},
+                                .preset = {[1] = "0"},
+                                .dtypes = DTYPES_ALL,
                                 .emit = diag_part_emit};
 
 /* True on the diagonals from -lower to upper (negative: all of that side). */
@@ -145,6 +149,7 @@ const struct op op_set_diag = {
     .notation = "y = x with another main diagonal; dx is g without it, d(diagonal) is that of g",
     .kind = OP_COMPOSITE,
     .params = {{"input", PARAM_TENSOR, false}, {"diagonal", PARAM_TENSOR, false}},
+    .dtypes = DTYPES_ALL,
     .emit = set_diag_emit};
 
 static node_id band_part_emit(struct tape *t, const struct op_arg *args) {
@@ -173,6 +178,7 @@ const struct op op_band_part = {
     .params = {{"input", PARAM_TENSOR, false},
                {"num_lower", PARAM_INT, false},
                {"num_upper", PARAM_INT, false}},
+    .dtypes = DTYPES_ALL,
     .emit = band_part_emit};
 
 static node_id trace_emit(struct tape *t, const struct op_arg *args) {
@@ -185,6 +191,7 @@ const struct op op_trace = {.name = "trace",
                             .notation = "y_.. = sum_i x_..ii; dx = g on the diagonal",
                             .kind = OP_COMPOSITE,
                             .params = {{"x", PARAM_TENSOR, false}},
+                            .dtypes = DTYPES_NUMBERS,
                             .emit = trace_emit};
 
 /* ---- eye --------------------------------------------------------------------------------------- */
@@ -220,6 +227,7 @@ const struct op op_outer = {.name = "outer",
                             .notation = "y_ij = a_i b_j of the elements in order",
                             .kind = OP_COMPOSITE,
                             .params = {{"a", PARAM_TENSOR, false}, {"b", PARAM_TENSOR, false}},
+                            .dtypes = DTYPES_NUMBERS,
                             .emit = outer_emit};
 
 static node_id kron_emit(struct tape *t, const struct op_arg *args) {
@@ -247,4 +255,5 @@ const struct op op_kron = {.name = "kron",
                            .notation = "y = the blocks a_ij b side by side",
                            .kind = OP_COMPOSITE,
                            .params = {{"a", PARAM_TENSOR, false}, {"b", PARAM_TENSOR, false}},
+                           .dtypes = DTYPES_NUMBERS,
                            .emit = kron_emit};

@@ -22,6 +22,7 @@ const struct op op_fill = {.name = "fill",
                            .notation = "y = value everywhere in a tensor of shape dims",
                            .kind = OP_COMPOSITE,
                            .params = {{"dims", PARAM_INTS, false}, {"value", PARAM_TENSOR, false}},
+                           .dtypes = DTYPES_ALL,
                            .emit = fill_emit};
 
 static node_id filled(struct tape *t, const char *op, const struct op_arg *args, double value) {
@@ -115,6 +116,7 @@ const struct op op_range = {
                {"limit", PARAM_FLOAT, true},
                {"delta", PARAM_FLOAT, true},
                {"dtype", PARAM_DTYPE, true}},
+    .preset = {[2] = "1"},
     .emit = range_emit};
 
 /* The last element is `stop` itself, as in TensorFlow. */
@@ -204,4 +206,7 @@ const struct op op_one_hot = {
                {"off_value", PARAM_TENSOR, true},
                {"axis", PARAM_INT, true},
                {"dtype", PARAM_DTYPE, true}},
+    .preset = {[4] = "-1"},
+    .inert = 1 << 2 | 1 << 3,
+    .dtypes = DTYPES_ALL,
     .emit = one_hot_emit};

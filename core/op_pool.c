@@ -95,18 +95,9 @@ static bool read_padding(struct tape *t, const char *op, const struct op_arg *ar
     return true;
 }
 
-static bool check_dtype(struct tape *t, const char *op, enum dtype dtype, bool whole) {
-    if (dtype_is_float(dtype) || (whole && dtype != DTYPE_BOOL)) return true;
-    tape_fail(t, ERROR_DTYPE_MISMATCH, "%s: input must be %s, found %s", op,
-              whole ? "of numbers" : "float32 or float64", dtype_name(dtype));
-    return false;
-}
-
-/* `whole`: integers are numbers enough. */
-static bool read_pooling(struct tape *t, const char *op, const struct op_arg *args, bool whole,
+static bool read_pooling(struct tape *t, const char *op, const struct op_arg *args,
                          struct pooling *p) {
     if (args[INPUT].node == NODE_NONE) return false;
-    if (!check_dtype(t, op, tape_dtype(t, args[INPUT].node), whole)) return false;
     *p = (struct pooling){.a = {.in = {1, 1, 1}, .size = {1, 1, 1}, .stride = {1, 1, 1}}};
     p->result = *tape_shape(t, args[INPUT].node);
     if (!read_layout(t, op, &args[DATA_FORMAT], p) ||
@@ -132,14 +123,14 @@ static bool read_pooling(struct tape *t, const char *op, const struct op_arg *ar
 
 static node_id max_pool_emit(struct tape *t, const struct op_arg *args) {
     struct pooling p;
-    if (!read_pooling(t, "max_pool", args, true, &p)) return NODE_NONE;
+    if (!read_pooling(t, "max_pool", args, &p)) return NODE_NONE;
     return emit_reshape(t, emit_window(t, OP_window_max, p.x, &p.a), &p.result);
 }
 
 static bool max_pool_with_argmax_emit(struct tape *t, const struct op_arg *args,
                                       const node_id **results, size_t *n) {
     struct pooling p;
-    if (!read_pooling(t, "max_pool_with_argmax", args, true, &p)) return false;
+    if (!read_pooling(t, "max_pool_with_argmax", args, &p)) return false;
     node_id *nodes = arena_alloc(t->arena, 2 * sizeof *nodes);
     if (!nodes) return tape_fail_memory(t, "max_pool_with_argmax");
     const node_id index = emit_window(t, OP_window_argmax, p.x, &p.a);
@@ -163,6 +154,7 @@ const struct op op_max_pool = {
     .notation = "y = the largest x under a moving window; dx is g at the first of the largest",
     .kind = OP_COMPOSITE,
     .params = {POOL_PARAMS, FORMAT_PARAM},
+    .dtypes = DTYPES_NUMBERS,
     .emit = max_pool_emit};
 const struct op op_max_pool_with_argmax = {
     .name = "max_pool_with_argmax",
@@ -170,6 +162,7 @@ const struct op op_max_pool_with_argmax = {
                 "channel",
     .kind = OP_COMPOSITE,
     .params = {POOL_PARAMS},
+    .dtypes = DTYPES_NUMBERS,
     .emit_many = max_pool_with_argmax_emit};
 
 /* ---- avg_pool ---------------------------------------------------------------------------------- */
@@ -193,7 +186,7 @@ static node_id covered(struct tape *t, const struct window_attrs *a, int d, enum
 
 static node_id avg_pool_emit(struct tape *t, const struct op_arg *args) {
     struct pooling p;
-    if (!read_pooling(t, "avg_pool", args, false, &p)) return NODE_NONE;
+    if (!read_pooling(t, "avg_pool", args, &p)) return NODE_NONE;
     const node_id sum = emit_window(t, OP_window_sum, p.x, &p.a);
     if (sum == NODE_NONE) return NODE_NONE;
     node_id count = emit_like(t, sum, 1);
@@ -207,6 +200,7 @@ const struct op op_avg_pool = {
     .notation = "y = the mean of x under a moving window, padding not counted; dx spreads g",
     .kind = OP_COMPOSITE,
     .params = {POOL_PARAMS, FORMAT_PARAM},
+    .dtypes = DTYPES_FLOATS,
     .emit = avg_pool_emit};
 
 /* ---- local_response_normalization -------------------------------------------------------------- */
@@ -218,7 +212,7 @@ static node_id local_response_normalization_emit(struct tape *t, const struct op
     const node_id x = args[0].node;
     const int64_t radius = args[1].given ? args[1].i : 5;
     char text[SHAPE_TEXT];
-    if (x == NODE_NONE || !check_dtype(t, name, tape_dtype(t, x), false)) return NODE_NONE;
+    if (x == NODE_NONE) return NODE_NONE;
     const struct shape *shape = tape_shape(t, x);
     if (shape->rank != 4)
         return tape_fail(t, ERROR_INVALID_ARGUMENT, "%s: in must be 4-dimensional, found shape %s",
@@ -251,4 +245,6 @@ const struct op op_local_response_normalization = {
                {"bias", PARAM_FLOAT, true},
                {"alpha", PARAM_FLOAT, true},
                {"beta", PARAM_FLOAT, true}},
+    .dtypes = DTYPES_FLOATS,
+    .preset = {[1] = "5", [2] = "1", [3] = "1", [4] = "0.5"},
     .emit = local_response_normalization_emit};

@@ -65,6 +65,8 @@ const struct op op_cumsum = {
         "y_i = x_0 + .. + x_i along an axis; exclusive leaves x_i out, reverse sums from the end",
     .kind = OP_COMPOSITE,
     .params = SCAN_PARAMS,
+    .preset = {[1] = "0"},
+    .dtypes = DTYPES_NUMBERS,
     .emit = cumsum_emit};
 
 static node_id cumprod_emit(struct tape *t, const struct op_arg *args) {
@@ -76,4 +78,6 @@ const struct op op_cumprod = {
         "y_i = x_0 .. x_i along an axis; exclusive leaves x_i out, reverse starts at the end",
     .kind = OP_COMPOSITE,
     .params = SCAN_PARAMS,
+    .preset = {[1] = "0"},
+    .dtypes = DTYPES_NUMBERS,
     .emit = cumprod_emit};

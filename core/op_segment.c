@@ -201,7 +201,7 @@ static node_id sorted_emit(struct tape *t, const char *op, const struct op_arg *
     return fold_segments(t, &s, fold, data, ids, n, INDEX_LINE);
 }
 
-#define UNSORTED(id, fold, text)                                                                   \
+#define UNSORTED(id, fold, takes, text)                                                            \
     static node_id id##_emit(struct tape *t, const struct op_arg *args) {                          \
         return unsorted_emit(t, #id, args, fold);                                                  \
     }                                                                                              \
@@ -211,8 +211,9 @@ static node_id sorted_emit(struct tape *t, const char *op, const struct op_arg *
                                .params = {{"data", PARAM_TENSOR, false},                           \
                                           {"segment_ids", PARAM_INDICES, false},                   \
                                           {"num_segments", PARAM_INT, false}},                     \
+                               .dtypes = takes,                                                    \
                                .emit = id##_emit};
-#define SORTED(id, fold, text)                                                                     \
+#define SORTED(id, fold, takes, text)                                                              \
     static node_id id##_emit(struct tape *t, const struct op_arg *args) {                          \
         return sorted_emit(t, #id, args, fold);                                                    \
     }                                                                                              \
@@ -221,17 +222,20 @@ static node_id sorted_emit(struct tape *t, const char *op, const struct op_arg *
         .notation = text,                                                                          \
         .kind = OP_COMPOSITE,                                                                      \
         .params = {{"data", PARAM_TENSOR, false}, {"segment_ids", PARAM_INTS, false}},             \
+        .dtypes = takes,                                                                           \
         .emit = id##_emit};
 #define SEGMENT_TEXT(what) "y_s = " what " where segment_ids = s, in order; 0 of an empty segment"
-SORTED(segment_sum, FOLD_SUM, SEGMENT_TEXT("sum of data"))
-SORTED(segment_mean, FOLD_MEAN, SEGMENT_TEXT("mean of data"))
-SORTED(segment_max, FOLD_MAX, SEGMENT_TEXT("largest data"))
-SORTED(segment_min, FOLD_MIN, SEGMENT_TEXT("smallest data"))
-SORTED(segment_prod, FOLD_PROD, "y_s = product of data where segment_ids = s, in order")
+SORTED(segment_sum, FOLD_SUM, DTYPES_NUMBERS, SEGMENT_TEXT("sum of data"))
+SORTED(segment_mean, FOLD_MEAN, DTYPES_FLOATS, SEGMENT_TEXT("mean of data"))
+SORTED(segment_max, FOLD_MAX, DTYPES_NUMBERS, SEGMENT_TEXT("largest data"))
+SORTED(segment_min, FOLD_MIN, DTYPES_NUMBERS, SEGMENT_TEXT("smallest data"))
+SORTED(segment_prod, FOLD_PROD, DTYPES_NUMBERS,
+       "y_s = product of data where segment_ids = s, in order")
 #define UNSORTED_TEXT(what) "y_s = " what " where segment_ids = s; a negative id is left out"
-UNSORTED(unsorted_segment_sum, FOLD_SUM, UNSORTED_TEXT("sum of data"))
-UNSORTED(unsorted_segment_mean, FOLD_MEAN, UNSORTED_TEXT("mean of data"))
-UNSORTED(unsorted_segment_sqrt_n, FOLD_SQRT_N, UNSORTED_TEXT("sum of data over sqrt(count)"))
-UNSORTED(unsorted_segment_max, FOLD_MAX, UNSORTED_TEXT("largest data"))
-UNSORTED(unsorted_segment_min, FOLD_MIN, UNSORTED_TEXT("smallest data"))
-UNSORTED(unsorted_segment_prod, FOLD_PROD, UNSORTED_TEXT("product of data"))
+UNSORTED(unsorted_segment_sum, FOLD_SUM, DTYPES_NUMBERS, UNSORTED_TEXT("sum of data"))
+UNSORTED(unsorted_segment_mean, FOLD_MEAN, DTYPES_FLOATS, UNSORTED_TEXT("mean of data"))
+UNSORTED(unsorted_segment_sqrt_n, FOLD_SQRT_N, DTYPES_FLOATS,
+         UNSORTED_TEXT("sum of data over sqrt(count)"))
+UNSORTED(unsorted_segment_max, FOLD_MAX, DTYPES_NUMBERS, UNSORTED_TEXT("largest data"))
+UNSORTED(unsorted_segment_min, FOLD_MIN, DTYPES_NUMBERS, UNSORTED_TEXT("smallest data"))
+UNSORTED(unsorted_segment_prod, FOLD_PROD, DTYPES_NUMBERS, UNSORTED_TEXT("product of data"))

@@ -22,7 +22,7 @@ static node_id joined(struct tape *t, int op, const struct op_arg *args) {
     const node_id *results;
     size_t n;
     node_id all = NODE_NONE;
-    if (!op_table[op]->emit_many(t, args, &results, &n)) return NODE_NONE;
+    if (!op_call_many(t, op, args, &results, &n)) return NODE_NONE;
     for (size_t i = 0; i < n; i++) {
         const struct shape flat = {.rank = 1, .dim = {shape_count(tape_shape(t, results[i]))}};
         node_id part = emit_reshape(t, emit_square(t, results[i]), &flat);

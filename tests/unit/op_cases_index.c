@@ -26,7 +26,7 @@ static node_id build_top_k(struct tape *t, const node_id *x) {
     const node_id *results;
     size_t n;
     const struct op_arg args[3] = {NODE(x[0]), INT(2), NONE};
-    return op_table[OP_top_k]->emit_many(t, args, &results, &n) ? results[0] : NODE_NONE;
+    return op_call_many(t, OP_top_k, args, &results, &n) ? results[0] : NODE_NONE;
 }
 CASES(top_k, {"top_k", 1, {V(5)}, -2, 2, 0, build_top_k},
       {"top_k of cubes", 1, {T3(2, 2, 3)}, -2, 2, 0, build_top_k},

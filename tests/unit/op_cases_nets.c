@@ -53,8 +53,7 @@ static node_id build_max_pool_with_argmax(struct tape *t, const node_id *x) {
     const node_id *results;
     size_t n;
     const struct op_arg args[5] = {NODE(x[0]), INTS(2), INTS(1), STRING("SAME"), NONE};
-    return op_table[OP_max_pool_with_argmax]->emit_many(t, args, &results, &n) ? results[0]
-                                                                               : NODE_NONE;
+    return op_call_many(t, OP_max_pool_with_argmax, args, &results, &n) ? results[0] : NODE_NONE;
 }
 CASES(max_pool_with_argmax,
       {"max_pool_with_argmax", 1, {T4(2, 2, 3, 2)}, -2, 2, 0, build_max_pool_with_argmax})
