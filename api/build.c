@@ -261,6 +261,29 @@ static bool bind_pairs(struct builder *b, const char *op, const struct op_param 
     return true;
 }
 
+static bool bind_axes(struct builder *b, const char *op, const struct op_param *param,
+                      const struct value *v, struct op_arg *arg) {
+    static const char wants[] = "an integer or a list of two lists of integers";
+    struct value list;
+    struct op_arg parts[2];
+    if (as_int(v, &arg->i)) return true;
+    if (v->kind == VALUE_NUMBERS) {
+        if (!build_elements(b, v->numbers, &list)) return false;
+        v = &list;
+    }
+    if (v->kind != VALUE_LIST || v->n != 2) return fail_argument(b, op, param, wants, v);
+    for (int i = 0; i < 2; i++)
+        if (!bind_ints(b, op, param, &v->items[i], &parts[i])) return false;
+    arg->n = parts[0].n + parts[1].n;
+    int64_t *ints = arena_alloc(b->arena, (arg->n + 1) * sizeof *ints);
+    if (!ints) return build_fail_memory(b);
+    for (size_t i = 0; i < arg->n; i++)
+        ints[i] = i < parts[0].n ? parts[0].ints[i] : parts[1].ints[i - parts[0].n];
+    arg->ints = ints;
+    arg->i = (int64_t)parts[0].n;
+    return arg->b = true;
+}
+
 static bool bind_nodes(struct builder *b, const char *op, const struct op_param *param,
                        const struct value *v, enum dtype dtype, struct op_arg *arg) {
     struct value list;
@@ -295,6 +318,8 @@ static bool bind_argument(struct builder *b, const char *op, const struct op_par
         return bind_ints(b, op, param, v, arg);
     case PARAM_PAIRS:
         return bind_pairs(b, op, param, v, arg);
+    case PARAM_AXES:
+        return bind_axes(b, op, param, v, arg);
     case PARAM_INT:
         return as_int(v, &arg->i) || fail_argument(b, op, param, "an integer", v);
     case PARAM_FLOAT:
@@ -377,12 +402,31 @@ bool build_operator(struct builder *b, int tag, const struct value *args, size_t
     return folded || emit(b, tag, bound, n, out);
 }
 
+/* What is blamed of the arguments as build_rest left them is blamed of those that were handed in. */
+static bool call_variadic(struct builder *b, int tag, const struct argument *args, size_t n,
+                          struct value *out) {
+    const struct op *op = op_table[tag];
+    const struct value *bound[OP_PARAMS_MAX];
+    const struct argument *given = args;
+    size_t n_given = n, begin;
+    const size_t n_params = count_params(op->params, OP_PARAMS_MAX);
+    if (!build_rest(b, op->params, &given, &n_given, &begin)) return false;
+    if (bind(b, op->name, op->params, n_params, given, n_given, bound) &&
+        emit(b, tag, bound, n_params, out))
+        return true;
+    for (size_t i = 0; i < n_given && b->blamed; i++)
+        if (b->blamed == &given[i].value)
+            return blame(b, &args[i <= begin ? i : i + n - n_given].value, b->blames_name);
+    return false;
+}
+
 static bool call_op(struct builder *b, int tag, const struct argument *args, size_t n,
                     struct value *out) {
     const struct op *op = op_table[tag];
     const struct value *bound[OP_PARAMS_MAX];
     const size_t n_params = count_params(op->params, OP_PARAMS_MAX);
     bool folded;
+    if (op->flags & OP_VARIADIC) return call_variadic(b, tag, args, n, out);
     if (!bind(b, op->name, op->params, n_params, args, n, bound)) return false;
     if (!fold_operator(b, tag, bound, n_params, out, &folded)) return false;
     return folded || emit(b, tag, bound, n_params, out);

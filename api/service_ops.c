@@ -21,7 +21,7 @@ static const char *kind_name(enum param_kind kind) {
         [PARAM_TENSOR] = "tensor",   [PARAM_CONDITION] = "condition", [PARAM_TENSORS] = "tensors",
         [PARAM_INT] = "int",         [PARAM_INTS] = "ints",           [PARAM_FLOAT] = "float",
         [PARAM_BOOL] = "bool",       [PARAM_DTYPE] = "dtype",         [PARAM_STRING] = "string",
-        [PARAM_INDICES] = "indices", [PARAM_PAIRS] = "pairs",
+        [PARAM_INDICES] = "indices", [PARAM_PAIRS] = "pairs",         [PARAM_AXES] = "axes",
     };
     return names[kind];
 }

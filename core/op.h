@@ -17,6 +17,7 @@ enum param_kind {
     PARAM_INT,
     PARAM_INTS,  /* an int or a list of ints */
     PARAM_PAIRS, /* a list of pairs of ints */
+    PARAM_AXES,  /* an int, or a list of two: ints or lists of ints */
     PARAM_FLOAT,
     PARAM_BOOL,
     PARAM_DTYPE,
@@ -33,11 +34,11 @@ struct op_arg {
     bool given;
     node_id node;         /* TENSOR, CONDITION, INDICES */
     const node_id *nodes; /* TENSORS */
-    const int64_t *ints;  /* INTS; PAIRS one after another */
+    const int64_t *ints;  /* INTS; PAIRS one after another; AXES: the first list, then the second */
     size_t n;             /* how many nodes or ints */
-    int64_t i;            /* INT */
+    int64_t i;            /* INT; AXES: it, or the length of the first list */
     double f;             /* FLOAT */
-    bool b;               /* BOOL; INTS: written as a list; FLOAT: written without a point */
+    bool b;               /* BOOL; INTS, AXES: written as a list; FLOAT: written without a point */
     enum dtype dtype;     /* DTYPE; the request's own where none was given */
     const char *string;   /* STRING */
 };
@@ -56,8 +57,9 @@ enum op_flag {
     OP_POINTWISE = 1, /* element i of the result needs element i of each (broadcast) argument */
     OP_LINEAR =
         2, /* linear in all tensor arguments together: the tangent goes through the op itself */
-    OP_VIEW = 4,      /* the result has the elements of the first argument in the same order */
-    OP_UNRECORDED = 8 /* no GradientTape records it (stop_gradient) */
+    OP_VIEW = 4,       /* the result has the elements of the first argument in the same order */
+    OP_UNRECORDED = 8, /* no GradientTape records it (stop_gradient) */
+    OP_VARIADIC = 16   /* its list of tensors may be written one by one, as Python's *args */
 };
 
 enum { OP_PARAMS_MAX = 8 };

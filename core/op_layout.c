@@ -290,6 +290,25 @@ const struct op op_pad = {
     .dtypes = DTYPES_ALL,
     .emit = pad_emit};
 
+static node_id mirror_pad_emit(struct tape *t, const struct op_arg *args) {
+    const struct op_arg call[] = {args[0], args[1], args[2], {.given = false, .node = NODE_NONE}};
+    if (strcasecmp(args[2].string, "CONSTANT") == 0)
+        return tape_fail(t, ERROR_INVALID_ARGUMENT,
+                         "mirror_pad: Expected `mode` to be REFLECT or SYMMETRIC, but got %s",
+                         args[2].string);
+    return pad_emit(t, call);
+}
+const struct op op_mirror_pad = {
+    .name = "mirror_pad",
+    .notation =
+        "y = x with its mirror image around every axis: with the edge (symmetric) or without",
+    .kind = OP_COMPOSITE,
+    .params = {{"input", PARAM_TENSOR, false},
+               {"paddings", PARAM_PAIRS, false},
+               {"mode", PARAM_STRING, false}},
+    .dtypes = DTYPES_ALL,
+    .emit = mirror_pad_emit};
+
 /* ---- moveaxis, swapaxes ------------------------------------------------------------------------ */
 
 static node_id moveaxis_emit(struct tape *t, const struct op_arg *args) {

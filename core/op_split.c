@@ -192,6 +192,7 @@ const struct op op_meshgrid = {
     .name = "meshgrid",
     .notation = "y_i = x_i repeated over the grid of all: columns first (xy) or rows first (ij)",
     .kind = OP_COMPOSITE,
+    .flags = OP_VARIADIC,
     .params = {{"args", PARAM_TENSORS, false}, {"indexing", PARAM_STRING, true}},
     .preset = {[1] = "\"xy\""},
     .dtypes = DTYPES_ALL,
