@@ -344,11 +344,17 @@ static bool bind_argument(struct builder *b, const char *op, const struct op_par
     return false;
 }
 
-/* What the literals of a call become: the dtype of its first tensor, or their own. */
-static enum dtype call_dtype(struct builder *b, const struct op_param *params,
+/* What the literals of a call become: the dtype of its first tensor, or their own; or the dtype that it
+ * says. */
+static enum dtype call_dtype(struct builder *b, const struct op *op,
                              const struct value *const *bound, size_t n) {
+    const struct op_param *params = op->params;
     bool any = false, bools = true;
     enum dtype dtype;
+    for (size_t i = 0; i < n && op->flags & OP_TYPED; i++)
+        if (bound[i] && params[i].kind == PARAM_DTYPE && bound[i]->kind == VALUE_STRING &&
+            dtype_find(plain_name(bound[i]->string), &dtype))
+            return dtype;
     for (size_t i = 0; i < n; i++) {
         if (!bound[i] || (params[i].kind != PARAM_TENSOR && params[i].kind != PARAM_TENSORS))
             continue;
@@ -376,7 +382,7 @@ static bool emit(struct builder *b, int tag, const struct value *const *bound, s
                  struct value *out) {
     const struct op *op = op_table[tag];
     const size_t n_params = count_params(op->params, OP_PARAMS_MAX);
-    const enum dtype dtype = call_dtype(b, op->params, bound, n);
+    const enum dtype dtype = call_dtype(b, op, bound, n);
     struct op_arg args[OP_PARAMS_MAX] = {0};
     node_id nodes[OP_PARAMS_MAX];
     uint32_t n_nodes = 0;

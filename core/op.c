@@ -134,11 +134,14 @@ static const struct {
     {"avg_pool2d", "avg_pool"},
     {"avg_pool3d", "avg_pool"},
     {"lrn", "local_response_normalization"},
+    {"stateless_random_uniform", "stateless_uniform"},
+    {"stateless_random_normal", "stateless_normal"},
 };
 enum { N_ALIASES = sizeof aliases / sizeof aliases[0], SLOTS = 1024, NAMES_MAX = 512 };
 
-static const char *const prefixes[] = {"tf.math.special.", "tf.math.", "tf.nn.",
-                                       "tf.linalg.",       "tf.",      "np."};
+static const char *const prefixes[] = {
+    "tf.math.special.", "tf.math.", "tf.nn.experimental.", "tf.nn.", "tf.linalg.", "tf.random.",
+    "tf.",              "np."};
 
 static struct {
     const char *name;

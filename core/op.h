@@ -59,7 +59,8 @@ enum op_flag {
         2, /* linear in all tensor arguments together: the tangent goes through the op itself */
     OP_VIEW = 4,       /* the result has the elements of the first argument in the same order */
     OP_UNRECORDED = 8, /* no GradientTape records it (stop_gradient) */
-    OP_VARIADIC = 16   /* its list of tensors may be written one by one, as Python's *args */
+    OP_VARIADIC = 16,  /* its list of tensors may be written one by one, as Python's *args */
+    OP_TYPED = 32      /* a dtype that the call says is that of its literals */
 };
 
 enum { OP_PARAMS_MAX = 8 };

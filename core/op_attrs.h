@@ -73,6 +73,14 @@ struct recurrence_attrs {
     uint32_t reverse;
 };
 
+enum random_kind { RANDOM_UNIFORM, RANDOM_NORMAL, RANDOM_TRUNCATED_NORMAL };
+
+struct random_attrs {
+    int64_t kind;  /* enum random_kind; integers have none */
+    int64_t dtype; /* of the result */
+    int64_t rank, dim[RANK_MAX];
+};
+
 /* A window over three axes: at place i of the result it covers `size` elements of an axis from
  * i * stride - before on, as far as they are in the tensor. It covers one at least. */
 struct window_attrs {

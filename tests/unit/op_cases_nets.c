@@ -1,4 +1,4 @@
-/* Cases of windows and pooling. */
+/* Cases of windows and pooling, random tensors and dropout. */
 #include "op_cases_macros.h"
 
 #define STRING(s)                                                                                  \
@@ -65,3 +65,45 @@ CASES(local_response_normalization,
       {"local_response_normalization", 1, {T4(2, 1, 2, 4)}, -2, 2, 0, build_lrn},
       {"local_response_normalization, defaults", 1, {T4(1, 2, 1, 3)}, -2, 2, 0, build_lrn_default},
       {"local_response_normalization of nothing", 1, {T4(2, 1, 2, 0)}, -2, 2, 0, build_lrn})
+
+/* ---- random tensors ---- */
+#define SEED(a, b) NODE(tape_const(t, DTYPE_I64, &(const struct shape)V(2), (int64_t[]){a, b}))
+#define DTYPE(d)                                                                                   \
+    { .given = true, .dtype = (d) }
+/* Seeds that depend on the input, so that a batch of them is drawn too. */
+static node_id seed_of(struct tape *t, node_id x) {
+    return emit_cast(t, emit_multiply(t, x, emit_like(t, x, 1000)), DTYPE_I64);
+}
+static node_id build_random_draw(struct tape *t, const node_id *x) {
+    const struct random_attrs a = {RANDOM_NORMAL, DTYPE_F64, 2, {2, 3}};
+    const node_id seed = seed_of(t, x[0]);
+    return tape_emit(t, OP_random_draw, &seed, 1, &a, sizeof a);
+}
+static node_id build_random_integers(struct tape *t, const node_id *x) {
+    const struct random_attrs a = {0, DTYPE_I32, 1, {5}};
+    const node_id bound = tape_scalar(t, DTYPE_I32, 7), low = tape_scalar(t, DTYPE_I32, -3);
+    return tape_emit(t, OP_random_integers, (node_id[]){seed_of(t, x[0]), low, bound}, 3, &a,
+                     sizeof a);
+}
+CASES(random_draw, {"random_draw", 1, {V(2)}, -2, 2, 1, build_random_draw})
+CASES(random_integers, {"random_integers", 1, {V(2)}, -2, 2, 1, build_random_integers})
+#define RANDOM_CASES(id)                                                                           \
+    BUILD(id,                                                                                      \
+          CALL(id, INTS(2, 3), SEED(1, 2), NODE(x[0]), NODE(x[1]), DTYPE(tape_dtype(t, x[0]))))    \
+    BUILD(id##_empty,                                                                              \
+          CALL(id, INTS(0, 3), SEED(1, 2), NODE(x[0]), NONE, DTYPE(tape_dtype(t, x[0]))))          \
+    CASES(id, {#id, 2, {SCALAR, SCALAR}, -2, 2, 0, build_##id},                                    \
+          {#id " of rows", 2, {V(3), M(2, 1)}, -2, 2, 0, build_##id},                              \
+          {#id " of nothing", 1, {SCALAR}, -2, 2, 0, build_##id##_empty})
+RANDOM_CASES(stateless_uniform)
+RANDOM_CASES(stateless_normal)
+RANDOM_CASES(stateless_truncated_normal)
+
+BUILD(dropout,
+      CALL(dropout, NODE(x[0]), FLOAT(0.25),
+           NODE(tape_const(t, DTYPE_BOOL, &(const struct shape)V(3), (uint8_t[]){1, 0, 1}))))
+CASES(dropout, {"dropout", 1, {M(2, 3)}, -2, 2, 0, build_dropout},
+      {"dropout of nothing", 1, {M(0, 3)}, -2, 2, 0, build_dropout})
+BUILD(stateless_dropout, CALL(stateless_dropout, NODE(x[0]), FLOAT(0.5), SEED(3, 4)))
+CASES(stateless_dropout, {"stateless_dropout", 1, {M(2, 3)}, -2, 2, 0, build_stateless_dropout},
+      {"stateless_dropout of a scalar", 1, {SCALAR}, -2, 2, 0, build_stateless_dropout})
