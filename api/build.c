@@ -237,7 +237,8 @@ static bool bind_ints(struct builder *b, const char *op, const struct op_param *
 
 static bool bind_pairs(struct builder *b, const char *op, const struct op_param *param,
                        const struct value *v, struct op_arg *arg) {
-    static const char wants[] = "a list of pairs of integers";
+    const char *wants = param->kind == PARAM_PADDING ? "a string or a list of pairs of integers"
+                                                     : "a list of pairs of integers";
     struct value list, pair;
     if (v->kind == VALUE_NUMBERS) {
         if (!build_elements(b, v->numbers, &list)) return false;
@@ -316,6 +317,12 @@ static bool bind_argument(struct builder *b, const char *op, const struct op_par
         return build_node(b, v, DTYPE_I32, &arg->node);
     case PARAM_INTS:
         return bind_ints(b, op, param, v, arg);
+    case PARAM_PADDING:
+        if (v->kind == VALUE_STRING) {
+            arg->string = v->string;
+            return true;
+        }
+        return bind_pairs(b, op, param, v, arg);
     case PARAM_PAIRS:
         return bind_pairs(b, op, param, v, arg);
     case PARAM_AXES:

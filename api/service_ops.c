@@ -22,6 +22,7 @@ static const char *kind_name(enum param_kind kind) {
         [PARAM_INT] = "int",         [PARAM_INTS] = "ints",           [PARAM_FLOAT] = "float",
         [PARAM_BOOL] = "bool",       [PARAM_DTYPE] = "dtype",         [PARAM_STRING] = "string",
         [PARAM_INDICES] = "indices", [PARAM_PAIRS] = "pairs",         [PARAM_AXES] = "axes",
+        [PARAM_PADDING] = "padding",
     };
     return names[kind];
 }

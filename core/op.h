@@ -21,7 +21,8 @@ enum param_kind {
     PARAM_FLOAT,
     PARAM_BOOL,
     PARAM_DTYPE,
-    PARAM_STRING
+    PARAM_STRING,
+    PARAM_PADDING /* a string or a list of pairs of ints */
 };
 
 struct op_param {
@@ -34,13 +35,13 @@ struct op_arg {
     bool given;
     node_id node;         /* TENSOR, CONDITION, INDICES */
     const node_id *nodes; /* TENSORS */
-    const int64_t *ints;  /* INTS; PAIRS one after another; AXES: the first list, then the second */
+    const int64_t *ints;  /* INTS; PAIRS, PADDING in order; AXES: the first list, then the second */
     size_t n;             /* how many nodes or ints */
     int64_t i;            /* INT; AXES: it, or the length of the first list */
     double f;             /* FLOAT */
     bool b;               /* BOOL; INTS, AXES: written as a list; FLOAT: written without a point */
     enum dtype dtype;     /* DTYPE; the request's own where none was given */
-    const char *string;   /* STRING */
+    const char *string;   /* STRING; PADDING: NULL where pairs were given */
 };
 
 struct step;

@@ -88,4 +88,14 @@ struct window_attrs {
     int64_t size[3], stride[3], before[3];
 };
 
+/* Of a convolution and its two adjoints: y at o has the kernel's position k on x at
+ * o * stride - before + k * dilation. Axes that a convolution lacks have length 1. */
+enum { CONV_AXES = 3 };
+struct conv_attrs {
+    int64_t in[CONV_AXES], kernel[CONV_AXES], out[CONV_AXES];
+    int64_t stride[CONV_AXES], dilation[CONV_AXES], before[CONV_AXES];
+    int64_t channels, filters; /* of x and of y */
+    int64_t groups; /* both are cut into so many parts, and a part of y sees its part of x alone */
+};
+
 #endif
