@@ -347,6 +347,12 @@ static bool bind_argument(struct builder *b, const char *op, const struct op_par
     case PARAM_STRING:
         arg->string = v->string;
         return v->kind == VALUE_STRING || fail_argument(b, op, param, "a string", v);
+    case PARAM_FLOAT_OR_STRING:
+        arg->string = v->kind == VALUE_STRING ? v->string : NULL;
+        arg->b = v->kind == VALUE_INT;
+        arg->f = arg->b ? (double)v->i : v->f;
+        return arg->string || arg->b || v->kind == VALUE_FLOAT ||
+               fail_argument(b, op, param, "a number or a string", v);
     }
     return false;
 }
@@ -377,6 +383,10 @@ static bool emit_many(struct builder *b, const struct op *op, const struct op_ar
     const node_id *results;
     size_t n;
     if (!op->emit_many(&b->tape, args, &results, &n)) return false;
+    if (n == RESULT_ALONE) {
+        *out = value_node(results[0]);
+        return true;
+    }
     struct value *items = arena_alloc(b->arena, (n + 1) * sizeof *items);
     if (!items) return build_fail_memory(b);
     for (size_t i = 0; i < n; i++) items[i] = value_node(results[i]);

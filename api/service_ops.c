@@ -23,6 +23,7 @@ static const char *kind_name(enum param_kind kind) {
         [PARAM_BOOL] = "bool",       [PARAM_DTYPE] = "dtype",         [PARAM_STRING] = "string",
         [PARAM_INDICES] = "indices", [PARAM_PAIRS] = "pairs",         [PARAM_AXES] = "axes",
         [PARAM_PADDING] = "padding",
+        [PARAM_FLOAT_OR_STRING] = "float or string",
     };
     return names[kind];
 }

@@ -23,6 +23,7 @@ enum param_kind {
     PARAM_DTYPE,
     PARAM_STRING,
     PARAM_PADDING /* a string or a list of pairs of ints */
+    PARAM_FLOAT_OR_STRING
 };
 
 struct op_param {
@@ -38,10 +39,11 @@ struct op_arg {
     const int64_t *ints;  /* INTS; PAIRS, PADDING in order; AXES: the first list, then the second */
     size_t n;             /* how many nodes or ints */
     int64_t i;            /* INT; AXES: it, or the length of the first list */
-    double f;             /* FLOAT */
+    double f;             /* FLOAT, FLOAT_OR_STRING */
     bool b;               /* BOOL; INTS, AXES: written as a list; FLOAT: written without a point */
     enum dtype dtype;     /* DTYPE; the request's own where none was given */
     const char *string;   /* STRING; PADDING: NULL where pairs were given */
+    const char *string;   /* STRING; FLOAT_OR_STRING: NULL where a number was written */
 };
 
 struct step;
@@ -65,6 +67,9 @@ enum op_flag {
 };
 
 enum { OP_PARAMS_MAX = 8 };
+
+/* How many results emit_many answers where its one result is no list of one. */
+#define RESULT_ALONE SIZE_MAX
 
 typedef void (*kernel)(const struct step *step, struct run *run);
 typedef void (*scalar_kernel)(const struct instr *instr, char *slab);
