@@ -118,6 +118,9 @@ node_id emit_gather_lines(struct tape *t, node_id indices, node_id x, const stru
 node_id emit_scatter_lines(struct tape *t, node_id indices, node_id x, const struct index_attrs *a);
 /* The attributes of indices of shape `s`, which may name n lines. */
 struct index_attrs index_attrs(int rule, int64_t n, const struct shape *s);
+/* For each line the product of the others that the same index names: the lines before it times those
+ * behind. */
+node_id emit_segment_others(struct tape *t, node_id ids, node_id x, const struct index_attrs *a);
 /* Rules of ops that fold the lines of their second argument by their first, the indices. */
 bool lines_fold_infer(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype);
 int64_t lines_fold_work(const struct tape *t, const struct node *n);

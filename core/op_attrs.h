@@ -45,9 +45,10 @@ struct cast_attrs {
 };
 
 enum index_rule {
-    INDEX_LINE,  /* must name a line */
-    INDEX_LABEL, /* the same, in the words for class labels */
-    INDEX_DROPS  /* a negative one names none and is left out */
+    INDEX_LINE,   /* must name a line */
+    INDEX_LABEL,  /* the same, in the words for class labels */
+    INDEX_SORTED, /* the same, and not less than the one before it, in the words for segments */
+    INDEX_DROPS   /* a negative one names none and is left out */
 };
 
 struct index_attrs {

@@ -196,6 +196,8 @@ FAMILY("segments") /* core/op_segment.c */
 OP(segment_max_lines)
 OP(segment_min_lines)
 OP(segment_prod_lines)
+OP(line_shift)
+OP(line_recurrence)
 OP(segment_sum)
 OP(segment_mean)
 OP(segment_max)
