@@ -194,7 +194,7 @@ void conv_set_in(struct conv_call *r, const int64_t *dim) {
 bool conv_read_output(struct conv_call *r, const struct op_arg *arg, const struct shape *x,
                       const struct shape *w) {
     const bool full = arg->n == (size_t)r->axes + 2;
-    int64_t dim[CONV_AXES];
+    int64_t dim[CONV_AXES] = {1, 1, 1};
     if (!full && arg->n != (size_t)r->axes)
         return FAIL(INVALID_ARGUMENT, "%s: output_shape should be of length %d or %d, found %zu",
                     r->name, r->axes, r->axes + 2, arg->n);

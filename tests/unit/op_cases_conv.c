@@ -92,6 +92,7 @@ CASES(conv2d, {"conv2d", 2, {T4(2, 4, 5, 2), T4(2, 3, 2, 3)}, -1, 1, 0, build_co
        build_conv2d_first},
       {"conv2d in groups", 2, {T4(1, 4, 3, 4), T4(2, 2, 2, 6)}, -1, 1, 0, build_conv2d},
       {"conv2d of single places", 2, {T4(2, 2, 3, 4), T4(1, 1, 2, 6)}, -1, 1, 0, build_conv2d},
+      {"conv2d of several blocks", 2, {T4(2, 24, 24, 8), T4(3, 3, 8, 2)}, -1, 1, 0, build_conv2d},
       {"conv2d of one number", 2, {T4(1, 1, 1, 1), T4(1, 1, 1, 1)}, -1, 1, 0, build_conv2d},
       {"conv2d of no images", 2, {T4(0, 4, 5, 2), T4(2, 3, 2, 3)}, -1, 1, 0, build_conv2d},
       {"conv2d with no filters", 2, {T4(1, 4, 5, 2), T4(2, 3, 2, 0)}, -1, 1, 0, build_conv2d},
