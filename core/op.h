@@ -22,7 +22,7 @@ enum param_kind {
     PARAM_BOOL,
     PARAM_DTYPE,
     PARAM_STRING,
-    PARAM_PADDING /* a string or a list of pairs of ints */
+    PARAM_PADDING, /* a string or a list of pairs of ints */
     PARAM_FLOAT_OR_STRING
 };
 
@@ -42,8 +42,7 @@ struct op_arg {
     double f;             /* FLOAT, FLOAT_OR_STRING */
     bool b;               /* BOOL; INTS, AXES: written as a list; FLOAT: written without a point */
     enum dtype dtype;     /* DTYPE; the request's own where none was given */
-    const char *string;   /* STRING; PADDING: NULL where pairs were given */
-    const char *string;   /* STRING; FLOAT_OR_STRING: NULL where a number was written */
+    const char *string;   /* STRING; PADDING, FLOAT_OR_STRING: NULL where it is the other */
 };
 
 struct step;

@@ -97,6 +97,8 @@ struct conv_attrs {
     int64_t stride[CONV_AXES], dilation[CONV_AXES], before[CONV_AXES];
     int64_t channels, filters; /* of x and of y */
     int64_t groups; /* both are cut into so many parts, and a part of y sees its part of x alone */
+};
+
 struct factor_attrs { /* eigh, svd, qr */
     uint32_t vectors; /* not the values alone */
     uint32_t full;    /* the square orthogonal factors */

@@ -37,9 +37,8 @@ static void give(struct tape *t, const struct op *op, int i, struct op_arg *args
         arg->ints = &ints[i];
         arg->n = 1;
     }
-    if (op->params[i].kind == PARAM_STRING || op->params[i].kind == PARAM_PADDING) {
     const bool word = op->params[i].kind == PARAM_FLOAT_OR_STRING && text[0] == '\'';
-    if (op->params[i].kind == PARAM_STRING || word) {
+    if (op->params[i].kind == PARAM_STRING || op->params[i].kind == PARAM_PADDING || word) {
         strncpy(strings[i], text + 1, sizeof strings[i] - 1);
         strings[i][strlen(strings[i]) - 1] = '\0'; /* the closing quote */
         arg->string = strings[i];
