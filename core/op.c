@@ -140,12 +140,18 @@ static const struct {
     {"lrn", "local_response_normalization"},
     {"stateless_random_uniform", "stateless_uniform"},
     {"stateless_random_normal", "stateless_normal"},
+    {"inv", "inverse"},
+    {"matrix_inverse", "inverse"},
+    {"matrix_determinant", "det"},
+    {"log_matrix_determinant", "slogdet"},
+    {"matrix_solve", "solve"},
+    {"matrix_triangular_solve", "triangular_solve"},
 };
 enum { N_ALIASES = sizeof aliases / sizeof aliases[0], SLOTS = 1024, NAMES_MAX = 512 };
 
 static const char *const prefixes[] = {
-    "tf.math.special.", "tf.math.", "tf.nn.experimental.", "tf.nn.", "tf.linalg.", "tf.random.",
-    "tf.",              "np."};
+    "tf.math.special.", "tf.math.", "tf.nn.experimental.", "tf.nn.", "tf.linalg.",
+    "tf.random.",       "tf.",      "np.linalg.",          "np."};
 
 static struct {
     const char *name;

@@ -40,6 +40,13 @@ struct matmul_attrs {
     uint32_t transpose_a, transpose_b;
 };
 
+enum solve_part { SOLVE_ALL, SOLVE_LOWER, SOLVE_UPPER }; /* what of the matrix is read */
+
+struct solve_attrs {
+    uint32_t part; /* enum solve_part */
+    uint32_t adjoint;
+};
+
 struct cast_attrs {
     uint32_t dtype;
 };

@@ -151,8 +151,8 @@ const struct op op_set_diag = {
     .dtypes = DTYPES_ALL,
     .emit = set_diag_emit};
 
-/* x on those diagonals, 0 elsewhere. */
-static node_id band(struct tape *t, node_id x, int64_t low, int64_t high) {
+node_id emit_band(struct tape *t, node_id x, int64_t low, int64_t high) {
+    if (x == NODE_NONE) return NODE_NONE;
     const struct shape *from = tape_shape(t, x);
     const node_id mask =
         band_mask(t, from->dim[from->rank - 2], from->dim[from->rank - 1], low, high);
@@ -175,7 +175,7 @@ static node_id band_part_emit(struct tape *t, const struct op_arg *args) {
                          "band_part: num_upper must be negative or less or equal to number of "
                          "columns (%" PRId64 ") got: %" PRId64,
                          cols, upper);
-    return band(t, x, lower < 0 ? -rows : -lower, upper < 0 ? cols : upper);
+    return emit_band(t, x, lower < 0 ? -rows : -lower, upper < 0 ? cols : upper);
 }
 const struct op op_band_part = {
     .name = "band_part",
@@ -190,11 +190,11 @@ const struct op op_band_part = {
 
 static node_id tril_emit(struct tape *t, const struct op_arg *args) {
     const int64_t k = args[1].given ? args[1].i : 0;
-    return check_matrix(t, "tril", args[0].node) ? band(t, args[0].node, INT64_MIN, k) : NODE_NONE;
+    return check_matrix(t, "tril", args[0].node) ? emit_band(t, args[0].node, INT64_MIN, k) : NODE_NONE;
 }
 static node_id triu_emit(struct tape *t, const struct op_arg *args) {
     const int64_t k = args[1].given ? args[1].i : 0;
-    return check_matrix(t, "triu", args[0].node) ? band(t, args[0].node, k, INT64_MAX) : NODE_NONE;
+    return check_matrix(t, "triu", args[0].node) ? emit_band(t, args[0].node, k, INT64_MAX) : NODE_NONE;
 }
 const struct op op_tril = {.name = "tril",
                            .notation = "y_..ij = x_..ij where j - i <= k, else 0",

@@ -216,8 +216,17 @@ OP(scatter_nd)
 OP(tensor_scatter_nd_add)
 OP(tensor_scatter_nd_sub)
 OP(tensor_scatter_nd_update)
-FAMILY("linear algebra") /* core/op_matmul.c */
+FAMILY("linear algebra") /* core/op_matmul.c, core/op_linalg.c and core/op_solve.c */
 OP(matmul)
+OP(cholesky)
+OP(inverse)
+OP(det)
+OP(slogdet)
+OP(signed_log_det)
+OP(logdet)
+OP(solve)
+OP(triangular_solve)
+OP(cholesky_solve)
 FAMILY("products") /* core/op_einsum.c, core/op_products.c */
 OP(einsum)
 OP(tensordot)
