@@ -278,7 +278,7 @@ static node_id signed_log_det_jvp(struct tape *t, node_id y, const node_id *x_do
     return emit_concat(t, (node_id[]){emit_zeros_like(t, slope), slope}, 2, column.rank - 1);
 }
 const struct op op_signed_log_det = {
-    .name = "signed_log_det",
+    .name = "slogdet", /* which is what messages should say */
     .notation = "y = (sign, log |det A|); A' = g_1 A^-T",
     .kind = OP_INTERNAL,
     .params = {{"input", PARAM_TENSOR, false}},

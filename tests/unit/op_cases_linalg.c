@@ -19,25 +19,29 @@ static node_id definite(struct tape *t, node_id x) {
         .rank = 4, .dim = { k, l, m, n }                                                           \
     }
 
-#define SQUARE_CASES(id, ...)                                                                      \
+#define SQUARE_CASES(id, ...) NAMED_CASES(id, #id, __VA_ARGS__)
+#define NAMED_CASES(id, name, ...)                                                                 \
     BUILD(id, __VA_ARGS__)                                                                         \
-    CASES(id, {#id " of a matrix", 1, {M(3, 3)}, -1, 1, 0, build_##id},                            \
-          {#id " of a number", 1, {M(1, 1)}, -1, 1, 0, build_##id},                                \
-          {#id " of a batch", 1, {T3(2, 4, 4)}, -1, 1, 0, build_##id},                             \
-          {#id " of a batch of batches", 1, {T4(2, 1, 2, 2)}, -1, 1, 0, build_##id},               \
-          {#id " of no matrices", 1, {T3(0, 2, 2)}, -1, 1, 0, build_##id},                         \
-          {#id " of nothing", 1, {M(0, 0)}, -1, 1, 0, build_##id})
+    static const struct op_case rows_##id[] = {                                                    \
+        {#id " of a matrix", 1, {M(3, 3)}, -1, 1, 0, build_##id},                                  \
+        {#id " of a number", 1, {M(1, 1)}, -1, 1, 0, build_##id},                                  \
+        {#id " of a batch", 1, {T3(2, 4, 4)}, -1, 1, 0, build_##id},                               \
+        {#id " of a batch of batches", 1, {T4(2, 1, 2, 2)}, -1, 1, 0, build_##id},                 \
+        {#id " of no matrices", 1, {T3(0, 2, 2)}, -1, 1, 0, build_##id},                           \
+        {#id " of nothing", 1, {M(0, 0)}, -1, 1, 0, build_##id}};                                  \
+    const struct op_cases cases_##id = {name, rows_##id, sizeof rows_##id / sizeof rows_##id[0]};
 SQUARE_CASES(cholesky, emit1(t, OP_cholesky, definite(t, x[0])))
 SQUARE_CASES(logdet, CALL(logdet, NODE(definite(t, x[0]))))
 SQUARE_CASES(inverse, CALL(inverse, NODE(regular(t, x[0])), BOOL(tape_shape(t, x[0])->rank == 3)))
 SQUARE_CASES(det, emit1(t, OP_det, regular(t, x[0])))
-SQUARE_CASES(signed_log_det, emit1(t, OP_signed_log_det, regular(t, x[0])))
+NAMED_CASES(signed_log_det, "slogdet", emit1(t, OP_signed_log_det, regular(t, x[0])))
 
 /* Both results: the sign scales the logarithm. */
 static node_id build_slogdet(struct tape *t, const node_id *x) {
     const node_id *results;
     size_t n;
-    if (!op_table[OP_slogdet]->emit_many(t, (struct op_arg[]){NODE(regular(t, x[0]))}, &results, &n))
+    if (!op_table[OP_slogdet]->emit_many(t, (struct op_arg[]){NODE(regular(t, x[0]))}, &results,
+                                         &n))
         return NODE_NONE;
     return emit_multiply(t, results[0], results[1]);
 }
