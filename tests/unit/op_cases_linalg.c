@@ -5,13 +5,13 @@
 static node_id regular(struct tape *t, node_id x) {
     const struct shape *s = tape_shape(t, x);
     const int64_t n = s->dim[s->rank - 1];
-    const node_id eye = CALL(eye, INT(n), NONE, {.dtype = DTYPE_F64});
+    const node_id eye = CALL(eye, INT(n), NONE, {.dtype = tape_dtype(t, x)});
     return emit_add(t, x, emit_multiply(t, eye, emit_like(t, x, 4)));
 }
 /* Symmetric and positive definite: x x^T and the identity. */
 static node_id definite(struct tape *t, node_id x) {
     const struct shape *s = tape_shape(t, x);
-    const node_id eye = CALL(eye, INT(s->dim[s->rank - 2]), NONE, {.dtype = DTYPE_F64});
+    const node_id eye = CALL(eye, INT(s->dim[s->rank - 2]), NONE, {.dtype = tape_dtype(t, x)});
     return emit_add(t, emit_matmul(t, x, x, false, true), eye);
 }
 #define T4(k, l, m, n)                                                                             \
@@ -40,8 +40,7 @@ NAMED_CASES(signed_log_det, "slogdet", emit1(t, OP_signed_log_det, regular(t, x[
 static node_id build_slogdet(struct tape *t, const node_id *x) {
     const node_id *results;
     size_t n;
-    if (!op_table[OP_slogdet]->emit_many(t, (struct op_arg[]){NODE(regular(t, x[0]))}, &results,
-                                         &n))
+    if (!op_call_many(t, OP_slogdet, (struct op_arg[]){NODE(regular(t, x[0]))}, &results, &n))
         return NODE_NONE;
     return emit_multiply(t, results[0], results[1]);
 }

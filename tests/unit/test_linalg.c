@@ -1,6 +1,7 @@
 /* Matrices large enough for BLAS and for the blocks of the factors: residuals, what is not read, NaN, and
  * stopping. Small ones stand in the table of op cases. */
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -292,11 +293,44 @@ static void a_determinant_overflows_only_where_it_is_too_large(void **unused) {
     end(&f);
 }
 
+/* ---- threads --------------------------------------------------------------------------------------- */
+
+enum { ROWS = 300, THREADS = 4 };
+
+/* One thread's own tape of a product and a solution, from the same numbers. */
+static void *product_and_solution(void *out) {
+    struct fixture f;
+    begin(&f);
+    double *a = space(&f, ROWS * ROWS);
+    for (int64_t i = 0; i < ROWS * ROWS; i++)
+        a[i] = sin((double)i) + (i % (ROWS + 1) == 0 ? 30 : 0);
+    const node_id x = bind(&f, ROWS, ROWS, a), y = emit_matmul(&f.tape, x, x, false, true);
+    const struct op_arg args[] = {{.given = true, .node = x}, {.given = true, .node = y}, {0}};
+    const double *found = value(&f, op_table[OP_solve]->emit(&f.tape, args), NULL);
+    if (found) memcpy(out, found, ROWS * ROWS * sizeof *found);
+    end(&f);
+    return NULL;
+}
+static void threads_side_by_side_get_the_same_bits(void **unused) {
+    (void)unused;
+    const size_t size = ROWS * ROWS * sizeof(double);
+    pthread_t threads[THREADS];
+    double *out[THREADS + 1];
+    for (int i = 0; i <= THREADS; i++) assert_non_null(out[i] = calloc(1, size));
+    product_and_solution(out[THREADS]);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, product_and_solution, out[i]), 0);
+    for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+    assert_true(out[THREADS][0] != 0);
+    for (int i = 0; i < THREADS; i++) assert_memory_equal(out[i], out[THREADS], size);
+    for (int i = 0; i <= THREADS; i++) free(out[i]);
+}
+
 /* ---- failures -------------------------------------------------------------------------------------- */
 
 static void a_long_run_stops_at_its_deadline(void **unused) {
     (void)unused;
-    enum { SIDE = 700 };
+    enum { SIDE = 700 }; /* more than one block of everything */
     static const int ops[] = {OP_cholesky, OP_inverse, OP_det, OP_matmul};
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
         struct fixture f;
@@ -353,6 +387,7 @@ int main(void) {
         cmocka_unit_test(cholesky_factors_what_its_lower_triangle_says),
         cmocka_unit_test(inverse_and_determinants_agree),
         cmocka_unit_test(a_determinant_overflows_only_where_it_is_too_large),
+        cmocka_unit_test(threads_side_by_side_get_the_same_bits),
         cmocka_unit_test(a_long_run_stops_at_its_deadline),
         cmocka_unit_test(what_has_no_answer_says_why),
     };
