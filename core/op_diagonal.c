@@ -190,11 +190,13 @@ const struct op op_band_part = {
 
 static node_id tril_emit(struct tape *t, const struct op_arg *args) {
     const int64_t k = args[1].given ? args[1].i : 0;
-    return check_matrix(t, "tril", args[0].node) ? emit_band(t, args[0].node, INT64_MIN, k) : NODE_NONE;
+    return check_matrix(t, "tril", args[0].node) ? emit_band(t, args[0].node, INT64_MIN, k)
+                                                 : NODE_NONE;
 }
 static node_id triu_emit(struct tape *t, const struct op_arg *args) {
     const int64_t k = args[1].given ? args[1].i : 0;
-    return check_matrix(t, "triu", args[0].node) ? emit_band(t, args[0].node, k, INT64_MAX) : NODE_NONE;
+    return check_matrix(t, "triu", args[0].node) ? emit_band(t, args[0].node, k, INT64_MAX)
+                                                 : NODE_NONE;
 }
 const struct op op_tril = {.name = "tril",
                            .notation = "y_..ij = x_..ij where j - i <= k, else 0",
