@@ -24,7 +24,7 @@ static const char *kind_name(enum param_kind kind) {
         [PARAM_BOOL] = "bool",       [PARAM_DTYPE] = "dtype",
         [PARAM_STRING] = "string",   [PARAM_INDICES] = "indices",
         [PARAM_PAIRS] = "pairs",     [PARAM_AXES] = "axes",
-        [PARAM_PADDING] = "padding", [PARAM_FLOAT_OR_STRING] = "float_or_string",
+        [PARAM_PADDING] = "padding", [PARAM_FLOAT_OR_STRING] = "float or string",
     };
     return names[kind];
 }
