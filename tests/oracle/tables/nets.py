@@ -1,5 +1,6 @@
 """Pooling, normalization, dropout and what else tf.nn has for nets."""
 
+import keras
 import tensorflow as tf
 
 import tf_answer
@@ -80,6 +81,89 @@ def local_response():
                             dtypes=("float32",), variables={"x": tensor(POINTS, shape, "float32")}, seed=True, cancel=True)  # fmt: skip
 
 
+def group_normalization(x, gamma=None, beta=None, groups=32, axis=-1, epsilon=0.001):
+    layer = keras.layers.GroupNormalization(groups, axis, epsilon, center=beta is not None, scale=gamma is not None, dtype=x.dtype.name)
+    layer.build(x.shape)
+    with keras.StatelessScope([(v, g) for v, g in ((layer.gamma, gamma), (layer.beta, beta)) if g is not None]):
+        return layer(x)
+
+
+tf_answer.OPS.update({
+    "moments": tf.nn.moments, "weighted_moments": tf.nn.weighted_moments, "batch_normalization": tf.nn.batch_normalization,
+    "fused_batch_norm": tf.compat.v1.nn.fused_batch_norm,
+    "layer_normalization": lambda *a, epsilon=0.001, **k: keras.ops.layer_normalization(*a, epsilon=epsilon, **k),
+    "rms_normalization": lambda *a, epsilon=1e-6, **k: keras.ops.rms_normalization(*a, epsilon=epsilon, **k),
+    "group_normalization": group_normalization,
+})  # fmt: skip
+
+
+def moments():
+    for arguments, *shapes in (("[0]", (4,), (3, 2), (1, 3)), ("[0, -1]", (2, 3, 2)), ("[1], keepdims=True", (2, 3), (2, 1), (0, 3)), ("[-1]", (2, 2, 3))):
+        for shape in shapes:
+            for i, what in enumerate(("mean", "variance")):
+                for dtype in BOTH:
+                    yield from case(f"{what} of moments(x, {arguments}) of {list(shape)}, {dtype}", f"y = moments(x, {arguments})[{i}]", dtypes=(dtype,),
+                                    variables={"x": tensor(POINTS, shape, dtype)}, seed=True, cancel=True)  # fmt: skip
+    weights = [1.0, 2.0, 0.5, 3.0, 0.25, 1.5]
+    for x, w in (((3, 2), (3, 2)), ((3, 2), (3, 1)), ((2,), (3, 2)), ((1, 2), (1, 2))):
+        for i, what in enumerate(("mean", "variance")):
+            for keep in ("", ", keepdims=True"):
+                yield from case(f"{what} of weighted_moments(x, [0], w{keep}) of {list(x)} by {list(w)}", f"y = weighted_moments(x, [0], w{keep})[{i}]",
+                                variables={"x": nest(POINTS, x), "w": nest(weights, w)}, seed=True, cancel=True)  # fmt: skip
+    yield from case("second order of weighted_moments", "y = weighted_moments(x, [0], w)[1]\ng = reduce_sum(grad(y, x) * [1.0, 2.0, 3.0])",
+                    variables={"x": [1.0, 2.5, -0.5], "w": weights[:3]}, cancel=True)  # fmt: skip
+
+
+STATISTICS = {"m": [0.5, -0.25, 1.0], "v": [1.0, 0.5, 2.0], "s": [1.5, -1.0, 0.75], "o": [0.25, 0.5, -2.0]}
+
+
+def batch():
+    for call, names in (("x, m, v, o, s, 0.001", "mvos"), ("x, m, v, None, None, 0.1", "mv"), ("x, m, v, offset=o, scale=None, variance_epsilon=0.01", "mvo"),
+                        ("x, m, v, None, s, 0.001", "mvs")):  # fmt: skip
+        for shape in ((2, 3), (2, 2, 3), (0, 3)):
+            for dtype in BOTH:
+                yield from case(f"batch_normalization({call}) of {list(shape)}, {dtype}", f"y = batch_normalization({call})", dtypes=(dtype,),
+                                variables={"x": tensor(POINTS, shape, dtype), **{n: STATISTICS[n] for n in names}}, seed=True, cancel=True)  # fmt: skip
+    yield from case("batch_normalization of a constant, epsilon 0", "y = batch_normalization(x, m, v, None, None, 0.0)", variables={"x": [1.0, 2.0], "m": [1.0, 1.0], "v": [0.0, 1.0]}, seed=True)
+
+
+def fused():
+    for shape in ((2, 2, 2, 3), (1, 1, 2, 3), (1, 2, 1, 2, 3)):
+        layout = "" if len(shape) == 4 else ", data_format='NDHWC'"
+        for i, what in enumerate(("y", "mean", "variance")):
+            for mode, names in ((f"{layout}", "so"), (f", epsilon=0.1{layout}", "so"), (f", mean=m, variance=v, is_training=False{layout}", "somv")):
+                if i and "epsilon" in mode:
+                    continue
+                yield from case(f"{what} of fused_batch_norm(x, s, o{mode}) of {list(shape)}", f"y = fused_batch_norm(x, s, o{mode})[{i}]", dtypes=("float32",),
+                                variables={"x": nest(DISTINCT, shape), **{n: STATISTICS[n] for n in names}}, seed=True, cancel=True)  # fmt: skip
+    # Terms of order 1 cancel in a value of order 0.001, and TensorFlow has float32 only.
+    yield from case("second order of fused_batch_norm", "y = fused_batch_norm(x, s, o)[0] ** 2\ng = reduce_sum(grad(y, x) * w)", dtypes=("float32",),
+                    variables={"x": nest(DISTINCT, (2, 1, 2, 3)), "s": STATISTICS["s"], "o": STATISTICS["o"]}, constants={"w": nest(POINTS, (2, 1, 2, 3))},
+                    cancel=True, atol={"float32": 1e-5})  # fmt: skip
+
+
+def layers():
+    gains = {"g": [1.5, -1.0, 0.75], "b": [0.25, 0.5, -2.0]}
+    for op, call, names in (("layer", "x", ""), ("layer", "x, g, b", "gb"), ("layer", "x, gamma=g, epsilon=0.1", "g"), ("layer", "x, beta=b", "b"),
+                            ("rms", "x", ""), ("rms", "x, g", "g"), ("rms", "x, scale=g, epsilon=0.1", "g")):  # fmt: skip
+        for shape in ((3,), (2, 3), (2, 2, 3), (0, 3)):
+            for dtype in BOTH:
+                yield from case(f"{op}_normalization({call}) of {list(shape)}, {dtype}", f"y = {op}_normalization({call})", dtypes=(dtype,),
+                                variables={"x": tensor(POINTS, shape, dtype), **{n: gains[n] for n in names}}, seed=True, cancel=True)  # fmt: skip
+    yield from case("layer_normalization over two axes", "y = layer_normalization(x, g, None, axis=[1, 2])",
+                    variables={"x": nest(POINTS, (2, 3, 2)), "g": nest(POINTS[3:], (3, 2))}, seed=True, cancel=True)  # fmt: skip
+    yield from case("layer_normalization over axis 1", "y = layer_normalization(x, g, g, axis=1)", variables={"x": nest(POINTS, (2, 3, 2)), "g": gains["g"]}, seed=True, cancel=True)
+    # Of the others TensorFlow's is wrong: tf.nn.moments stops the gradient at the mean.
+    yield from case("second order of rms_normalization", "y = rms_normalization(x, g)\nz = reduce_sum(grad(reduce_sum(y ** 3), x) * [1.0, 2.0, 3.0])",
+                    variables={"x": POINTS[:3], "g": gains["g"]}, cancel=True)  # fmt: skip
+    yield from case("layer_normalization of equal elements", "y = layer_normalization(x)", variables={"x": [2.0, 2.0, 2.0]}, seed=True, cancel=True)
+    yield from case("rms_normalization of zeros", "y = rms_normalization(x)", variables={"x": [0.0, 0.0]}, seed=True)
+    for call, shape, n in (("x, None, None, 2", (2, 6), 0), ("x, g, b, groups=1", (2, 2, 3), 3), ("x, g, b, -1", (2, 2, 3), 3), ("x, g, b, 2, axis=1", (2, 4, 3), 4),
+                           ("x, groups=3, axis=-2, epsilon=0.1", (1, 3, 2), 0)):  # fmt: skip
+        names = {"g": POINTS[:n], "b": POINTS[5 : 5 + n]} if n else {}
+        yield from case(f"group_normalization({call}) of {list(shape)}", f"y = group_normalization({call})", variables={"x": nest(POINTS, shape), **names}, seed=True, cancel=True)
+
+
 def cases():
-    for table in (pools, local_response):
+    for table in (pools, local_response, moments, batch, fused, layers):
         yield from table()
