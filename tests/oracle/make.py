@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 
+import accuracy
 import tf_answer
 import tf_derivatives
 from table import seed_of
@@ -70,6 +71,8 @@ def line(case):
 
 
 def make(name):
+    if name == "accuracy":
+        return accuracy.make()
     cases = list(importlib.import_module(f"tables.{name}").cases())
     seen = set()
     lines = []
@@ -87,4 +90,5 @@ def make(name):
 
 
 if __name__ == "__main__":
-    print(f"{sum(make(name) for name in sys.argv[1:] or TABLES)} cases in all")
+    wanted = sys.argv[1:] or (*TABLES, "accuracy")
+    print(f"{sum(make(name) for name in wanted)} cases in all")
