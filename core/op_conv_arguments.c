@@ -50,27 +50,32 @@ static bool read_steps(struct conv_call *r, const char *what, const struct op_ar
     return true;
 }
 
-/* Refuses what has more than 2^31 elements, and an empty tensor that would without its zeros, so that no
- * product of lengths overflows. */
+/* Refuses what has more elements than a tensor may have, and of an empty one lengths whose products
+ * would not fit. */
 static bool check_size(struct conv_call *r, const char *what, const struct shape *shape) {
     char text[SHAPE_TEXT];
-    int64_t count = 1;
+    int64_t count = 1, most = r->t->limits.elements;
+    for (int i = 0; i < shape->rank; i++)
+        if (shape->dim[i] == 0 || most > CONV_MOST) most = CONV_MOST;
     for (int i = 0; i < shape->rank; i++) {
         const int64_t n = shape->dim[i] > 0 ? shape->dim[i] : 1;
-        if (n <= CONV_MOST / count) {
+        if (n <= most / count) {
             count *= n;
             continue;
         }
-        return FAIL(TOO_MANY_ELEMENTS, "%s: %s of shape %s has more than %d elements", r->name,
-                    what, shape_text(shape, text), CONV_MOST);
+        return FAIL(TOO_MANY_ELEMENTS,
+                    "%s: %s of shape %s has more than the %" PRId64 " elements a tensor may have",
+                    r->name, what, shape_text(shape, text), most);
     }
     return true;
 }
-/* The same of one side of the convolution, in the primitives' layout. */
+/* The same of one side of the convolution. */
 static bool check_side(struct conv_call *r, const char *what, int64_t images, const int64_t *dim,
                        int64_t depth) {
-    return check_size(r, what,
-                      &(struct shape){.rank = 5, .dim = {images, dim[0], dim[1], dim[2], depth}});
+    struct shape shape = {.rank = r->axes + 2, .dim = {images}};
+    for (int i = 0; i < r->axes; i++) shape.dim[1 + i] = dim[CONV_AXES - r->axes + i];
+    shape.dim[1 + r->axes] = depth;
+    return check_size(r, what, &shape);
 }
 
 /* Explicit paddings in front of and behind the spatial axis i; 0 and 0 for SAME and VALID. */
