@@ -284,7 +284,7 @@ static bool bind_axes(struct builder *b, const char *op, const struct op_param *
                       const struct value *v, struct op_arg *arg) {
     static const char wants[] = "an integer or a list of two lists of integers";
     struct value list;
-    struct op_arg parts[2];
+    struct op_arg parts[2] = {{.ints = NULL}};
     if (as_int(v, &arg->i)) return true;
     if (v->kind == VALUE_NUMBERS) {
         if (!build_elements(b, v->numbers, &list)) return false;
@@ -292,7 +292,7 @@ static bool bind_axes(struct builder *b, const char *op, const struct op_param *
     }
     if (v->kind != VALUE_LIST || v->n != 2) return fail_argument(b, op, param, wants, v);
     for (int i = 0; i < 2; i++)
-        if (!bind_ints(b, op, param, &v->items[i], &parts[i])) return false;
+        if (!bind_ints(b, op, param, &v->items[i], &parts[i]) || !parts[i].ints) return false;
     arg->n = parts[0].n + parts[1].n;
     int64_t *ints = arena_alloc(b->arena, (arg->n + 1) * sizeof *ints);
     if (!ints) return build_fail_memory(b);
