@@ -90,7 +90,7 @@ static void gather(int op, const struct op_case *c, unsigned *seen, unsigned *fl
         if (!dtype_is_float(tape_dtype(&b.tape, nodes[0]))) continue;
         *seen |= 1u << i;
         node_id g = NODE_NONE;
-        const struct window w = {nodes, n, 0, b.tape.count};
+        const struct window w = {.watched = nodes, .n_watched = n, .begin = 0, .end = b.tape.count};
         if (smooth) tape_gradient(&b.tape, &w, &b.y, NULL, 1, nodes, 1, &g);
         assert_int_equal(b.error.code, ERROR_NONE);
         if (g != NODE_NONE) *flows |= 1u << i;
