@@ -215,18 +215,29 @@ static bool jacobian(struct asking *a) {
            add_answer(a, "jacobian", &packed);
 }
 
+/* A shape as Python prints a tuple. */
+static const char *tuple_text(const struct shape *s, char out[2 * SHAPE_TEXT]) {
+    char text[SHAPE_TEXT], *at = out;
+    for (const char *c = shape_text(s, text); *c; c++) {
+        *at++ = *c;
+        if (*c == ',' && c[1] != ')') *at++ = ' ';
+    }
+    *at = '\0';
+    return out;
+}
+
 /* TensorFlow's checks of a batch_jacobian, in its order and words. */
 static bool check_batch(struct asking *a, const struct shape *y, const struct shape *x) {
-    char target[SHAPE_TEXT], source[SHAPE_TEXT];
+    char target[2 * SHAPE_TEXT], source[2 * SHAPE_TEXT];
     if (y->rank < 2 || x->rank < 2) {
         return error_set(a->o.error, ERROR_SHAPE_MISMATCH, "Shape %s must have rank at least 2",
-                         shape_text(y->rank < 2 ? y : x, target));
+                         tuple_text(y->rank < 2 ? y : x, target));
     }
     if (y->dim[0] != x->dim[0]) {
         return error_set(
             a->o.error, ERROR_SHAPE_MISMATCH,
             "Need first dimension of target shape (%s) and source shape (%s) to match.",
-            shape_text(y, target), shape_text(x, source));
+            tuple_text(y, target), tuple_text(x, source));
     }
     if (y->rank + x->rank - 1 > RANK_MAX) {
         return error_set(a->o.error, ERROR_GRAPH_TOO_LARGE,
@@ -398,6 +409,7 @@ static bool jvp(struct asking *a, struct writer *out) {
     o->hides_value = true;
     session_lend(o);
     if (!session_names(o) || !read_targets(a)) return false;
+    a->w.scratch = !o->request.as;
     node_id *tangents = new_nodes(a, a->n_targets);
     if (!tangents) return false;
     for (size_t i = 0; i < a->n_targets; i++) tangents[i] = tangent_of(a, a->targets[i]);
@@ -414,6 +426,7 @@ bool service_tape_jvp(const struct service_call *call, struct writer *out, struc
     if (ok) {
         const bool changes = a.w.n_results;
         session_commit(&a.o);
+        if (a.w.scratch) session_discard(&a.o);
         if (changes) session_changed(call);
     }
     session_end(&a.o);

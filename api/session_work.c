@@ -209,17 +209,16 @@ bool session_keep(struct oneshot *o, struct run *run, struct plan *plan, size_t 
 void session_commit(struct oneshot *o) {
     struct session_work *w = o->work;
     struct session *s = w->session;
-    if (w->on_program && !w->scratch) {
+    const bool recorded = w->on_program && !w->scratch;
+    if (recorded) {
         recorder_commit(s->recorder);
         w->on_program = false;
     }
     for (size_t i = 0; i < w->n_results; i++) {
         struct result *result = &w->results[i];
-        struct places places = result->item->places;
-        const bool placed = recorder_knows(s->recorder, &places) && places.is_read &&
-                            places.current == result->node && !w->scratch;
         session_set_held(s, result->item, result->value);
-        result->item->places.is_read = placed;
+        /* session_keep has put it there; a new value outside of the program stands nowhere. */
+        result->item->places.is_read = recorded && result->node != NODE_NONE;
         result->value.owner = NULL;
         result->is_new = false;
     }
