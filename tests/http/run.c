@@ -33,7 +33,8 @@
  *     empty          no body
  *
  * An expected header value of `*` asks that the header be there, `(absent)` that it be not, `$name`
- * remembers it, and a request header `$name` sends what was remembered. An answer of 400 or more must
+ * remembers it, and a request header `$name` sends what was remembered; a target that begins with
+ * `$name` goes on from it (`GET $where/variables`). An answer of 400 or more must
  * be a problem (RFC 9457) whose type and status agree with its code and whose title and request_id
  * are there; the expectation need not repeat these four. `@start --max-body 1000` before the first
  * test gives options to gradd; each such line runs the whole file once more with its own. A
@@ -162,13 +163,29 @@ static struct curl_slist *add_request_header(struct curl_slist *list, const char
     return list;
 }
 
+/* The target with what was remembered in the place of `$name`, copied. */
+static char *full_target(const char *target) {
+    struct text full = {0};
+    if (*target != '$') return copy(target);
+    const size_t n = strcspn(target, "/?");
+    char *name = copy(target + 1);
+    name[n - 1] = '\0';
+    const char *value = remembered_value(name);
+    if (!value) die("nothing is remembered as %s", target);
+    text_say(&full, value);
+    text_say(&full, target + n);
+    free(name);
+    return full.data;
+}
+
 static bool has_header(const struct test *test, const char *name) {
     for (size_t i = 0; i < test->n_headers; i++)
         if (!strncasecmp(test->headers[i], name, strlen(name))) return true;
     return false;
 }
 
-static CURLcode perform(CURL *curl, const struct test *test, struct answer *answer) {
+static CURLcode perform(CURL *curl, const struct test *test, const char *target,
+                        struct answer *answer) {
     curl_easy_reset(curl);
     struct curl_slist *headers = NULL;
     for (size_t i = 0; i < test->n_headers; i++)
@@ -176,7 +193,7 @@ static CURLcode perform(CURL *curl, const struct test *test, struct answer *answ
     if (test->has_body && !has_header(test, "Content-Type:"))
         headers = curl_slist_append(headers, "Content-Type: application/json");
     curl_easy_setopt(curl, CURLOPT_URL, gradd.base);
-    curl_easy_setopt(curl, CURLOPT_REQUEST_TARGET, test->target);
+    curl_easy_setopt(curl, CURLOPT_REQUEST_TARGET, target);
     curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)(120 * patience));
@@ -198,21 +215,28 @@ static CURLcode perform(CURL *curl, const struct test *test, struct answer *answ
     return code;
 }
 
-static void record(const struct test *test, const struct answer *answer) {
+/* What is sent as bytes is nothing for the transcript. */
+static bool is_bytes(const struct test *test) {
+    return has_header(test, "Content-Type: application/octet-stream") ||
+           has_header(test, "Content-Type: application/x-npy") ||
+           (unsigned char)test->body.data[0] >= 0x80;
+}
+
+static void record(const struct test *test, const char *target, const struct answer *answer) {
     if (!transcript) return;
     cJSON *line = cJSON_CreateObject();
     char *kind = header_value(&answer->headers, "Content-Type");
-    char *path = copy(test->target);
+    char *path = copy(target);
     path[strcspn(path, "?")] = '\0';
     cJSON_AddStringToObject(line, "name", test->name);
     cJSON_AddStringToObject(line, "method", test->method);
     cJSON_AddStringToObject(line, "path", path);
-    if (strchr(test->target, '?'))
-        cJSON_AddStringToObject(line, "query", strchr(test->target, '?') + 1);
+    if (strchr(target, '?')) cJSON_AddStringToObject(line, "query", strchr(target, '?') + 1);
     cJSON_AddNumberToObject(line, "status", (double)answer->status);
     if (kind) cJSON_AddStringToObject(line, "content_type", kind);
     if (answer->headers.data) cJSON_AddStringToObject(line, "headers", answer->headers.data);
-    if (test->has_body && answer->status < 400 && test->body.length <= TRANSCRIPT_BODY_MAX)
+    if (test->has_body && answer->status < 400 && test->body.length <= TRANSCRIPT_BODY_MAX &&
+        test->body.length && !is_bytes(test))
         cJSON_AddStringToObject(line, "request", test->body.data);
     if (answer->body.length && answer->body.length <= TRANSCRIPT_BODY_MAX)
         cJSON_AddStringToObject(line, "body", answer->body.data);
@@ -252,7 +276,8 @@ static void run_test(CURL *curl, const struct suite *suite, const struct test *t
     struct answer answer = {0};
     struct text why = {0};
     double before = test->taking > 0 ? forget_peak() : 0;
-    CURLcode code = perform(curl, test, &answer);
+    char *target = full_target(test->target);
+    CURLcode code = perform(curl, test, target, &answer);
     if (test->taking > 0) answer.taken = process_bytes("VmHWM:") - before;
     bool good = false;
     if (code != CURLE_OK) {
@@ -260,9 +285,10 @@ static void run_test(CURL *curl, const struct suite *suite, const struct test *t
         text_say(&why, curl_easy_strerror(code));
     } else {
         good = compare(test, &answer, patience, &why);
-        record(test, &answer);
+        record(test, target, &answer);
     }
     result(suite, test->line, test->name, good ? NULL : why.data);
+    free(target);
     text_free(&answer.headers);
     text_free(&answer.body);
     text_free(&why);
