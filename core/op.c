@@ -129,6 +129,7 @@ static const struct {
     {"gammaincc", "igammac"},
     {"self_adjoint_eig", "eigh"},
     {"self_adjoint_eigvals", "eigvalsh"},
+    {"matrix_solve_ls", "lstsq"},
     {"matrix_exp", "expm"},
     {"matrix_exponential", "expm"},
     {"max_pool1d", "max_pool"},

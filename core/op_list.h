@@ -235,13 +235,17 @@ OP(inner)
 OP(vdot)
 OP(matvec)
 OP(cross)
-FAMILY("factorizations and functions of matrices") /* core/op_eigh.c, op_svd.c, op_expm.c, op_norm.c */
+FAMILY("factorizations and functions of matrices") /* core/op_qr.c, op_eigh.c, op_svd.c, op_lstsq.c, op_expm.c, op_norm.c */
+OP(qr_factors)
+OP(qr)
 OP(eigh_factors)
 OP(eigh)
 OP(eigvalsh)
 OP(svd_factors)
 OP(svd)
 OP(pinv)
+OP(lstsq_slow)
+OP(lstsq)
 OP(expm)
 OP(norm)
 FAMILY("scans") /* core/op_scan.c */
