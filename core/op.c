@@ -132,6 +132,8 @@ static const struct {
     {"matrix_solve_ls", "lstsq"},
     {"matrix_exp", "expm"},
     {"matrix_exponential", "expm"},
+    {"double_exponential_lpdf", "laplace_lpdf"},
+    {"inverse_gamma_lpdf", "inv_gamma_lpdf"},
     {"max_pool1d", "max_pool"},
     {"max_pool2d", "max_pool"},
     {"max_pool3d", "max_pool"},
