@@ -167,7 +167,7 @@ OP(ones)
 OP(range)
 OP(linspace)
 OP(one_hot)
-FAMILY("diagonals") /* core/op_diagonal.c */
+FAMILY("diagonals") /* core/op_band.c, core/op_diagonal.c */
 OP(diag)
 OP(diag_part)
 OP(set_diag)
