@@ -141,6 +141,8 @@ static const struct {
     {"avg_pool2d", "avg_pool"},
     {"avg_pool3d", "avg_pool"},
     {"lrn", "local_response_normalization"},
+    {"accumulate_n", "add_n"},
+    {"adjoint", "matrix_transpose"},
     {"stateless_random_uniform", "stateless_uniform"},
     {"stateless_random_normal", "stateless_normal"},
     {"inv", "inverse"},
