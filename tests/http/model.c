@@ -94,7 +94,8 @@ static void add_items(struct client *c, struct session *s, enum kind kind) {
         if (kind == CONSTANT) item->node = session_leaf(s, &v);
         say_comma(&c->body);
         say(&c->body, "\"%s\":", name);
-        if (kind == VARIABLE) say(&c->body, "{\"trainable\":%s,\"value\":", item->trainable ? "true" : "false");
+        if (kind == VARIABLE)
+            say(&c->body, "{\"trainable\":%s,\"value\":", item->trainable ? "true" : "false");
         say_typed(&c->body, &v, s->dtype);
         if (kind == VARIABLE) say(&c->body, "}");
     }
@@ -121,7 +122,7 @@ static void create(struct run *run) {
     client_expect_problem(c, 409, "already_exists");
 }
 
-/* What a copy has of an item: a tensor's value without its history. */
+/* What an import has of an item: a tensor's value without its history. */
 static void copy_item(const struct session *from, const struct item *item, struct session *to) {
     const struct value *v = session_value(from, item);
     struct item *copy = session_add(to, item->name, item->kind);
@@ -130,17 +131,16 @@ static void copy_item(const struct session *from, const struct item *item, struc
     if (item->kind != VARIABLE && v) copy->node = session_leaf(to, v);
 }
 
-static struct session *copy_session(struct run *run, const struct session *from) {
-    struct session *to = new_session(run);
-    to->dtype = from->dtype;
-    strcpy(to->team, from->team);
-    return to;
+static void forget_etags(struct session *s) {
+    for (int i = 0; i < s->n_items; i++) s->items[i].etag[0] = s->items[i].stale[0] = '\0';
 }
 
+/* A clone has all there is, tapes too. */
 static void copy(struct run *run, const struct session *from) {
     struct client *c = &run->client;
-    struct session *to = copy_session(run, from);
-    for (int i = 0; i < from->n_items; i++) copy_item(from, &from->items[i], to);
+    struct session *to = new_session(run);
+    *to = *from;
+    forget_etags(to);
     client_path(c, "sessions/%s/clone", from->id);
     client_ask(c, "POST");
     answers_new(c, to);
@@ -149,7 +149,9 @@ static void copy(struct run *run, const struct session *from) {
 /* What was exported is imported. */
 static void import(struct run *run, const struct session *from) {
     struct client *c = &run->client;
-    struct session *to = copy_session(run, from);
+    struct session *to = new_session(run);
+    to->dtype = from->dtype;
+    strcpy(to->team, from->team);
     for (enum kind kind = VARIABLE; kind <= TENSOR; kind++)
         for (int i = 0; i < from->n_items; i++)
             if (from->items[i].kind == kind) copy_item(from, &from->items[i], to);
@@ -184,7 +186,8 @@ static void patch(struct client *c, struct session *s) {
         snprintf(c->precondition, sizeof c->precondition, "%s",
                  client_chance(c, 2) ? c->etag : "\"0-0\"");
     const bool stale = matches && strcmp(c->precondition, "\"0-0\"") == 0;
-    say(&c->body, team[0] ? "{\"labels\":{\"team\":\"%s\"}" : "{\"labels\":{\"team\":null%s}", team);
+    say(&c->body, team[0] ? "{\"labels\":{\"team\":\"%s\"}" : "{\"labels\":{\"team\":null%s}",
+        team);
     say(&c->body, ",\"constants\":{\"%s\":", name);
     if (removes)
         say(&c->body, "null");
@@ -230,7 +233,8 @@ static void list(struct run *run) {
     int i = 0;
     cJSON_ArrayForEach(row, found) {
         const char *id = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, "id"));
-        if (i == run->n_sessions || !id || strcmp(id, run->sessions[i++]->id) != 0) i = SESSIONS + 1;
+        if (i == run->n_sessions || !id || strcmp(id, run->sessions[i++]->id) != 0)
+            i = SESSIONS + 1;
     }
     if (c->status != 200 || i != run->n_sessions)
         client_fail(c, "the client has other sessions, %d", run->n_sessions);
@@ -393,8 +397,8 @@ static void test(uint64_t seed, int operations) {
     long requests = 0;
     if (!client_begin(&c, base, CLIENTS, seed)) abort();
     result("there is nothing before the first session", holds_nothing(&c));
-    shares(&c, "PUT", "{\"variables\":{\"x\":3,\"n\":{\"dtype\":\"int32\",\"shape\":[],\"data\":0}}}",
-           201);
+    shares(&c, "PUT",
+           "{\"variables\":{\"x\":3,\"n\":{\"dtype\":\"int32\",\"shape\":[],\"data\":0}}}", 201);
     for (int i = 0; i < CLIENTS; i++) {
         runs[i].operations = operations;
         if (!client_begin(&runs[i].client, base, i, seed) ||

@@ -144,9 +144,6 @@ void client_ask(struct client *c, const char *method) {
     cJSON_Delete(c->answer);
     c->answer = c->received.length ? cJSON_Parse(c->received.data) : NULL;
     c->requests++;
-    const char *trace = getenv("TRACE");
-    if (trace && atoi(trace) == c->number)
-        fprintf(stderr, "%ld %s %s %s %.*s\n    -> %d %s\n", c->requests, method, c->path, c->precondition, (int)c->body.length, c->body.data, c->status, c->received.length ? c->received.data : "");
 }
 
 /* ---- answers ---- */

@@ -161,8 +161,8 @@ static void assign(struct client *c, struct session *s) {
     struct item *item = session_find(s, name);
     const bool there = item && item->kind == VARIABLE;
     int way = client_pick(c, 3);
-    struct value v = there ? random_of(c, item->value.dtype, item->value.length)
-                           : random_value(c, s);
+    struct value v =
+        there ? random_of(c, item->value.dtype, item->value.length) : random_value(c, s);
     if (there && fabs(item->value.at[0]) > 20) way = 0;
     const bool other_dtype = there && client_chance(c, 10), other_shape = client_chance(c, 10);
     if (other_dtype) v.dtype = (enum dtype)((v.dtype + 1) % 3);
@@ -244,7 +244,7 @@ static void put_items(struct client *c, struct session *s) {
 
 void operate_item(struct client *c, struct session *s) {
     static void (*const operations[])(struct client *, struct session *) = {
-        get_item, get_item, delete_item, put_item, put_item, assign, assign, assign, list_items,
-        put_items};
+        get_item, get_item, delete_item, put_item,   put_item,
+        assign,   assign,   assign,      list_items, put_items};
     operations[client_pick(c, sizeof operations / sizeof *operations)](c, s);
 }

@@ -112,7 +112,8 @@ static double compute(enum op op, double x, double y) {
 }
 
 static struct value evaluate(const struct session *s, enum op op, int a, int b) {
-    const struct value *x = &s->nodes[a].value, *y = b == NONE || op == SPREAD ? x : &s->nodes[b].value;
+    const struct value *x = &s->nodes[a].value,
+                       *y = b == NONE || op == SPREAD ? x : &s->nodes[b].value;
     struct value out = {.dtype = x->dtype, .length = x->length > y->length ? x->length : y->length};
     if (op == SPREAD) out.length = b;
     for (int i = 0; i < (out.length ? out.length : 1); i++)
@@ -138,11 +139,9 @@ int session_op(struct session *s, enum op op, int a, int b) {
 
 int session_use(struct session *s, const struct item *item) {
     if (item->kind != VARIABLE) return item->node;
-    const int n = append(s, &(struct node){.op = READ,
-                                           .a = NONE,
-                                           .b = NONE,
-                                           .handle = item->handle,
-                                           .value = item->value});
+    const int n = append(
+        s, &(struct node){
+               .op = READ, .a = NONE, .b = NONE, .handle = item->handle, .value = item->value});
     for (int i = 0; i < s->n_tapes; i++) {
         struct tape *tape = &s->tapes[i];
         if (!tape->recording) continue;

@@ -8,8 +8,8 @@ static const char *yes(bool is) { return is ? "true" : "false"; }
 
 /* Without the last brace, for what else the answer has. */
 static void say_tape(struct text *t, const struct session *s, const struct tape *tape) {
-    say(t, "{\"tape\":\"t%d\",\"mode\":\"reverse\",\"persistent\":%s,\"recording\":%s", tape->number,
-        yes(tape->persistent), yes(tape->recording));
+    say(t, "{\"tape\":\"t%d\",\"mode\":\"reverse\",\"persistent\":%s,\"recording\":%s",
+        tape->number, yes(tape->persistent), yes(tape->recording));
     say(t, ",\"watched_variables\":[");
     for (int i = 0; i < s->n_items; i++) {
         if (s->items[i].kind != VARIABLE || !tape_watches(tape, &s->items[i])) continue;
@@ -31,8 +31,7 @@ static int draw_number(struct client *c, const struct session *s) {
 static struct tape *living(struct client *c, struct session *s, int number, const char *method) {
     struct tape *tape = session_tape(s, number);
     if (tape) return tape;
-    const bool consumed =
-        s->states[number] == CONSUMED && s->last_tape - number < CONSUMED_KEPT;
+    const bool consumed = s->states[number] == CONSUMED && s->last_tape - number < CONSUMED_KEPT;
     client_ask(c, method);
     if (!consumed) {
         client_expect_problem(c, 404, "not_found");
@@ -336,7 +335,8 @@ static void ask(struct client *c, struct session *s, struct tape *tape, const st
 /* What is wrong leaves the tape as it was, also one that is used once. */
 static void ask_wrongly(struct client *c) {
     const bool target = client_chance(c, 2);
-    say(&c->body, target ? "{\"target\":null,\"sources\":[]}" : "{\"target\":\"z\",\"sources\":[]}");
+    say(&c->body,
+        target ? "{\"target\":null,\"sources\":[]}" : "{\"target\":\"z\",\"sources\":[]}");
     client_ask(c, "POST");
     client_expect_problem(c, 400, target ? "missing_gradient" : "unbound_name");
 }
@@ -358,7 +358,7 @@ static void gradient(struct client *c, struct session *s) {
 
 void operate_tape(struct client *c, struct session *s) {
     static void (*const operations[])(struct client *, struct session *) = {
-        open_tape, open_tape, open_tape,   watch,    set_state, set_state, get_tape,
-        gradient,  gradient,  list_tapes,  gradient, gradient,  gradient,  delete_tape};
+        open_tape, open_tape, open_tape,  watch,    set_state, set_state, get_tape,
+        gradient,  gradient,  list_tapes, gradient, gradient,  gradient,  delete_tape};
     operations[client_pick(c, sizeof operations / sizeof *operations)](c, s);
 }
