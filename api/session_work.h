@@ -55,8 +55,8 @@ void session_commit(struct oneshot *o);
 /* Throws away what was appended in scratch. */
 void session_discard(struct oneshot *o);
 
-/* The item whose present value a node is, or NULL; of those that were looked up. */
-struct item *session_item_of(const struct oneshot *o, node_id node);
+/* By node the item whose present value it is, of those that were looked up, or NULL; NULL without memory. */
+struct item **session_items_of(struct oneshot *o);
 
 /* Ends the recorder where it has no tape any more, and forgets places that are gone. */
 void session_settle(struct session *s);
