@@ -148,7 +148,7 @@ const struct tensor *oneshot_bound(const struct oneshot *o, node_id input) {
         else
             high = middle;
     }
-    return &o->late[low].tensor;
+    return low < o->n_late && o->late[low].node == input ? &o->late[low].tensor : NULL;
 }
 
 struct plan *oneshot_plan(struct oneshot *o, const node_id *wanted, size_t n,

@@ -122,6 +122,30 @@ static void gather_reads(struct asking *a, const node_id *by_read, node_id *by_s
 
 /* ---- names for the results ------------------------------------------------------------------------- */
 
+static bool name_leaves(struct asking *a, const struct json *as, const struct value *v);
+
+/* The members of an object, by name. */
+static bool name_members(struct asking *a, const struct json *as, const struct value *v) {
+    struct oneshot *o = &a->o;
+    struct names members;
+    names_init(&members, &o->arena, o->call->seed);
+    for (uint32_t k = 0; k < v->n; k += 2) {
+        const char *key = v->items[k].string;
+        bool added;
+        struct name *name = names_add(&members, key, strlen(key), &added);
+        if (!name) return build_fail_memory(&o->b);
+        name->value = v->items[k + 1];
+    }
+    for (const struct json *m = json_first(as); m; m = json_next(m)) {
+        const char *key = json_key(m);
+        const struct name *name = names_find(&members, key, strlen(key));
+        if (!name)
+            error_set(o->error, ERROR_INVALID_VALUE, "the answer has no member \"%.80s\"", key);
+        if (!name || !name_leaves(a, m, &name->value)) return error_under(o->error, key);
+    }
+    return true;
+}
+
 /* `as` in the structure of the derivative: a name for each leaf, null for none. */
 static bool name_leaves(struct asking *a, const struct json *as, const struct value *v) {
     struct oneshot *o = &a->o;
@@ -140,19 +164,10 @@ static bool name_leaves(struct asking *a, const struct json *as, const struct va
                          "as must have the structure of the answer, %s of %zu; found %s of %zu",
                          object ? "an object" : "a list", n, json_type_name(as), json_length(as));
     }
+    if (object) return name_members(a, as, v);
     uint32_t i = 0;
-    for (const struct json *m = json_first(as); m; m = json_next(m), i++) {
-        const struct value *leaf = object ? NULL : &v->items[i];
-        for (uint32_t k = 0; object && k < v->n; k += 2)
-            if (strcmp(v->items[k].string, json_key(m)) == 0) leaf = &v->items[k + 1];
-        if (!leaf) {
-            error_set(o->error, ERROR_INVALID_VALUE, "the answer has no member \"%.80s\"",
-                      json_key(m));
-            return error_under(o->error, json_key(m));
-        }
-        if (name_leaves(a, m, leaf)) continue;
-        return object ? error_under(o->error, json_key(m)) : error_under_index(o->error, i);
-    }
+    for (const struct json *m = json_first(as); m; m = json_next(m), i++)
+        if (!name_leaves(a, m, &v->items[i])) return error_under_index(o->error, i);
     return true;
 }
 
@@ -161,6 +176,7 @@ static bool add_answer(struct asking *a, const char *name, const struct value *v
     const struct json *as = o->request.as;
     oneshot_add(o, name, *v);
     a->w.results = arena_alloc(&o->arena, (build_leaves(v) + 1) * sizeof *a->w.results);
+    names_init(&a->w.named, &o->arena, o->call->seed);
     if (!a->w.results) return build_fail_memory(&o->b);
     return !as || name_leaves(a, as, v) || error_under(o->error, "as");
 }

@@ -107,14 +107,13 @@ const struct tensor *session_bound(const struct oneshot *o, node_id node) {
 bool session_name(struct oneshot *o, const char *name, node_id node) {
     struct session_work *w = o->work;
     struct item *item = session_find(w->session, name, strlen(name));
+    bool added;
     if (item && item->kind != ITEM_TENSOR) {
         return error_set(o->error, ERROR_DUPLICATE_NAME, "\"%.80s\" is a %s and cannot be assigned",
                          name, item->kind == ITEM_VARIABLE ? "variable" : "constant");
     }
-    for (size_t i = 0; i < w->n_results; i++) {
-        if (strcmp(w->results[i].name, name) != 0) continue;
-        return error_set(o->error, ERROR_DUPLICATE_NAME, "\"%.80s\" is given twice", name);
-    }
+    if (!names_add(&w->named, name, strlen(name), &added)) return build_fail_memory(&o->b);
+    if (!added) return error_set(o->error, ERROR_DUPLICATE_NAME, "\"%.80s\" is given twice", name);
     w->results[w->n_results++] = (struct result){.name = name, .node = node, .item = item};
     return true;
 }

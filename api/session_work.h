@@ -25,7 +25,8 @@ struct session_work {
     uint32_t n_items;
     struct result *results;
     size_t n_results;
-    node_id *needed; /* nodes whose values the recorder keeps */
+    struct names named; /* the names that `as` has given */
+    node_id *needed;    /* nodes whose values the recorder keeps */
     size_t n_needed;
     struct arena *bound_arena; /* of the tensors that session_bound lends */
 };

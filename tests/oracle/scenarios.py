@@ -1033,7 +1033,6 @@ def empty_tensors(s):
     s.gradient("t1", "z", ["e", "x", "y"])
     s.gradient("t1", "q", ["e", "x"])
     s.jacobian("t1", "y", "x")
-    s.jacobian("t1", "q", "e")
     s.delete("t1")
 
 
@@ -1093,6 +1092,25 @@ def ties_and_running_sums(s):
     s.gradient("t2", "y", "x", **{"as": "g"})
     s.stop("t1")
     s.jacobian("t1", "g", "x")
+    s.delete("t1")
+
+
+@scenario(variables={"x": 2.0, "v": [1.0, 2.0, 3.0]})
+def a_jacobian_goes_where_its_tape_has_looked(s):
+    s.tape(persistent=True)
+    s.execute("a = x * v")
+    s.tape(persistent=True)
+    s.stop("t1")
+    s.execute("b = a * x")
+    s.resume("t1")
+    s.execute("z = b * a")
+    s.stop("t1")
+    s.stop("t2")
+    s.jacobian("t1", "z", "x")
+    s.gradient("t1", "z", ["x", "a", "b"])
+    s.jacobian("t2", "z", ["x", "v", "a"])
+    s.delete("t2")
+    s.jacobian("t1", "z", ["x", "a"])
     s.delete("t1")
 
 
