@@ -158,8 +158,10 @@ struct plan *oneshot_plan(struct oneshot *o, const node_id *wanted, size_t n,
     if (!plan) return NULL;
     *bound = arena_alloc(&o->arena, (*n_inputs + 1) * sizeof **bound);
     bool whole = *bound;
-    for (size_t i = 0; whole && i < *n_inputs; i++)
-        whole = (*bound)[i] = oneshot_bound(o, (*inputs)[i]);
+    for (size_t i = 0; whole && i < *n_inputs; i++) {
+        (*bound)[i] = oneshot_bound(o, (*inputs)[i]);
+        whole = (*bound)[i];
+    }
     if (!whole || !within_budget(o, plan)) {
         if (!whole) build_fail_memory(&o->b);
         plan_release(plan);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/problem.h"
+#include "api/registry.h"
 #include "api/session_io.h"
 #include "api/session_services.h"
 #include "tests/fuzz/fuzz.h"
@@ -142,6 +143,10 @@ static bool same(const struct writer *x, const struct writer *y) {
     return x->length == y->length && (!x->length || memcmp(x->data, y->data, x->length) == 0);
 }
 
+static bool is_limit(enum error_code code) {
+    return code == ERROR_SESSION_MEMORY || code == ERROR_MEMORY_BUDGET;
+}
+
 /* The same of a request that must leave no trace where it fails. */
 static enum error_code try(struct session *s, const struct line *line, struct writer *out) {
     struct writer before, after;
@@ -197,7 +202,7 @@ static void squeeze(struct session *s, const struct line *line, size_t step) {
         const enum error_code code = try(s, line, &out);
         writer_free(&out);
         s->account.limit = limit;
-        if (code != ERROR_SESSION_MEMORY && code != ERROR_MEMORY_BUDGET) return;
+        if (!is_limit(code)) return;
     }
     run(s, line);
 }
@@ -234,6 +239,45 @@ static struct session *new_session(const char *id) {
     for (size_t i = 0; i < sizeof items / sizeof *items; i++)
         session_add(s, items[i].name, 1, items[i].kind, true, &items[i].value);
     return s;
+}
+
+/* What is imported is what was exported, but for its counts. */
+static void import_again(struct session *s) {
+    struct writer text, again, answer;
+    struct error error;
+    struct service_reply reply = {0};
+    writer_init(&text, (size_t)limits.max_body_bytes);
+    write_text(&text, "{");
+    session_write_export(&text, s);
+    write_text(&text, "}");
+    struct service_call call = {.plans = plans(), .limits = &limits, .seed = 42, .reply = &reply};
+    call.body = text.data;
+    call.body_length = text.length;
+    call.registry = registry_new(1, 42);
+    error_clear(&error);
+    writer_init(&answer, (size_t)limits.max_answer_bytes);
+    writer_init(&again, (size_t)limits.max_body_bytes);
+    if (text.full) {
+        /* too long for a body */
+    } else if (service_sessions_import(&call, &answer, &error)) {
+        write_text(&again, "{");
+        session_write_export(&again, seat_session(reply.created));
+        write_text(&again, "}");
+        if (!same(&text, &again)) {
+            fprintf(stderr, "%.*s\n%.*s\n", (int)text.length, text.data, (int)again.length,
+                    again.data);
+            fuzz_fail("an import is another session");
+        }
+        registry_release(call.registry, reply.created, 0);
+    } else if (!is_limit(error.code)) {
+        fprintf(stderr, "%.*s\n%s: %s %s\n", (int)text.length, text.data, error_name(error.code),
+                error.detail, error.pointer);
+        fuzz_fail("an export cannot be imported");
+    }
+    registry_free(call.registry);
+    writer_free(&answer);
+    writer_free(&again);
+    writer_free(&text);
 }
 
 /* A copy goes on in the place of the session. */
@@ -274,6 +318,8 @@ static void play(struct session *sessions[2], const char *at, const char *end) {
             step = n > 1 && at[1] > '0' && at[1] <= '9' ? (size_t)(at[1] - '0') * 48 : 0;
         else if (n && *at == '~')
             starves = !starves;
+        else if (n && *at == '@')
+            import_again(sessions[n > 1 && at[1] == '@']);
         else if (n && (*at == 'z' || *at == 'Z'))
             copy(s);
         else if (n && read_line(at, n, &line)) {
