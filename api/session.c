@@ -2,10 +2,12 @@
  * the recorder's, and requests are other files' business. */
 #include "api/session.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/session_journal.h"
 #include "core/op.h"
 
 struct session *session_new(const char *id, enum dtype dtype, size_t limit) {
@@ -40,7 +42,9 @@ void session_free(struct session *s) {
         next = l->next;
         account_free(&s->account, l, label_size(l));
     }
+    journal_free(s);
     recorder_free(s->recorder);
+    assert(s->account.bytes == sizeof *s);
     free(s);
 }
 
@@ -201,15 +205,32 @@ void session_set_held(struct session *s, struct item *item, struct held value) {
     item->places.is_read = false;
 }
 
+/* The slot of an item that is there. */
+static uint32_t *slot_of(const struct items *t, const struct item *item) {
+    uint32_t at = item->hash & (t->n_slots - 1);
+    while (t->list[t->slots[at] - 1] != item) at = (at + 1) & (t->n_slots - 1);
+    return &t->slots[at];
+}
+
 void session_remove(struct session *s, struct item *item) {
     struct items *t = &s->items;
-    uint32_t i = 0;
+    uint32_t i = t->n_slots ? *slot_of(t, item) - 1 : 0;
     while (t->list[i] != item) i++;
     t->list[i] = NULL;
     t->removed++;
     s->changes++;
     free_item(s, item);
     if (t->removed > REMOVED_MOST && 2 * t->removed > t->n) close_gaps(t);
+}
+
+void session_take_back(struct session *s, struct item *item) {
+    struct items *t = &s->items;
+    assert(t->list[t->n - 1] == item);
+    if (t->n_slots) *slot_of(t, item) = 0;
+    t->n--;
+    s->last_id = item->id - 1;
+    s->changes = item->version - 1;
+    free_item(s, item);
 }
 
 static bool copy_item(const struct item *from, struct session *to) {
@@ -236,7 +257,7 @@ struct session *session_copy(const struct session *s, const char *id, size_t lim
         done = session_label(to, l->key, l->value);
     if (done && s->recorder) {
         to->recorder = recorder_copy(s->recorder, &to->account);
-        done = to->recorder;
+        done = to->recorder && journal_copy(s, to);
     }
     if (!done) {
         session_free(to);
@@ -248,6 +269,19 @@ struct session *session_copy(const struct session *s, const char *id, size_t lim
     to->last_tape = s->last_tape;
     to->consumed = s->consumed;
     return to;
+}
+
+static int compare_ids(const void *a, const void *b) {
+    const struct item *x = *(const struct item *const *)a, *y = *(const struct item *const *)b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+void session_sort(struct session *s) {
+    struct items *t = &s->items;
+    close_gaps(t);
+    qsort(t->list, t->n, sizeof *t->list, compare_ids);
+    if (t->n_slots) fill_slots(t);
+    if (t->n && t->list[t->n - 1]->id > s->last_id) s->last_id = t->list[t->n - 1]->id;
 }
 
 bool session_label(struct session *s, const char *key, const char *value) {
