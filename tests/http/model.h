@@ -114,7 +114,7 @@ void session_gradient(struct session *s, struct tape *tape, struct item *const *
 
 /* A text that is being written. */
 struct text {
-    char data[16 << 10];
+    char data[256 << 10];
     size_t length;
 };
 

@@ -84,7 +84,10 @@ static size_t take_header(char *line, size_t size, size_t n, void *context) {
 }
 
 bool client_begin(struct client *c, const char *base, int number, uint64_t seed) {
-    *c = (struct client){.number = number, .base = base, .random = seed};
+    memset(c, 0, sizeof *c);
+    c->number = number;
+    c->base = base;
+    c->random = seed;
     for (int i = 0; i <= number; i++) c->random = next(&c->random);
     c->curl = curl_easy_init();
     return c->curl;
