@@ -1,5 +1,5 @@
-/* What wire.c speaks and hears with: gradd as a child process, sockets, answers, the numbers of
- * /v1/stats. Included once; nothing here knows what is tested. */
+/* What wire.c and sessions.c speak and hear with: gradd as a child process, sockets, answers, the
+ * numbers of /v1/stats. Each uses what it needs; nothing here knows what is tested. */
 #ifndef GRADD_TESTS_HTTP_WIRE_H
 #define GRADD_TESTS_HTTP_WIRE_H
 
@@ -65,7 +65,7 @@ static struct child spawn(const char *const *arguments) {
     return child;
 }
 
-static size_t read_all(int fd, char *text, size_t size) {
+__attribute__((unused)) static size_t read_all(int fd, char *text, size_t size) {
     size_t n = 0;
     for (ssize_t got; n + 1 < size && (got = read(fd, text + n, size - 1 - n)) > 0;)
         n += (size_t)got;
@@ -215,7 +215,7 @@ static int hear_one(int fd, bool bodiless, int ms) {
 static int hear(int fd) { return hear_one(fd, false, 10000); }
 
 /* The other side closes, cleanly or not, and says nothing more. */
-static bool hears_end(int fd) {
+__attribute__((unused)) static bool hears_end(int fd) {
     char c;
     int64_t begin = now_ms();
     bool more = read_byte(fd, &c, begin + 5000 * patience);
