@@ -255,7 +255,8 @@ static bool bind_ints(struct builder *b, const char *op, const struct op_param *
 
 static bool bind_pairs(struct builder *b, const char *op, const struct op_param *param,
                        const struct value *v, struct op_arg *arg) {
-    static const char wants[] = "a list of pairs of integers";
+    const char *wants = param->kind == PARAM_PADDING ? "a string or a list of pairs of integers"
+                                                     : "a list of pairs of integers";
     struct value list, pair;
     if (v->kind == VALUE_NUMBERS) {
         if (!build_elements(b, v->numbers, &list)) return false;
@@ -277,6 +278,29 @@ static bool bind_pairs(struct builder *b, const char *op, const struct op_param 
     }
     arg->ints = ints;
     return true;
+}
+
+static bool bind_axes(struct builder *b, const char *op, const struct op_param *param,
+                      const struct value *v, struct op_arg *arg) {
+    static const char wants[] = "an integer or a list of two lists of integers";
+    struct value list;
+    struct op_arg parts[2] = {{.ints = NULL}};
+    if (as_int(v, &arg->i)) return true;
+    if (v->kind == VALUE_NUMBERS) {
+        if (!build_elements(b, v->numbers, &list)) return false;
+        v = &list;
+    }
+    if (v->kind != VALUE_LIST || v->n != 2) return fail_argument(b, op, param, wants, v);
+    for (int i = 0; i < 2; i++)
+        if (!bind_ints(b, op, param, &v->items[i], &parts[i]) || !parts[i].ints) return false;
+    arg->n = parts[0].n + parts[1].n;
+    int64_t *ints = arena_alloc(b->arena, (arg->n + 1) * sizeof *ints);
+    if (!ints) return build_fail_memory(b);
+    for (size_t i = 0; i < arg->n; i++)
+        ints[i] = i < parts[0].n ? parts[0].ints[i] : parts[1].ints[i - parts[0].n];
+    arg->ints = ints;
+    arg->i = (int64_t)parts[0].n;
+    return arg->b = true;
 }
 
 static bool bind_nodes(struct builder *b, const char *op, const struct op_param *param,
@@ -311,8 +335,16 @@ static bool bind_argument(struct builder *b, const char *op, const struct op_par
         return build_node(b, v, DTYPE_I32, &arg->node);
     case PARAM_INTS:
         return bind_ints(b, op, param, v, arg);
+    case PARAM_PADDING:
+        if (v->kind == VALUE_STRING) {
+            arg->string = v->string;
+            return true;
+        }
+        return bind_pairs(b, op, param, v, arg);
     case PARAM_PAIRS:
         return bind_pairs(b, op, param, v, arg);
+    case PARAM_AXES:
+        return bind_axes(b, op, param, v, arg);
     case PARAM_INT:
         return as_int(v, &arg->i) || fail_argument(b, op, param, "an integer", v);
     case PARAM_FLOAT:
@@ -333,15 +365,27 @@ static bool bind_argument(struct builder *b, const char *op, const struct op_par
     case PARAM_STRING:
         arg->string = v->string;
         return v->kind == VALUE_STRING || fail_argument(b, op, param, "a string", v);
+    case PARAM_FLOAT_OR_STRING:
+        arg->string = v->kind == VALUE_STRING ? v->string : NULL;
+        arg->b = v->kind == VALUE_INT;
+        arg->f = arg->b ? (double)v->i : v->f;
+        return arg->string || arg->b || v->kind == VALUE_FLOAT ||
+               fail_argument(b, op, param, "a number or a string", v);
     }
     return false;
 }
 
-/* What the literals of a call become: the dtype of its first tensor, or their own. */
-static enum dtype call_dtype(struct builder *b, const struct op_param *params,
+/* What the literals of a call become: the dtype of its first tensor, or their own; or the dtype that it
+ * says. */
+static enum dtype call_dtype(struct builder *b, const struct op *op,
                              const struct value *const *bound, size_t n) {
+    const struct op_param *params = op->params;
     bool any = false, bools = true;
     enum dtype dtype;
+    for (size_t i = 0; i < n && op->flags & OP_TYPED; i++)
+        if (bound[i] && params[i].kind == PARAM_DTYPE && bound[i]->kind == VALUE_STRING &&
+            dtype_find(plain_name(bound[i]->string), &dtype))
+            return dtype;
     for (size_t i = 0; i < n; i++) {
         if (!bound[i] || (params[i].kind != PARAM_TENSOR && params[i].kind != PARAM_TENSORS))
             continue;
@@ -357,6 +401,10 @@ static bool emit_many(struct builder *b, const struct op *op, const struct op_ar
     const node_id *results;
     size_t n;
     if (!op->emit_many(&b->tape, args, &results, &n)) return false;
+    if (n == RESULT_ALONE) {
+        *out = value_node(results[0]);
+        return true;
+    }
     struct value *items = arena_alloc(b->arena, (n + 1) * sizeof *items);
     if (!items) return build_fail_memory(b);
     for (size_t i = 0; i < n; i++) items[i] = value_node(results[i]);
@@ -369,7 +417,7 @@ static bool emit(struct builder *b, int tag, const struct value *const *bound, s
                  struct value *out) {
     const struct op *op = op_table[tag];
     const size_t n_params = count_params(op->params, OP_PARAMS_MAX);
-    const enum dtype dtype = call_dtype(b, op->params, bound, n);
+    const enum dtype dtype = call_dtype(b, op, bound, n);
     struct op_arg args[OP_PARAMS_MAX] = {0};
     node_id nodes[OP_PARAMS_MAX];
     uint32_t n_nodes = 0;
@@ -380,6 +428,7 @@ static bool emit(struct builder *b, int tag, const struct value *const *bound, s
             return blame(b, bound[i], false);
         nodes[n_nodes++] = args[i].node;
     }
+    if (!op_takes(&b->tape, op, args)) return false;
     if (op->emit_many) return emit_many(b, op, args, out);
     *out = value_node(op->emit ? op->emit(&b->tape, args)
                                : tape_emit(&b->tape, tag, nodes, n_nodes, NULL, 0));
@@ -394,12 +443,31 @@ bool build_operator(struct builder *b, int tag, const struct value *args, size_t
     return folded || emit(b, tag, bound, n, out);
 }
 
+/* What is blamed of the arguments as build_rest left them is blamed of those that were handed in. */
+static bool call_variadic(struct builder *b, int tag, const struct argument *args, size_t n,
+                          struct value *out) {
+    const struct op *op = op_table[tag];
+    const struct value *bound[OP_PARAMS_MAX];
+    const struct argument *given = args;
+    size_t n_given = n, begin;
+    const size_t n_params = count_params(op->params, OP_PARAMS_MAX);
+    if (!build_rest(b, op->params, &given, &n_given, &begin)) return false;
+    if (bind(b, op->name, op->params, n_params, given, n_given, bound) &&
+        emit(b, tag, bound, n_params, out))
+        return true;
+    for (size_t i = 0; i < n_given && b->blamed; i++)
+        if (b->blamed == &given[i].value)
+            return blame(b, &args[i <= begin ? i : i + n - n_given].value, b->blames_name);
+    return false;
+}
+
 static bool call_op(struct builder *b, int tag, const struct argument *args, size_t n,
                     struct value *out) {
     const struct op *op = op_table[tag];
     const struct value *bound[OP_PARAMS_MAX];
     const size_t n_params = count_params(op->params, OP_PARAMS_MAX);
     bool folded;
+    if (op->flags & OP_VARIADIC) return call_variadic(b, tag, args, n, out);
     if (!bind(b, op->name, op->params, n_params, args, n, bound)) return false;
     if (!fold_operator(b, tag, bound, n_params, out, &folded)) return false;
     return folded || emit(b, tag, bound, n_params, out);

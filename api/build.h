@@ -42,6 +42,10 @@ struct argument {
 bool build_call(struct builder *b, const char *name, const struct argument *args, size_t n,
                 struct value *out);
 
+/* Of a call of an OP_VARIADIC op: makes the positional arguments from *begin on one named argument. */
+bool build_rest(struct builder *b, const struct op_param *params, const struct argument **args,
+                size_t *n, size_t *begin);
+
 /* What an operator of the language stands for, with positional arguments. */
 bool build_operator(struct builder *b, int tag, const struct value *args, size_t n,
                     struct value *out);

@@ -7,6 +7,7 @@
 
 #include "api/oneshot.h"
 #include "api/place.h"
+#include "core/emit.h"
 
 /* Ridders' method (Advances in Engineering Software 4, 75-76, 1982): central differences at steps
  * that shrink by SHRINK, extrapolated to step 0; of all estimates the one with the least error. */
@@ -392,16 +393,33 @@ static bool find_places(struct check *c) {
     return true;
 }
 
-/* Both plans: the targets, and the targets with their gradients. */
-static bool prepare(struct check *c, const struct window *w, const node_id *targets) {
+/* What is differenced: each target times its output gradient, so that the sum of all elements has the
+ * gradients that are compared. */
+static node_id *weighted(struct check *c, const node_id *targets, const node_id *seeds) {
+    struct tape *t = &c->o->b.tape;
+    node_id *nodes = arena_alloc(&c->o->arena, (c->n_targets + 1) * sizeof *nodes);
+    for (size_t i = 0; nodes && i < c->n_targets; i++) {
+        const bool weighs =
+            seeds && seeds[i] != NODE_NONE && dtype_is_float(tape_dtype(t, targets[i]));
+        nodes[i] = weighs ? emit_multiply(t, targets[i], seeds[i]) : targets[i];
+    }
+    return nodes;
+}
+
+/* Both plans: the targets as they are differenced, and with them their gradients. */
+static bool prepare(struct check *c, const struct window *w, const node_id *targets,
+                    const node_id *seeds) {
     struct oneshot *o = c->o;
     const size_t n = c->n_sources;
     node_id *nodes = arena_alloc(&o->arena, (2 * n + c->n_targets + 1) * sizeof *nodes);
     if (!nodes) return build_fail_memory(&o->b);
     node_id *gradients = nodes + n, *wanted = gradients; /* the latter overwrites what was read */
     for (size_t i = 0; i < n; i++) nodes[i] = c->sources[i].node;
-    if (!tape_gradient(&o->b.tape, w, targets, NULL, c->n_targets, nodes, n, gradients))
+    if (!tape_gradient(&o->b.tape, w, targets, seeds, c->n_targets, nodes, n, gradients))
         return false;
+    targets = weighted(c, targets, seeds);
+    if (!targets) return build_fail_memory(&o->b);
+    if (!tape_ok(&o->b.tape)) return false;
     size_t n_wanted = 0;
     for (size_t i = 0; i < n; i++) {
         if (gradients[i] == NODE_NONE) continue;
@@ -424,7 +442,7 @@ static bool check(struct oneshot *o, struct writer *out) {
         !oneshot_sources(o, &structure, &sources, &n) || !oneshot_window(o, &w))
         return false;
     const bool ok = list_sources(&c, &w, sources, n) && read_tolerances(&c, targets) &&
-                    prepare(&c, &w, targets) && within_work(&c) && check_points(&c) &&
+                    prepare(&c, &w, targets, seeds) && within_work(&c) && check_points(&c) &&
                     write_answer(&c, out);
     if (c.values.plan) plan_release(c.values.plan);
     if (c.gradients.plan) plan_release(c.gradients.plan);

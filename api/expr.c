@@ -34,7 +34,8 @@ bool parse_duplicate(struct parser *p, const struct token *t, const struct name 
 static bool define(struct parser *p, const struct token *t, const char *name,
                    const struct value *v) {
     bool added;
-    if (p->inlined) return local_define(p, t, v);
+    if (p->dry) return true;
+    if (p->inlined) return local_define(p, t, v, NULL);
     if (function_find(p, t->text, t->length)) return parse_duplicate(p, t, NULL);
     struct name *entry = names_add(&p->b->names, name, t->length, &added);
     if (!entry) return build_fail_memory(p->b) || parse_failed_at(p, t->text);
@@ -94,7 +95,7 @@ static bool parse_tuple(struct parser *p, struct value *out) {
         }
         if (!parse_expression(p, &items[n++])) return false;
     }
-    return build_list(p->b, items, n, out);
+    return p->dry || build_list(p->b, items, n, out);
 }
 
 static bool end_statement(struct parser *p) {
@@ -126,6 +127,7 @@ static bool assign_many(struct parser *p, size_t n, struct value *out) {
     struct value v;
     if (!parse_tuple(p, &v) || !end_statement(p)) return false;
     p->statement = NULL;
+    if (p->dry) return true;
     if (!build_unpack(p->b, &v, n, values)) return parse_failed_at(p, targets[0].text);
     for (size_t i = 0; i < n; i++) {
         if (!define(p, &targets[i], names[i], &values[i])) return false;
@@ -156,8 +158,19 @@ static bool bare_statement(struct parser *p, struct value *out) {
 static bool derive(struct parser *p) {
     struct token t;
     const char *name;
+    struct function *f;
     if (!read_target(p, &t, &name)) return false;
-    return custom_define(p, &t) && end_statement(p);
+    lex_next(&p->lex);
+    if (!custom_read(p, t.text, &f) || !end_statement(p)) return false;
+    f->name = name;
+    return function_add(p, f, &t);
+}
+
+/* A statement that defines a function, where it is one. */
+static bool define_function(struct parser *p, size_t targets, bool *defines) {
+    const bool derives = targets == 1 && custom_starts(p);
+    *defines = derives || (targets == 0 && is_word(&p->lex.token, "def"));
+    return !*defines || (derives ? derive(p) : function_define(p));
 }
 
 static bool parse_graph(struct parser *p, struct value *last) {
@@ -165,12 +178,12 @@ static bool parse_graph(struct parser *p, struct value *last) {
     skip_separators(p);
     while (p->lex.token.kind != TOKEN_END) {
         const size_t targets = count_targets(p->lex);
+        bool defines;
         p->statement = NULL;
         p->statement_at = p->lex.token.text;
-        const bool derives = targets == 1 && custom_starts(p);
-        const bool defines = derives || (targets == 0 && is_word(&p->lex.token, "def"));
+        if (!define_function(p, targets, &defines)) return false;
         if (defines) {
-            if (derives ? !derive(p) : !function_define(p)) return false;
+            /* it is worth nothing by itself */
         } else if (targets == 0) {
             if (!bare_statement(p, last)) return false;
         } else if (targets == 1 ? !assign_one(p, last) : !assign_many(p, targets, last)) {
@@ -191,6 +204,9 @@ bool parse_body(struct parser *p, struct value *out) {
         if (t->kind == TOKEN_END)
             return parse_fail(p, t->text, "%s ends without \"return\"", p->inlined->name);
         const size_t targets = count_targets(p->lex);
+        bool defines;
+        if (!define_function(p, targets, &defines)) return false;
+        if (defines) continue;
         if (targets == 0) break;
         if (targets == 1 ? !assign_one(p, out) : !assign_many(p, targets, out)) return false;
     }

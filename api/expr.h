@@ -2,9 +2,12 @@
  *
  *   graph       = [statement] {(newline | ";") [statement]}
  *   statement   = name {"," name} "=" items | items (as the last one only) | function
- *               | name "=" "custom_gradient" "(" name "," name ")"
- *   function    = "def" name "(" [name {"," name}] ")" ":" body (one line or an indented block of
- *                 assignments, then "return" items)
+ *               | name "=" rule
+ *   function    = "def" name "(" [parameter {"," parameter}] ")" ":" body
+ *   parameter   = name ["=" expression]
+ *   body        = one line or an indented block of assignments and functions, then "return" items
+ *   rule        = "custom_gradient" "(" callee "," callee ")"
+ *   callee      = name | rule
  *   items       = expression {"," expression} [","]
  *   expression  = or {"if" or "else" or}
  *   or          = and {"or" and};  and = not {"and" not};  not = {"not"} comparison
@@ -12,9 +15,9 @@
  *   sum         = term {("+" | "-") term};  term = factor {("*" | "/" | "//" | "%" | "@") factor}
  *   factor      = {"+" | "-"} postfix ["**" factor]
  *   postfix     = primary {"[" subscripts "]"}
- *   primary     = number | string | name | name "(" arguments ")" | "(" items ")" | "[" items "]"
+ *   primary     = number | string | name | callee "(" arguments ")" | "(" items ")" | "[" items "]"
  *
- * Only brackets nest in the parser, and their depth is limited; every chain is a loop. */
+ * Only brackets and functions nest in the parser, and their depth is limited; every chain is a loop. */
 #ifndef GRADD_API_EXPR_H
 #define GRADD_API_EXPR_H
 

@@ -6,57 +6,66 @@
 #include "api/expr_function.h"
 #include "core/emit.h"
 
-static bool is_custom(const struct token *t) {
+bool custom_is(const struct token *t) {
     static const char name[] = "tf.custom_gradient";
     return t->kind == TOKEN_NAME &&
            ((t->length == sizeof name - 1 && memcmp(t->text, name, t->length) == 0) ||
             (t->length == sizeof name - 4 && memcmp(t->text, name + 3, t->length) == 0));
 }
 
-bool custom_fail_place(struct parser *p, const struct token *name) {
-    if (!is_custom(name)) return true;
-    return parse_fail(p, name->text,
-                      "custom_gradient makes a function, outside of other functions: write h = "
-                      "custom_gradient(f, f_grad), then h(...)");
+bool custom_called(struct parser *p, const struct token *name) {
+    if (p->lex.token.kind == '(') return true;
+    return parse_fail(
+        p, name->text,
+        "custom_gradient makes a function: write h = custom_gradient(f, f_grad), then "
+        "h(...), or custom_gradient(f, f_grad)(...)");
 }
 
 bool custom_starts(const struct parser *p) {
     struct lexer l = p->lex;
-    if (p->inlined) return false;
     lex_next(&l);
     lex_next(&l);
-    return is_custom(&l.token) && lex_peek(&l) == '(';
+    if (!custom_is(&l.token) || lex_peek(&l) != '(') return false;
+    const int level = l.brackets;
+    do lex_next(&l);
+    while (l.brackets > level && l.token.kind != TOKEN_END);
+    lex_next(&l);
+    return l.token.kind == TOKEN_SEPARATOR || l.token.kind == TOKEN_END;
 }
 
+/* A function's name, or custom_gradient(f, f_grad); NULL where names are not looked up. */
 static bool read_function(struct parser *p, struct function **out) {
     const struct token t = p->lex.token;
-    *out = t.kind == TOKEN_NAME ? function_find(p, t.text, t.length) : NULL;
-    if (!*out) return parse_expected(p, "a function that is defined above");
+    *out = NULL;
+    if (t.kind == TOKEN_NAME && (p->dry || !custom_is(&t)))
+        *out = function_find(p, t.text, t.length);
+    const bool custom = custom_is(&t) && lex_peek(&p->lex) == '(';
+    if (!*out && !custom && (t.kind != TOKEN_NAME || !p->dry))
+        return parse_expected(p, "a function that is defined above");
     lex_next(&p->lex);
-    return true;
+    return !custom || custom_read(p, t.text, out);
 }
 
-bool custom_define(struct parser *p, const struct token *name) {
+static int64_t some_calls(const struct function *f) {
+    return f->calls < INT64_MAX / 4 ? f->calls : INT64_MAX / 4;
+}
+
+bool custom_read(struct parser *p, const char *at, struct function **out) {
     struct function *f = arena_alloc(p->b->arena, sizeof *f);
-    if (!f) return build_fail_memory(p->b) || parse_failed_at(p, name->text);
-    *f = (struct function){.defined_at = name->text,
-                           .name = arena_copy_text(p->b->arena, name->text, name->length)};
-    if (!f->name) return build_fail_memory(p->b) || parse_failed_at(p, name->text);
-    lex_next(&p->lex);
-    lex_next(&p->lex);
-    if (!read_function(p, &f->primal)) return false;
+    if (!f) return build_fail_memory(p->b) || parse_failed_at(p, at);
+    *f = (struct function){.defined_at = at, .name = "custom_gradient", .begin = at, .end = at};
+    if (p->lex.token.kind != '(') return parse_expected(p, "\"(\"");
+    if (!parse_open(p) || !read_function(p, &f->primal)) return false;
     if (p->lex.token.kind != ',') return parse_expected(p, "\",\"");
     lex_next(&p->lex);
-    if (!read_function(p, &f->rule)) return false;
-    if (p->lex.token.kind != ')') return parse_expected(p, "\")\"");
-    lex_next(&p->lex);
+    if (!read_function(p, &f->rule) || !parse_close(p, ')', "\")\"")) return false;
+    *out = f;
+    if (p->dry) return true;
     assert(f->primal && f->rule); /* read_function found them */
-    f->begin = f->end = name->text;
     f->params = f->primal->params;
     f->n_params = f->primal->n_params;
-    f->calls = 1 + (f->primal->calls < INT64_MAX / 4 ? f->primal->calls : INT64_MAX / 4) +
-               (f->rule->calls < INT64_MAX / 4 ? f->rule->calls : INT64_MAX / 4);
-    return function_add(p, f, name);
+    f->calls = 1 + some_calls(f->primal) + some_calls(f->rule);
+    return true;
 }
 
 /* ---- calls ------------------------------------------------------------------------------------- */

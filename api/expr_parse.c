@@ -44,7 +44,7 @@ static struct pending *wait_for(struct parser *p, int tag, const char *at) {
 /* `starts` says where the operands are written, `at` where the operator is. */
 static bool apply(struct parser *p, int tag, const char *at, const struct value *args, size_t n,
                   const char *const *starts, struct value *out) {
-    if (build_operator(p->b, tag, args, n, out)) return true;
+    if (p->dry || build_operator(p->b, tag, args, n, out)) return true;
     for (size_t i = 0; i < n; i++) {
         if (p->b->blamed == &args[i]) at = starts[i];
     }
@@ -57,11 +57,9 @@ static bool skip(struct parser *p, int kind, const char *what) {
     return true;
 }
 
-/* Goes past an opening bracket. Only brackets recurse, so only they have a limit. */
-static bool open_bracket(struct parser *p) {
+/* What nests in the text recurses here, so it has a limit; nothing else does. */
+bool parse_deeper(struct parser *p, const char *at) {
     const int64_t most = p->b->limits->max_expression_depth;
-    const char *at = p->lex.token.text;
-    lex_next(&p->lex);
     if (p->depth++ < most) return true;
     uint32_t line, column;
     text_place(p->lex.begin, (size_t)(at - p->lex.begin), &line, &column);
@@ -72,7 +70,13 @@ static bool open_bracket(struct parser *p) {
     return parse_failed_at(p, at);
 }
 
-static bool close_bracket(struct parser *p, int kind, const char *expected) {
+bool parse_open(struct parser *p) {
+    const char *at = p->lex.token.text;
+    lex_next(&p->lex);
+    return parse_deeper(p, at);
+}
+
+bool parse_close(struct parser *p, int kind, const char *expected) {
     p->depth--;
     return skip(p, kind, expected);
 }
@@ -88,7 +92,7 @@ static bool parse_items(struct parser *p, int close, const char *expected, bool 
         *comma = true;
         lex_next(&p->lex);
     }
-    return close_bracket(p, close, expected);
+    return parse_close(p, close, expected);
 }
 
 static bool take_list(struct parser *p, size_t base, const char *at, struct value *out) {
@@ -97,7 +101,7 @@ static bool take_list(struct parser *p, size_t base, const char *at, struct valu
     if (!items) return build_fail_memory(p->b) || parse_failed_at(p, at);
     for (size_t i = 0; i < n; i++) items[i] = p->stack[base + i].value;
     p->n_stack = base;
-    return build_list(p->b, items, n, out) || parse_failed_at(p, at);
+    return p->dry || build_list(p->b, items, n, out) || parse_failed_at(p, at);
 }
 
 static bool parse_bracket(struct parser *p, struct value *out) {
@@ -105,7 +109,8 @@ static bool parse_bracket(struct parser *p, struct value *out) {
     const size_t base = p->n_stack;
     const bool list = p->lex.token.kind == '[';
     bool comma;
-    if (!open_bracket(p)) return false;
+    *out = value_none();
+    if (!parse_open(p)) return false;
     if (!parse_items(p, list ? ']' : ')', list ? "\",\" or \"]\"" : "\")\"", &comma)) return false;
     if (list || comma || p->n_stack == base) return take_list(p, base, at, out);
     *out = p->stack[--p->n_stack].value;
@@ -130,20 +135,22 @@ static bool parse_argument(struct parser *p, size_t base) {
 static bool parse_call(struct parser *p, const struct token *name, struct value *out) {
     const size_t base = p->n_stack;
     struct function *defined = function_find(p, name->text, name->length);
-    if (!defined && !custom_fail_place(p, name)) return false;
+    if (custom_is(name) && (!custom_read(p, name->text, &defined) || !custom_called(p, name)))
+        return false;
     const char *function = arena_copy_text(p->b->arena, name->text, name->length);
     if (!function) return build_fail_memory(p->b) || parse_failed_at(p, name->text);
-    if (!open_bracket(p)) return false;
+    if (!parse_open(p)) return false;
     while (p->lex.token.kind != ')') {
         if (!parse_argument(p, base)) return false;
         if (p->lex.token.kind != ',') break;
         lex_next(&p->lex);
     }
-    if (!close_bracket(p, ')', "\",\" or \")\"")) return false;
+    if (!parse_close(p, ')', "\",\" or \")\"")) return false;
     const size_t n = p->n_stack - base;
     const struct argument *args = n ? p->stack + base : NULL;
     const char *at = name->text;
     p->n_stack = base;
+    if (p->dry) return true;
     if (defined) return function_call(p, defined, at, args, n, out);
     if (build_call(p->b, function, args, n, out)) return true;
     for (size_t i = 0; i < n; i++) {
@@ -162,6 +169,7 @@ static bool parse_string(struct parser *p, struct value *out) {
 }
 
 static bool parse_name(struct parser *p, struct value *out) {
+    *out = value_none();
     if (lex_peek(&p->lex) != '(') return parse_lookup(p, out);
     const struct token name = p->lex.token;
     lex_next(&p->lex);
@@ -201,7 +209,7 @@ static bool index_bound(struct parser *p, struct index_item *item, int part) {
     const char *at = p->lex.token.text;
     struct value v;
     if (!parse_expression(p, &v)) return false;
-    if (v.kind == VALUE_NONE && part >= 0) return true;
+    if (p->dry || (v.kind == VALUE_NONE && part >= 0)) return true;
     if (v.kind == VALUE_NONE) {
         item->kind = INDEX_NEW_AXIS;
         return true;
@@ -264,9 +272,9 @@ static bool parse_subscript(struct parser *p, struct value *x) {
     struct index_item items[INDEX_ITEMS_MAX];
     const struct value from = *x;
     size_t n;
-    if (!open_bracket(p) || !parse_entries(p, ']', items, &n)) return false;
+    if (!parse_open(p) || !parse_entries(p, ']', items, &n)) return false;
     p->depth--;
-    return build_index(p->b, &from, items, n, x) || parse_failed_at(p, at);
+    return p->dry || build_index(p->b, &from, items, n, x) || parse_failed_at(p, at);
 }
 
 static bool parse_postfix(struct parser *p, struct value *out) {
@@ -441,7 +449,7 @@ bool parse_expression(struct parser *p, struct value *out) {
     while (p->n_pending > base) {
         const struct pending last = p->pending[--p->n_pending];
         const struct value otherwise = *out;
-        if (!build_choice(p->b, &last.condition, &last.x, &otherwise, out))
+        if (!p->dry && !build_choice(p->b, &last.condition, &last.x, &otherwise, out))
             return parse_failed_at(p, last.at);
     }
     return true;

@@ -27,9 +27,11 @@ struct parser {
     struct function **function;
     size_t function_capacity;
     const struct function *inlined; /* whose body is being read, or NULL */
-    struct local *locals;           /* its names are those from first_local on */
-    size_t first_local, n_locals, locals_capacity;
-    int64_t n_calls; /* of functions, so far */
+    struct local *locals;           /* of all functions that are being inlined */
+    size_t n_locals, locals_capacity;
+    struct frame *frame; /* which of them are of the innermost one, or NULL */
+    int64_t n_calls;     /* of functions, so far */
+    bool dry;            /* a body is read for its syntax alone: nothing is looked up or emitted */
 };
 
 /* All of these record a failure or its place, and return false. */
@@ -42,6 +44,12 @@ bool parse_number(struct parser *p, struct value *out);
 bool parse_lookup(struct parser *p, struct value *out); /* the name that is the current token */
 
 bool parse_expression(struct parser *p, struct value *out);
+
+/* Go past an opening bracket, one level deeper, and past the closing one. `parse_deeper` counts a level
+ * that has no bracket. */
+bool parse_open(struct parser *p);
+bool parse_close(struct parser *p, int kind, const char *expected);
+bool parse_deeper(struct parser *p, const char *at);
 
 /* Doubles an array in the arena where it is full. */
 bool parse_reserve(struct parser *p, void **array, size_t n, size_t *capacity, size_t size);

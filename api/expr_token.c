@@ -190,8 +190,10 @@ static bool fail_name(struct parser *p, const struct token *t) {
 
 bool parse_lookup(struct parser *p, struct value *out) {
     const struct token t = p->lex.token;
-    const struct local *local = local_find(p, t.text, t.length);
-    if (local)
+    const struct local *local = p->dry ? NULL : local_find(p, t.text, t.length);
+    if (p->dry)
+        *out = value_none();
+    else if (local && !local->function)
         *out = local->value;
     else if (!build_lookup(p->b, t.text, t.length, out))
         return fail_name(p, &t);

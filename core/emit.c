@@ -174,17 +174,34 @@ bool infer_same(struct tape *t, const struct node *n, struct shape *shape, enum 
     return true;
 }
 
-bool infer_has_kernel(struct tape *t, const struct node *n) {
-    const struct op *op = op_of(n);
-    enum dtype dtype = tape_dtype(t, node_args(t, n)[n->n_args - 1]);
-    if (op->flags & OP_VIEW || op->kernels[dtype]) return true;
+static bool fail_dtype(struct tape *t, const struct op *op, enum dtype found) {
     char accepted[64] = "";
     for (int d = 0; d < DTYPE_COUNT; d++) {
-        if (!op->kernels[d]) continue;
+        if (!(op_dtypes(op) >> d & 1)) continue;
         if (accepted[0]) strcat(accepted, ", ");
         strcat(accepted, dtype_name((enum dtype)d));
     }
     tape_fail(t, ERROR_DTYPE_MISMATCH, "%s: a %s tensor was found where one of %s is expected",
-              op->name, dtype_name(dtype), accepted);
+              op->name, dtype_name(found), accepted);
     return false;
+}
+
+bool infer_has_kernel(struct tape *t, const struct node *n) {
+    const struct op *op = op_of(n);
+    enum dtype dtype = tape_dtype(t, node_args(t, n)[n->n_args - 1]);
+    return op->flags & OP_VIEW || op->kernels[dtype] || fail_dtype(t, op, dtype);
+}
+
+bool op_takes(struct tape *t, const struct op *op, const struct op_arg *args) {
+    for (int i = 0; i < OP_PARAMS_MAX && op->params[i].name; i++) {
+        const enum param_kind kind = op->params[i].kind;
+        if (!args[i].given || (kind != PARAM_TENSOR && kind != PARAM_TENSORS)) continue;
+        const node_id *nodes = kind == PARAM_TENSOR ? &args[i].node : args[i].nodes;
+        for (size_t k = 0; k < (kind == PARAM_TENSOR ? 1 : args[i].n); k++) {
+            if (nodes[k] == NODE_NONE) return false;
+            const enum dtype dtype = tape_dtype(t, nodes[k]);
+            if (op->dtypes && !(op->dtypes >> dtype & 1)) return fail_dtype(t, op, dtype);
+        }
+    }
+    return true;
 }

@@ -76,6 +76,10 @@ node_id emit_cast(struct tape *t, node_id x, enum dtype dtype);
 node_id emit_transpose(struct tape *t, node_id x, const int64_t *perm);
 node_id emit_concat(struct tape *t, const node_id *parts, uint32_t n, int64_t axis);
 node_id emit_matmul(struct tape *t, node_id a, node_id b, bool transpose_a, bool transpose_b);
+/* A^-1 B (A^-T B where `adjoint`) of A's lower or upper triangle. */
+node_id emit_triangular_solve(struct tape *t, node_id a, node_id b, bool lower, bool adjoint);
+/* Matrices with 0 off the diagonals from `low` to `high`, counted upward from the main one. */
+node_id emit_band(struct tape *t, node_id x, int64_t low, int64_t high);
 /* `op` is one of the reductions. */
 node_id emit_reduce(struct tape *t, int op, node_id x, uint32_t axes, bool keepdims);
 /* The elements begin, begin + stride, ... of x, as many as `shape` says, along every axis. */
@@ -118,12 +122,19 @@ node_id emit_gather_lines(struct tape *t, node_id indices, node_id x, const stru
 node_id emit_scatter_lines(struct tape *t, node_id indices, node_id x, const struct index_attrs *a);
 /* The attributes of indices of shape `s`, which may name n lines. */
 struct index_attrs index_attrs(int rule, int64_t n, const struct shape *s);
+/* For each line the product of the others that the same index names: the lines before it times those
+ * behind. */
+node_id emit_segment_others(struct tape *t, node_id ids, node_id x, const struct index_attrs *a);
 /* Rules of ops that fold the lines of their second argument by their first, the indices. */
 bool lines_fold_infer(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype);
 int64_t lines_fold_work(const struct tape *t, const struct node *n);
 node_id lines_batch(struct tape *t, node_id y, const node_id *x, const bool *batched, int64_t n);
 /* The permutation that swaps an axis with the last one; its own inverse. */
 void perm_swap_last(int axis, int rank, int64_t *perm);
+
+/* `op` is OP_window_max, OP_window_argmax (a plane's elements count from 0, as int32), OP_window_sum or
+ * its adjoint OP_window_spread; x has the shape (outer, three axes, inner). */
+node_id emit_window(struct tape *t, int op, node_id x, const struct window_attrs *a);
 
 /* s_i = a_i s_(i-1) + b_i along the last axis of two equal shapes; from the end where reversed. */
 node_id emit_recurrence(struct tape *t, node_id a, node_id b, bool reverse);
@@ -147,6 +158,8 @@ int64_t reduce_work(const struct tape *t, const struct node *n);
 bool infer_same_dtype(struct tape *t, const struct node *n, uint32_t first);
 /* Broadcasts the arguments' shapes; dtypes must be the same. */
 bool infer_pointwise(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype);
+/* The first argument must be square in its last two axes; the result has its shape. */
+bool infer_square(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype);
 /* Keeps the first argument's shape and dtype. */
 bool infer_same(struct tape *t, const struct node *n, struct shape *shape, enum dtype *dtype);
 /* Refuses the dtypes for which the op has no kernel; tape_emit asks it for every op. */

@@ -22,6 +22,48 @@ const struct op *const op_table[OP_COUNT] = {
 #undef OP
 };
 
+/* An op belongs to the FAMILY that stands last before it: lines of op_list.h tell. */
+const char *op_family(int tag) {
+    static const struct {
+        int line;
+        const char *title;
+    } families[] = {
+#undef FAMILY
+#define OP(id)
+#define FAMILY(title) {__LINE__, title},
+#include "core/op_list.h"
+#undef OP
+#undef FAMILY
+    };
+    static const int line_of[OP_COUNT] = {
+#define OP(id) [OP_##id] = __LINE__,
+#include "core/op_list.h"
+#undef OP
+    };
+    size_t i = sizeof families / sizeof *families - 1;
+    while (i > 0 && families[i].line > line_of[tag]) i--;
+    return families[i].title;
+}
+
+bool op_differentiable(const struct op *op, int i) {
+    const enum param_kind kind = op->params[i].kind;
+    if (kind != PARAM_TENSOR && kind != PARAM_TENSORS) return false;
+    if (op->inert >> i & 1 || op->flags & OP_UNRECORDED) return false;
+    return op->kind == OP_COMPOSITE || op->partial || op->vjp;
+}
+
+unsigned op_dtypes(const struct op *op) {
+    unsigned dtypes = op->dtypes;
+    for (int d = 0; d < DTYPE_COUNT; d++) dtypes |= (unsigned)(op->kernels[d] != NULL) << d;
+    if (dtypes) return dtypes;
+    return op->kind == OP_COMPOSITE ? DTYPES_FLOATS : DTYPES_ALL;
+}
+
+const char *op_preset(const struct op *op, int i) {
+    if (op->preset[i]) return op->preset[i];
+    return op->params[i].kind == PARAM_BOOL ? "False" : "None";
+}
+
 static const struct {
     const char *alias, *name;
 } aliases[] = {
@@ -85,11 +127,31 @@ static const struct {
     {"i0", "bessel_i0"},
     {"gammainc", "igamma"},
     {"gammaincc", "igammac"},
+    {"self_adjoint_eig", "eigh"},
+    {"self_adjoint_eigvals", "eigvalsh"},
+    {"matrix_exp", "expm"},
+    {"matrix_exponential", "expm"},
+    {"max_pool1d", "max_pool"},
+    {"max_pool2d", "max_pool"},
+    {"max_pool3d", "max_pool"},
+    {"avg_pool1d", "avg_pool"},
+    {"avg_pool2d", "avg_pool"},
+    {"avg_pool3d", "avg_pool"},
+    {"lrn", "local_response_normalization"},
+    {"stateless_random_uniform", "stateless_uniform"},
+    {"stateless_random_normal", "stateless_normal"},
+    {"inv", "inverse"},
+    {"matrix_inverse", "inverse"},
+    {"matrix_determinant", "det"},
+    {"log_matrix_determinant", "slogdet"},
+    {"matrix_solve", "solve"},
+    {"matrix_triangular_solve", "triangular_solve"},
 };
 enum { N_ALIASES = sizeof aliases / sizeof aliases[0], SLOTS = 1024, NAMES_MAX = 512 };
 
-static const char *const prefixes[] = {"tf.math.special.", "tf.math.", "tf.nn.",
-                                       "tf.linalg.",       "tf.",      "np."};
+static const char *const prefixes[] = {
+    "tf.math.special.", "tf.math.", "tf.nn.experimental.", "tf.nn.", "tf.linalg.",
+    "tf.random.",       "tf.",      "np.linalg.",          "np."};
 
 static struct {
     const char *name;

@@ -17,10 +17,13 @@ enum param_kind {
     PARAM_INT,
     PARAM_INTS,  /* an int or a list of ints */
     PARAM_PAIRS, /* a list of pairs of ints */
+    PARAM_AXES,  /* an int, or a list of two: ints or lists of ints */
     PARAM_FLOAT,
     PARAM_BOOL,
     PARAM_DTYPE,
-    PARAM_STRING
+    PARAM_STRING,
+    PARAM_PADDING, /* a string or a list of pairs of ints */
+    PARAM_FLOAT_OR_STRING
 };
 
 struct op_param {
@@ -33,13 +36,13 @@ struct op_arg {
     bool given;
     node_id node;         /* TENSOR, CONDITION, INDICES */
     const node_id *nodes; /* TENSORS */
-    const int64_t *ints;  /* INTS; PAIRS one after another */
+    const int64_t *ints;  /* INTS; PAIRS, PADDING in order; AXES: the first list, then the second */
     size_t n;             /* how many nodes or ints */
-    int64_t i;            /* INT */
-    double f;             /* FLOAT */
-    bool b;               /* BOOL; INTS: written as a list; FLOAT: written without a point */
+    int64_t i;            /* INT; AXES: it, or the length of the first list */
+    double f;             /* FLOAT, FLOAT_OR_STRING */
+    bool b;               /* BOOL; INTS, AXES: written as a list; FLOAT: written without a point */
     enum dtype dtype;     /* DTYPE; the request's own where none was given */
-    const char *string;   /* STRING */
+    const char *string;   /* STRING; PADDING, FLOAT_OR_STRING: NULL where it is the other */
 };
 
 struct step;
@@ -56,11 +59,16 @@ enum op_flag {
     OP_POINTWISE = 1, /* element i of the result needs element i of each (broadcast) argument */
     OP_LINEAR =
         2, /* linear in all tensor arguments together: the tangent goes through the op itself */
-    OP_VIEW = 4,      /* the result has the elements of the first argument in the same order */
-    OP_UNRECORDED = 8 /* no GradientTape records it (stop_gradient) */
+    OP_VIEW = 4,       /* the result has the elements of the first argument in the same order */
+    OP_UNRECORDED = 8, /* no GradientTape records it (stop_gradient) */
+    OP_VARIADIC = 16,  /* its list of tensors may be written one by one, as Python's *args */
+    OP_TYPED = 32      /* a dtype that the call says is that of its literals */
 };
 
 enum { OP_PARAMS_MAX = 8 };
+
+/* How many results emit_many answers where its one result is no list of one. */
+#define RESULT_ALONE SIZE_MAX
 
 typedef void (*kernel)(const struct step *step, struct run *run);
 typedef void (*scalar_kernel)(const struct instr *instr, char *slab);
@@ -108,6 +116,20 @@ struct op {
 
     /* Bytes that a tensor kernel needs beside its result while it runs (run_scratch); NULL: none. */
     size_t (*scratch)(const struct tape *t, const struct node *n);
+
+    /* What params[i] is where it is left out, as a user would write it, for the reference; NULL: False
+     * of a BOOL, None of others. */
+    const char *preset[OP_PARAMS_MAX];
+    unsigned inert; /* bit i: no derivative by the tensor params[i] */
+    unsigned
+        dtypes; /* bit d: a composite's tensors may be of dtype d; 0: the floating ones, or what
+                      * the ops below it take */
+};
+
+enum {
+    DTYPES_FLOATS = 1 << DTYPE_F32 | 1 << DTYPE_F64,
+    DTYPES_NUMBERS = DTYPES_FLOATS | 1 << DTYPE_I32 | 1 << DTYPE_I64,
+    DTYPES_ALL = DTYPES_NUMBERS | 1 << DTYPE_BOOL
 };
 
 enum op_tag {
@@ -129,6 +151,17 @@ const char *op_nearest(const char *name);
 
 /* Of `n` names, the one nearest to `name` by edit distance, or NULL where none is near. */
 const char *name_nearest(const char *name, const char *const *names, size_t n);
+
+/* Whether the tensors are of dtypes that the op says it takes; where it says so itself (`dtypes`), a
+ * composite refuses others under its own name. False after tape_fail. */
+bool op_takes(struct tape *t, const struct op *op, const struct op_arg *args);
+
+/* For the reference: the family's title, whether there is a derivative by params[i], the dtypes that
+ * tensors may have (bits), and what an optional params[i] is where it is left out. */
+const char *op_family(int tag);
+bool op_differentiable(const struct op *op, int i);
+unsigned op_dtypes(const struct op *op);
+const char *op_preset(const struct op *op, int i);
 
 /* The alias table for documentation: i-th alias and the name it stands for; false past the end. */
 bool op_alias(size_t i, const char **alias, const char **name);

@@ -14,17 +14,8 @@
                                .notation = text,                                                   \
                                .kind = OP_COMPOSITE,                                               \
                                .params = X_PARAMS,                                                 \
+                               .dtypes = DTYPES_FLOATS,                                            \
                                .emit = id##_emit};
-
-/* Composites of ops that also take integers refuse those under their own name. */
-static bool check_float(struct tape *t, const char *op, node_id x) {
-    if (x == NODE_NONE) return false;
-    if (dtype_is_float(tape_dtype(t, x))) return true;
-    tape_fail(t, ERROR_DTYPE_MISMATCH,
-              "%s: a %s tensor was found where one of float32, float64 is expected", op,
-              dtype_name(tape_dtype(t, x)));
-    return false;
-}
 
 /* relu6: the mask is a product of two steps, 6 - x > 0 being exactly x < 6. */
 UNARY_FLOATS(relu6, (x < 0 ? 0 : x > 6 ? 6 : x))
@@ -63,6 +54,8 @@ const struct op op_leaky_relu = {
     .notation = "y = x where x > 0, else alpha x (alpha = 0.2); dy/dx = 1 or alpha",
     .flags = OP_POINTWISE,
     .params = {{"features", PARAM_TENSOR, false}, {"alpha", PARAM_FLOAT, true}},
+    .dtypes = DTYPES_NUMBERS,
+    .preset = {[1] = "0.2"},
     .emit = leaky_relu_emit,
     .infer = infer_pointwise,
     .partial = leaky_relu_partial,
@@ -112,7 +105,6 @@ UNARY_OP(softsign, "y = x/(1 + |x|); dy/dx = 1/(1 + |x|)^2", x / (1 + fabs(x)),
 #define ROOT_TWO_OVER_PI 0.797884560802865355879892119868763737
 static node_id gelu_emit(struct tape *t, const struct op_arg *args) {
     node_id x = args[0].node;
-    if (!check_float(t, "gelu", x)) return NODE_NONE;
     if (args[1].given && args[1].b) {
         node_id cube =
             emit_multiply(t, emit_multiply(t, x, emit_square(t, x)), emit_like(t, x, 0.044715));
@@ -128,11 +120,11 @@ const struct op op_gelu = {
                 "(x + 0.044715 x^3)))/2",
     .kind = OP_COMPOSITE,
     .params = {{"features", PARAM_TENSOR, false}, {"approximate", PARAM_BOOL, true}},
+    .dtypes = DTYPES_FLOATS,
     .emit = gelu_emit};
 
 static node_id silu_emit(struct tape *t, const struct op_arg *args) {
     node_id x = args[0].node;
-    if (!check_float(t, "silu", x)) return NODE_NONE;
     node_id u = args[1].given ? emit_multiply(t, args[1].node, x) : x;
     return emit_multiply(t, x, emit_sigmoid(t, u));
 }
@@ -142,18 +134,18 @@ const struct op op_silu = {
                 "x^2 s (1 - s)",
     .kind = OP_COMPOSITE,
     .params = {{"features", PARAM_TENSOR, false}, {"beta", PARAM_TENSOR, true}},
+    .dtypes = DTYPES_FLOATS,
+    .preset = {[1] = "1.0"},
     .emit = silu_emit};
 
 static node_id mish_emit(struct tape *t, const struct op_arg *args) {
     node_id x = args[0].node;
-    if (!check_float(t, "mish", x)) return NODE_NONE;
     return emit_multiply(t, x, emit1(t, OP_tanh, emit1(t, OP_softplus, x)));
 }
 COMPOSITE_OP(mish, "y = x tanh(softplus x); dy/dx = tanh p + x sigmoid(x)/cosh^2 p, p = softplus x")
 
 static node_id log_sigmoid_emit(struct tape *t, const struct op_arg *args) {
     node_id x = args[0].node;
-    if (!check_float(t, "log_sigmoid", x)) return NODE_NONE;
     return emit_negative(t, emit1(t, OP_softplus, emit_negative(t, x)));
 }
 COMPOSITE_OP(log_sigmoid, "y = log(1/(1 + e^-x)); dy/dx = sigmoid(-x)")
@@ -161,7 +153,6 @@ COMPOSITE_OP(log_sigmoid, "y = log(1/(1 + e^-x)); dy/dx = sigmoid(-x)")
 /* The piecewise linear ones are Keras 3's. */
 static node_id hard_sigmoid_emit(struct tape *t, const struct op_arg *args) {
     node_id x = args[0].node;
-    if (!check_float(t, "hard_sigmoid", x)) return NODE_NONE;
     node_id y = emit1(t, OP_relu6, emit_add(t, x, emit_like(t, x, 3)));
     return emit_divide(t, y, emit_like(t, x, 6));
 }
@@ -169,14 +160,12 @@ COMPOSITE_OP(hard_sigmoid, "y = relu6(x + 3)/6; dy/dx = 1/6 where -3 < x < 3, el
 
 static node_id hard_silu_emit(struct tape *t, const struct op_arg *args) {
     node_id x = args[0].node;
-    if (!check_float(t, "hard_silu", x)) return NODE_NONE;
     return emit_multiply(t, x, hard_sigmoid_emit(t, args));
 }
 COMPOSITE_OP(hard_silu, "y = x hard_sigmoid(x); dy/dx = x/3 + 1/2 where -3 < x < 3, else 0 or 1")
 
 static node_id hard_tanh_emit(struct tape *t, const struct op_arg *args) {
     node_id x = args[0].node;
-    if (!check_float(t, "hard_tanh", x)) return NODE_NONE;
     node_id y = emit2(t, OP_minimum, x, emit_like(t, x, 1));
     return emit2(t, OP_maximum, y, emit_like(t, x, -1));
 }

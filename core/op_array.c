@@ -180,6 +180,8 @@ const struct op op_stack = {.name = "stack",
                             .notation = "y = the values side by side along a new axis",
                             .kind = OP_COMPOSITE,
                             .params = {{"values", PARAM_TENSORS, false}, {"axis", PARAM_INT, true}},
+                            .preset = {[1] = "0"},
+                            .dtypes = DTYPES_ALL,
                             .emit = stack_emit};
 
 /* ---- strided_slice and its adjoint; slice -------------------------------------------------------- */
@@ -320,4 +322,5 @@ const struct op op_slice = {
     .params = {{"input", PARAM_TENSOR, false},
                {"begin", PARAM_INTS, false},
                {"size", PARAM_INTS, false}},
+    .dtypes = DTYPES_ALL,
     .emit = slice_emit};

@@ -40,14 +40,22 @@ struct matmul_attrs {
     uint32_t transpose_a, transpose_b;
 };
 
+enum solve_part { SOLVE_ALL, SOLVE_LOWER, SOLVE_UPPER }; /* what of the matrix is read */
+
+struct solve_attrs {
+    uint32_t part; /* enum solve_part */
+    uint32_t adjoint;
+};
+
 struct cast_attrs {
     uint32_t dtype;
 };
 
 enum index_rule {
-    INDEX_LINE,  /* must name a line */
-    INDEX_LABEL, /* the same, in the words for class labels */
-    INDEX_DROPS  /* a negative one names none and is left out */
+    INDEX_LINE,   /* must name a line */
+    INDEX_LABEL,  /* the same, in the words for class labels */
+    INDEX_SORTED, /* the same, and not less than the one before it, in the words for segments */
+    INDEX_DROPS   /* a negative one names none and is left out */
 };
 
 struct index_attrs {
@@ -71,6 +79,40 @@ struct sort_attrs {
 
 struct recurrence_attrs {
     uint32_t reverse;
+};
+
+enum random_kind { RANDOM_UNIFORM, RANDOM_NORMAL, RANDOM_TRUNCATED_NORMAL };
+
+struct random_attrs {
+    int64_t kind;  /* enum random_kind; integers have none */
+    int64_t dtype; /* of the result */
+    int64_t rank, dim[RANK_MAX];
+};
+
+/* A window over three axes: at place i of the result it covers `size` elements of an axis from
+ * i * stride - before on, as far as they are in the tensor. It covers one at least. */
+struct window_attrs {
+    int64_t in[3], out[3];
+    int64_t size[3], stride[3], before[3];
+};
+
+/* Of a convolution and its two adjoints: y at o has the kernel's position k on x at
+ * o * stride - before + k * dilation. Axes that a convolution lacks have length 1. */
+enum { CONV_AXES = 3 };
+struct conv_attrs {
+    int64_t in[CONV_AXES], kernel[CONV_AXES], out[CONV_AXES];
+    int64_t stride[CONV_AXES], dilation[CONV_AXES], before[CONV_AXES];
+    int64_t channels, filters; /* of x and of y */
+    int64_t groups; /* both are cut into so many parts, and a part of y sees its part of x alone */
+};
+
+struct factor_attrs { /* eigh, svd, qr */
+    uint32_t vectors; /* not the values alone */
+    uint32_t full;    /* the square orthogonal factors */
+};
+
+struct pinv_attrs {
+    double rcond;
 };
 
 #endif

@@ -90,6 +90,8 @@ const struct op op_diag = {.name = "diag",
                                "y_..ij = x_..i where j = i + k, else 0; dx is the diagonal of g",
                            .kind = OP_COMPOSITE,
                            .params = {{"diagonal", PARAM_TENSOR, false}, {"k", PARAM_INT, true}},
+                           .preset = {[1] = "0"},
+                           .dtypes = DTYPES_ALL,
                            .emit = diag_emit};
 
 static node_id diag_part_emit(struct tape *t, const struct op_arg *args) {
@@ -111,18 +113,19 @@ const struct op op_diag_part = {.name = "diag_part",
                                     "y_..i = x_..i,i+k; dx is g on that diagonal and 0 elsewhere",
                                 .kind = OP_COMPOSITE,
                                 .params = {{"input", PARAM_TENSOR, false}, {"k", PARAM_INT, true}},
+                                .preset = {[1] = "0"},
+                                .dtypes = DTYPES_ALL,
                                 .emit = diag_part_emit};
 
-/* True on the diagonals from -lower to upper (negative: all of that side). */
-static node_id band_mask(struct tape *t, int64_t rows, int64_t cols, int64_t lower, int64_t upper) {
+/* True on the diagonals from `low` to `high`, counted upward from the main one. */
+static node_id band_mask(struct tape *t, int64_t rows, int64_t cols, int64_t low, int64_t high) {
     const struct shape shape = {.rank = 2, .dim = {rows, cols}};
     uint8_t *mask = arena_alloc(t->arena, (size_t)(rows * cols) + 1);
     if (!mask)
         return tape_fail(t, ERROR_MEMORY_BUDGET,
                          "band_part: no memory for a mask of %" PRId64 " elements", rows * cols);
     for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < cols; j++)
-            mask[i * cols + j] = (lower < 0 || i - j <= lower) && (upper < 0 || j - i <= upper);
+        for (int64_t j = 0; j < cols; j++) mask[i * cols + j] = j - i >= low && j - i <= high;
     return tape_const(t, DTYPE_BOOL, &shape, mask);
 }
 
@@ -145,7 +148,16 @@ const struct op op_set_diag = {
     .notation = "y = x with another main diagonal; dx is g without it, d(diagonal) is that of g",
     .kind = OP_COMPOSITE,
     .params = {{"input", PARAM_TENSOR, false}, {"diagonal", PARAM_TENSOR, false}},
+    .dtypes = DTYPES_ALL,
     .emit = set_diag_emit};
+
+node_id emit_band(struct tape *t, node_id x, int64_t low, int64_t high) {
+    if (x == NODE_NONE) return NODE_NONE;
+    const struct shape *from = tape_shape(t, x);
+    const node_id mask =
+        band_mask(t, from->dim[from->rank - 2], from->dim[from->rank - 1], low, high);
+    return emit_where(t, mask, x, emit_like(t, x, 0));
+}
 
 static node_id band_part_emit(struct tape *t, const struct op_arg *args) {
     node_id x = args[0].node;
@@ -163,7 +175,7 @@ static node_id band_part_emit(struct tape *t, const struct op_arg *args) {
                          "band_part: num_upper must be negative or less or equal to number of "
                          "columns (%" PRId64 ") got: %" PRId64,
                          cols, upper);
-    return emit_where(t, band_mask(t, rows, cols, lower, upper), x, emit_like(t, x, 0));
+    return emit_band(t, x, lower < 0 ? -rows : -lower, upper < 0 ? cols : upper);
 }
 const struct op op_band_part = {
     .name = "band_part",
@@ -173,7 +185,33 @@ const struct op op_band_part = {
     .params = {{"input", PARAM_TENSOR, false},
                {"num_lower", PARAM_INT, false},
                {"num_upper", PARAM_INT, false}},
+    .dtypes = DTYPES_ALL,
     .emit = band_part_emit};
+
+static node_id tril_emit(struct tape *t, const struct op_arg *args) {
+    const int64_t k = args[1].given ? args[1].i : 0;
+    return check_matrix(t, "tril", args[0].node) ? emit_band(t, args[0].node, INT64_MIN, k)
+                                                 : NODE_NONE;
+}
+static node_id triu_emit(struct tape *t, const struct op_arg *args) {
+    const int64_t k = args[1].given ? args[1].i : 0;
+    return check_matrix(t, "triu", args[0].node) ? emit_band(t, args[0].node, k, INT64_MAX)
+                                                 : NODE_NONE;
+}
+const struct op op_tril = {.name = "tril",
+                           .notation = "y_..ij = x_..ij where j - i <= k, else 0",
+                           .kind = OP_COMPOSITE,
+                           .params = {{"m", PARAM_TENSOR, false}, {"k", PARAM_INT, true}},
+                           .preset = {[1] = "0"},
+                           .dtypes = DTYPES_ALL,
+                           .emit = tril_emit};
+const struct op op_triu = {.name = "triu",
+                           .notation = "y_..ij = x_..ij where j - i >= k, else 0",
+                           .kind = OP_COMPOSITE,
+                           .params = {{"m", PARAM_TENSOR, false}, {"k", PARAM_INT, true}},
+                           .preset = {[1] = "0"},
+                           .dtypes = DTYPES_ALL,
+                           .emit = triu_emit};
 
 static node_id trace_emit(struct tape *t, const struct op_arg *args) {
     if (!check_matrix(t, "trace", args[0].node)) return NODE_NONE;
@@ -185,6 +223,7 @@ const struct op op_trace = {.name = "trace",
                             .notation = "y_.. = sum_i x_..ii; dx = g on the diagonal",
                             .kind = OP_COMPOSITE,
                             .params = {{"x", PARAM_TENSOR, false}},
+                            .dtypes = DTYPES_NUMBERS,
                             .emit = trace_emit};
 
 /* ---- eye --------------------------------------------------------------------------------------- */
@@ -220,6 +259,7 @@ const struct op op_outer = {.name = "outer",
                             .notation = "y_ij = a_i b_j of the elements in order",
                             .kind = OP_COMPOSITE,
                             .params = {{"a", PARAM_TENSOR, false}, {"b", PARAM_TENSOR, false}},
+                            .dtypes = DTYPES_NUMBERS,
                             .emit = outer_emit};
 
 static node_id kron_emit(struct tape *t, const struct op_arg *args) {
@@ -247,4 +287,5 @@ const struct op op_kron = {.name = "kron",
                            .notation = "y = the blocks a_ij b side by side",
                            .kind = OP_COMPOSITE,
                            .params = {{"a", PARAM_TENSOR, false}, {"b", PARAM_TENSOR, false}},
+                           .dtypes = DTYPES_NUMBERS,
                            .emit = kron_emit};

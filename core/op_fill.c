@@ -22,6 +22,7 @@ const struct op op_fill = {.name = "fill",
                            .notation = "y = value everywhere in a tensor of shape dims",
                            .kind = OP_COMPOSITE,
                            .params = {{"dims", PARAM_INTS, false}, {"value", PARAM_TENSOR, false}},
+                           .dtypes = DTYPES_ALL,
                            .emit = fill_emit};
 
 static node_id filled(struct tape *t, const char *op, const struct op_arg *args, double value) {
@@ -115,43 +116,72 @@ const struct op op_range = {
                {"limit", PARAM_FLOAT, true},
                {"delta", PARAM_FLOAT, true},
                {"dtype", PARAM_DTYPE, true}},
+    .preset = {[2] = "1"},
     .emit = range_emit};
 
-/* The last element is `stop` itself, as in TensorFlow. */
-static node_id linspace_emit(struct tape *t, const struct op_arg *args) {
+/* start or stop, of shape `ends`, with a new axis of length 1. */
+static node_id linspace_end(struct tape *t, node_id x, const struct shape *ends, int axis) {
+    struct shape one = {.rank = ends->rank + 1};
+    for (int i = 0; i < one.rank; i++) one.dim[i] = i == axis ? 1 : ends->dim[i < axis ? i : i - 1];
+    return emit_reshape(t, emit_broadcast_to(t, x, ends), &one);
+}
+static bool linspace_check(struct tape *t, const struct op_arg *args, struct shape *ends,
+                           int *axis) {
     const node_id start = args[0].node, stop = args[1].node;
-    const int64_t n = args[2].i;
-    if (start == NODE_NONE || stop == NODE_NONE) return NODE_NONE;
+    const int64_t n = args[2].i, place = args[3].given ? args[3].i : 0;
     char from[SHAPE_TEXT], to[SHAPE_TEXT];
-    if (tape_shape(t, start)->rank > 0 || tape_shape(t, stop)->rank > 0)
-        return tape_fail(t, ERROR_SHAPE_MISMATCH,
-                         "linspace: start and stop must be scalars, found shapes %s and %s",
-                         shape_text(tape_shape(t, start), from),
-                         shape_text(tape_shape(t, stop), to));
-    if (!dtype_is_float(tape_dtype(t, start)))
-        return tape_fail(t, ERROR_DTYPE_MISMATCH, "linspace: start must be a float, found %s",
-                         dtype_name(tape_dtype(t, start)));
-    if (n < 0 || n > t->limits.elements)
-        return tape_fail(t, ERROR_INVALID_ARGUMENT,
-                         "linspace: num must be from 0 to %" PRId64 ", found %" PRId64,
-                         t->limits.elements, n);
-    const struct shape none = {.rank = 1, .dim = {0}}, one = {.rank = 1, .dim = {1}};
-    if (n == 0) return emit_broadcast_to(t, start, &none);
-    const node_id first = emit_reshape(t, start, &one), last = emit_reshape(t, stop, &one);
-    if (n == 1) return first;
-    if (n == 2) return emit_concat(t, (node_id[]){first, last}, 2, 0);
-    const node_id inner = sequence(t, tape_dtype(t, start), n - 2, 1, 1);
+    if (start == NODE_NONE || stop == NODE_NONE) return false;
+    if (!shape_broadcast(tape_shape(t, start), tape_shape(t, stop), ends))
+        tape_fail(t, ERROR_SHAPE_MISMATCH, "linspace: Incompatible shapes: %s vs. %s",
+                  shape_text(tape_shape(t, start), from), shape_text(tape_shape(t, stop), to));
+    else if (!dtype_is_float(tape_dtype(t, start)))
+        tape_fail(t, ERROR_DTYPE_MISMATCH, "linspace: start must be a float, found %s",
+                  dtype_name(tape_dtype(t, start)));
+    else if (n < 0 || n > t->limits.elements)
+        tape_fail(t, ERROR_INVALID_ARGUMENT,
+                  "linspace: num must be from 0 to %" PRId64 ", found %" PRId64, t->limits.elements,
+                  n);
+    else if (ends->rank == RANK_MAX)
+        tape_fail(t, ERROR_GRAPH_TOO_LARGE,
+                  "linspace: the result has rank %d; at most %d is allowed", RANK_MAX + 1,
+                  RANK_MAX);
+    else
+        return axis_normalize(t, "linspace", place, ends->rank + 1, axis);
+    return false;
+}
+/* The last element is `stop` itself, as in TensorFlow (linspace_nd in math_ops.py). */
+static node_id linspace_emit(struct tape *t, const struct op_arg *args) {
+    const int64_t n = args[2].i;
+    struct shape ends, steps;
+    int axis;
+    if (!linspace_check(t, args, &ends, &axis)) return NODE_NONE;
+    const node_id first = linspace_end(t, args[0].node, &ends, axis),
+                  last = linspace_end(t, args[1].node, &ends, axis);
+    if (n == 1 || first == NODE_NONE || last == NODE_NONE) return first;
+    if (n == 0) {
+        struct shape none = *tape_shape(t, first);
+        none.dim[axis] = 0;
+        return emit_broadcast_to(t, first, &none);
+    }
+    if (n == 2) return emit_concat(t, (node_id[]){first, last}, 2, axis);
+    steps = (struct shape){.rank = ends.rank + 1};
+    for (int i = 0; i < steps.rank; i++) steps.dim[i] = i == axis ? n - 2 : 1;
+    const node_id inner = sequence(t, tape_dtype(t, first), n - 2, 1, 1);
     const node_id delta =
-        emit_divide(t, emit_subtract(t, stop, start), emit_like(t, start, (double)(n - 1)));
-    const node_id between = emit_add(t, first, emit_multiply(t, delta, inner));
-    return emit_concat(t, (node_id[]){first, between, last}, 3, 0);
+        emit_divide(t, emit_subtract(t, last, first), emit_like(t, first, (double)(n - 1)));
+    const node_id between =
+        emit_add(t, first, emit_multiply(t, delta, emit_reshape(t, inner, &steps)));
+    return emit_concat(t, (node_id[]){first, between, last}, 3, axis);
 }
 const struct op op_linspace = {.name = "linspace",
-                               .notation = "y_i = start + i (stop - start) / (num - 1)",
+                               .notation =
+                                   "y_i = start + i (stop - start) / (num - 1), along a new axis",
                                .kind = OP_COMPOSITE,
                                .params = {{"start", PARAM_TENSOR, false},
                                           {"stop", PARAM_TENSOR, false},
-                                          {"num", PARAM_INT, false}},
+                                          {"num", PARAM_INT, false},
+                                          {"axis", PARAM_INT, true}},
+                               .preset = {[3] = "0"},
                                .emit = linspace_emit};
 
 /* ---- one_hot ----------------------------------------------------------------------------------- */
@@ -204,4 +234,7 @@ const struct op op_one_hot = {
                {"off_value", PARAM_TENSOR, true},
                {"axis", PARAM_INT, true},
                {"dtype", PARAM_DTYPE, true}},
+    .preset = {[4] = "-1"},
+    .inert = 1 << 2 | 1 << 3,
+    .dtypes = DTYPES_ALL,
     .emit = one_hot_emit};

@@ -101,6 +101,8 @@ const struct op op_gather = {
                {"indices", PARAM_INDICES, false},
                {"axis", PARAM_INT, true},
                {"batch_dims", PARAM_INT, true}},
+    .preset = {[3] = "0"},
+    .dtypes = DTYPES_ALL,
     .emit = gather_emit};
 
 static node_id embedding_lookup_emit(struct tape *t, const struct op_arg *args) {
@@ -116,6 +118,7 @@ const struct op op_embedding_lookup = {
     .notation = "y = the rows of params that ids name; dx adds g up at those rows",
     .kind = OP_COMPOSITE,
     .params = {{"params", PARAM_TENSOR, false}, {"ids", PARAM_INDICES, false}},
+    .dtypes = DTYPES_ALL,
     .emit = embedding_lookup_emit};
 
 /* ---- take_along_axis --------------------------------------------------------------------------- */
@@ -154,6 +157,7 @@ const struct op op_take_along_axis = {
     .params = {{"arr", PARAM_TENSOR, false},
                {"indices", PARAM_INDICES, false},
                {"axis", PARAM_INT, false}},
+    .dtypes = DTYPES_ALL,
     .emit = take_along_axis_emit};
 
 /* ---- boolean_mask ------------------------------------------------------------------------------ */
@@ -207,6 +211,8 @@ const struct op op_boolean_mask = {
     .params = {{"tensor", PARAM_TENSOR, false},
                {"mask", PARAM_CONDITION, false},
                {"axis", PARAM_INT, true}},
+    .preset = {[2] = "0"},
+    .dtypes = DTYPES_ALL,
     .emit = boolean_mask_emit};
 
 /* ---- sparse_softmax_cross_entropy_with_logits -------------------------------------------------- */

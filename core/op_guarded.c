@@ -87,6 +87,7 @@ const struct op op_clip_by_value = {
     .params = {{"t", PARAM_TENSOR, false},
                {"clip_value_min", PARAM_TENSOR, false},
                {"clip_value_max", PARAM_TENSOR, false}},
+    .dtypes = DTYPES_NUMBERS,
     .emit = clip_by_value_emit};
 
 static bool infer_test(struct tape *t, const struct node *n, struct shape *shape,

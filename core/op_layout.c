@@ -64,6 +64,7 @@ const struct op op_tile = {
     .notation = "y = x multiples[i] times in a row along every axis i; dx is the sum over copies",
     .kind = OP_COMPOSITE,
     .params = {{"input", PARAM_TENSOR, false}, {"multiples", PARAM_INTS, false}},
+    .dtypes = DTYPES_ALL,
     .emit = tile_emit};
 
 static node_id fail_repeats(struct tape *t, size_t n, int axis, int64_t length) {
@@ -107,6 +108,7 @@ const struct op op_repeat = {.name = "repeat",
                              .params = {{"input", PARAM_TENSOR, false},
                                         {"repeats", PARAM_INTS, false},
                                         {"axis", PARAM_INT, true}},
+                             .dtypes = DTYPES_ALL,
                              .emit = repeat_emit};
 
 /* ---- reverse, roll ----------------------------------------------------------------------------- */
@@ -130,6 +132,7 @@ const struct op op_reverse = {
     .notation = "y = x backwards along the axes, all of them by default; dx is g backwards",
     .kind = OP_COMPOSITE,
     .params = {{"tensor", PARAM_TENSOR, false}, {"axis", PARAM_INTS, true}},
+    .dtypes = DTYPES_ALL,
     .emit = reverse_emit};
 
 static node_id roll_axis(struct tape *t, node_id x, int axis, int64_t shift) {
@@ -170,6 +173,7 @@ const struct op op_roll = {
     .params = {{"input", PARAM_TENSOR, false},
                {"shift", PARAM_INTS, false},
                {"axis", PARAM_INTS, true}},
+    .dtypes = DTYPES_ALL,
     .emit = roll_emit};
 
 /* ---- pad --------------------------------------------------------------------------------------- */
@@ -281,7 +285,29 @@ const struct op op_pad = {
                {"paddings", PARAM_PAIRS, false},
                {"mode", PARAM_STRING, true},
                {"constant_values", PARAM_TENSOR, true}},
+    .preset = {[2] = "\"CONSTANT\"", [3] = "0"},
+    .inert = 1 << 3,
+    .dtypes = DTYPES_ALL,
     .emit = pad_emit};
+
+static node_id mirror_pad_emit(struct tape *t, const struct op_arg *args) {
+    const struct op_arg call[] = {args[0], args[1], args[2], {.given = false, .node = NODE_NONE}};
+    if (strcasecmp(args[2].string, "CONSTANT") == 0)
+        return tape_fail(t, ERROR_INVALID_ARGUMENT,
+                         "mirror_pad: Expected `mode` to be REFLECT or SYMMETRIC, but got %s",
+                         args[2].string);
+    return pad_emit(t, call);
+}
+const struct op op_mirror_pad = {
+    .name = "mirror_pad",
+    .notation =
+        "y = x with its mirror image around every axis: with the edge (symmetric) or without",
+    .kind = OP_COMPOSITE,
+    .params = {{"input", PARAM_TENSOR, false},
+               {"paddings", PARAM_PAIRS, false},
+               {"mode", PARAM_STRING, false}},
+    .dtypes = DTYPES_ALL,
+    .emit = mirror_pad_emit};
 
 /* ---- moveaxis, swapaxes ------------------------------------------------------------------------ */
 
@@ -314,6 +340,7 @@ const struct op op_moveaxis = {.name = "moveaxis",
                                .params = {{"a", PARAM_TENSOR, false},
                                           {"source", PARAM_INTS, false},
                                           {"destination", PARAM_INTS, false}},
+                               .dtypes = DTYPES_ALL,
                                .emit = moveaxis_emit};
 
 static node_id swapaxes_emit(struct tape *t, const struct op_arg *args) {
@@ -334,4 +361,5 @@ const struct op op_swapaxes = {.name = "swapaxes",
                                .params = {{"a", PARAM_TENSOR, false},
                                           {"axis1", PARAM_INT, false},
                                           {"axis2", PARAM_INT, false}},
+                               .dtypes = DTYPES_ALL,
                                .emit = swapaxes_emit};

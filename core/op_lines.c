@@ -109,25 +109,24 @@ static node_id lines_jvp(struct tape *t, node_id y, const node_id *x_dot) {
 /* Indices that all points share serve the points as outer lines of one batch; otherwise the new axis
  * joins the batch axis. */
 node_id lines_batch(struct tape *t, node_id y, const node_id *x, const bool *batched, int64_t n) {
-    const int op = tape_node(t, y)->op;
-    const struct index_attrs *a = attrs_of(t, y);
+    const struct node node = *tape_node(t, y);
     const struct shape *one = tape_shape(t, tape_arg(t, y, 1)), *y_shape = tape_shape(t, y);
     struct shape full;
     if (!shape_lead(t, y_shape, n, &full)) return NODE_NONE;
     struct shape rows = {.rank = 2, .dim = {one->dim[0], tape_shape(t, tape_arg(t, y, 0))->dim[1]}};
     struct shape lines = *one;
-    node_id indices = x[0], values = x[1];
-    if (!batched[0] && one->dim[0] == 1) {
-        lines.dim[1] *= n;
-    } else {
-        if (!batched[0]) indices = emit_repeat(t, indices, n);
-        if (!batched[1]) values = emit_repeat(t, values, n);
-        lines.dim[0] *= n;
+    node_id args[NODE_INLINE_ARGS] = {x[0]};
+    const bool shared = !batched[0] && one->dim[0] == 1;
+    lines.dim[shared ? 1 : 0] *= n;
+    if (!shared) {
+        if (!batched[0]) args[0] = emit_repeat(t, args[0], n);
         rows.dim[0] *= n;
     }
-    indices = emit_reshape(t, indices, &rows);
-    values = emit_reshape(t, values, &lines);
-    return emit_reshape(t, emit_lines(t, op, indices, values, a), &full);
+    args[0] = emit_reshape(t, args[0], &rows);
+    for (uint32_t i = 1; i < node.n_args; i++)
+        args[i] = emit_reshape(t, batched[i] ? x[i] : emit_repeat(t, x[i], n), &lines);
+    const node_id image = tape_emit(t, node.op, args, node.n_args, node.attrs, node.attrs_size);
+    return emit_reshape(t, image, &full);
 }
 
 #define LINES_PARAMS                                                                               \

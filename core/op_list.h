@@ -1,8 +1,12 @@
-/* Every op, one line each: the tag, which is also the name of its `const struct op op_<tag>`.
- * Included several times with OP defined; no include guard on purpose. */
+/* Every op, one line each: the tag, which is also the name of its `const struct op op_<tag>`. FAMILY is
+ * the title under which the reference has the ops that follow; the comment beside it is their file.
+ * Included several times with OP defined, and FAMILY where it is wanted; no include guard on purpose. */
+#ifndef FAMILY
+#define FAMILY(title)
+#endif
 OP(const)
 OP(input)
-/* element-wise, core/op_elementwise.c */
+FAMILY("arithmetic and elementary functions") /* core/op_elementwise.c */
 OP(add)
 OP(subtract)
 OP(multiply)
@@ -34,7 +38,7 @@ OP(floordiv)
 OP(mod)
 OP(multiply_no_nan)
 OP(step)
-/* inverse functions, other bases, the error function, rounding, core/op_trig.c */
+FAMILY("inverse functions, other bases, rounding") /* core/op_trig.c */
 OP(asin)
 OP(acos)
 OP(atan)
@@ -52,7 +56,7 @@ OP(erfc)
 OP(floor)
 OP(ceil)
 OP(round)
-/* agreed values at poles, clipping, tests of finiteness, core/op_guarded.c */
+FAMILY("safe at poles, clipping, finiteness") /* core/op_guarded.c */
 OP(divide_no_nan)
 OP(squared_difference)
 OP(xlogy)
@@ -62,7 +66,7 @@ OP(clip_by_value)
 OP(is_nan)
 OP(is_inf)
 OP(is_finite)
-/* activations, core/op_activation.c */
+FAMILY("activations") /* core/op_activation.c */
 OP(relu6)
 OP(leaky_relu)
 OP(leaky_step)
@@ -76,7 +80,7 @@ OP(log_sigmoid)
 OP(hard_sigmoid)
 OP(hard_silu)
 OP(hard_tanh)
-/* special functions, core/op_special.c */
+FAMILY("special functions") /* core/op_special.c */
 OP(lgamma)
 OP(digamma)
 OP(polygamma)
@@ -92,7 +96,7 @@ OP(igamma_da)
 OP(dawsn)
 OP(expint)
 OP(spence)
-/* Bessel functions, core/op_bessel.c */
+FAMILY("Bessel functions") /* core/op_bessel.c */
 OP(bessel_i0)
 OP(bessel_i0e)
 OP(bessel_i1)
@@ -108,7 +112,7 @@ OP(bessel_k1)
 OP(bessel_k1e)
 OP(bessel_y0)
 OP(bessel_y1)
-/* comparisons, choice and conversion, core/op_logic.c */
+FAMILY("comparisons, choice, conversion") /* core/op_logic.c */
 OP(where)
 OP(equal)
 OP(not_equal)
@@ -120,14 +124,14 @@ OP(logical_and)
 OP(logical_or)
 OP(logical_not)
 OP(cast)
-/* reductions, core/op_reduce.c */
+FAMILY("reductions") /* core/op_reduce.c */
 OP(reduce_sum)
 OP(reduce_mean)
 OP(reduce_max)
 OP(reduce_min)
 OP(reduce_prod)
 OP(recurrence)
-/* shapes, core/op_shape.c */
+FAMILY("shapes") /* core/op_shape.c */
 OP(identity)
 OP(stop_gradient)
 OP(zeros_like)
@@ -136,42 +140,45 @@ OP(reshape)
 OP(expand_dims)
 OP(squeeze)
 OP(broadcast_to)
-/* arrays, core/op_array.c */
+FAMILY("joins and slices") /* core/op_array.c */
 OP(transpose)
 OP(concat)
 OP(stack)
 OP(slice)
 OP(strided_slice)
 OP(strided_slice_grad)
-/* laid out anew, core/op_layout.c */
+FAMILY("layouts") /* core/op_layout.c */
 OP(tile)
 OP(repeat)
 OP(reverse)
 OP(roll)
 OP(pad)
+OP(mirror_pad)
 OP(moveaxis)
 OP(swapaxes)
-/* several results, core/op_split.c */
+FAMILY("splits, with several results") /* core/op_split.c */
 OP(split)
 OP(unstack)
 OP(meshgrid)
-/* made and not read, core/op_fill.c */
+FAMILY("made tensors") /* core/op_fill.c */
 OP(fill)
 OP(zeros)
 OP(ones)
 OP(range)
 OP(linspace)
 OP(one_hot)
-/* diagonals, core/op_diagonal.c */
+FAMILY("diagonals") /* core/op_diagonal.c */
 OP(diag)
 OP(diag_part)
 OP(set_diag)
 OP(band_part)
+OP(tril)
+OP(triu)
 OP(trace)
 OP(eye)
 OP(outer)
 OP(kron)
-/* lines by index, core/op_lines.c and core/op_gather.c */
+FAMILY("by index") /* core/op_lines.c and core/op_gather.c */
 OP(gather_lines)
 OP(scatter_lines)
 OP(assign_lines)
@@ -180,15 +187,17 @@ OP(embedding_lookup)
 OP(take_along_axis)
 OP(boolean_mask)
 OP(sparse_softmax_cross_entropy_with_logits)
-/* sorting, core/op_sort.c */
+FAMILY("sorting") /* core/op_sort.c */
 OP(sort_order)
 OP(sort)
 OP(argsort)
 OP(top_k)
-/* segments, core/op_segment.c */
+FAMILY("segments") /* core/op_segment.c */
 OP(segment_max_lines)
 OP(segment_min_lines)
 OP(segment_prod_lines)
+OP(line_shift)
+OP(line_recurrence)
 OP(segment_sum)
 OP(segment_mean)
 OP(segment_max)
@@ -200,19 +209,47 @@ OP(unsorted_segment_sqrt_n)
 OP(unsorted_segment_max)
 OP(unsorted_segment_min)
 OP(unsorted_segment_prod)
-/* indices into several axes, core/op_scatter.c */
+FAMILY("by index") /* core/op_scatter.c */
 OP(line_number)
 OP(gather_nd)
 OP(scatter_nd)
 OP(tensor_scatter_nd_add)
 OP(tensor_scatter_nd_sub)
 OP(tensor_scatter_nd_update)
-/* linear algebra, core/op_matmul.c */
+FAMILY("linear algebra") /* core/op_matmul.c, core/op_linalg.c and core/op_solve.c */
 OP(matmul)
-/* scans, core/op_scan.c */
+OP(cholesky)
+OP(inverse)
+OP(det)
+OP(slogdet)
+OP(signed_log_det)
+OP(logdet)
+OP(solve)
+OP(triangular_solve)
+OP(cholesky_solve)
+FAMILY("products") /* core/op_einsum.c, core/op_products.c */
+OP(einsum)
+OP(tensordot)
+OP(dot)
+OP(inner)
+OP(vdot)
+OP(matvec)
+OP(cross)
+FAMILY("factorizations and functions of matrices") /* core/op_eigh.c, op_svd.c, op_expm.c, op_norm.c */
+OP(eigh_factors)
+OP(eigh)
+OP(eigvalsh)
+OP(svd_factors)
+OP(svd)
+OP(pinv)
+OP(expm)
+OP(norm)
+FAMILY("scans") /* core/op_scan.c */
 OP(cumsum)
 OP(cumprod)
-/* what comes from reductions, core/op_statistics.c */
+OP(log_sums)
+OP(cumulative_logsumexp)
+FAMILY("reductions") /* core/op_statistics.c */
 OP(reduce_variance)
 OP(reduce_std)
 OP(reduce_euclidean_norm)
@@ -222,7 +259,7 @@ OP(reduce_any)
 OP(reduce_all)
 OP(argmax)
 OP(argmin)
-/* softmax and its losses, core/op_softmax.c */
+FAMILY("softmax and its losses") /* core/op_softmax.c */
 OP(softmax)
 OP(log_softmax)
 OP(softmax_cross_entropy_with_logits)
@@ -230,7 +267,7 @@ OP(sigmoid_cross_entropy_with_logits)
 OP(l2_loss)
 OP(l2_normalize)
 OP(bias_add)
-/* Keras' losses, core/op_loss.c */
+FAMILY("Keras' losses") /* core/op_loss.c */
 OP(mean_squared_error)
 OP(mean_absolute_error)
 OP(mean_absolute_percentage_error)
@@ -245,5 +282,44 @@ OP(hinge)
 OP(squared_hinge)
 OP(categorical_hinge)
 OP(cosine_similarity)
-/* derivatives that a graph gives, core/op_custom.c */
+FAMILY("convolutions") /* core/op_conv.c and core/op_convolution.c */
+OP(conv)
+OP(conv_input)
+OP(conv_filter)
+OP(conv1d)
+OP(conv2d)
+OP(conv3d)
+OP(convolution)
+OP(conv1d_transpose)
+OP(conv2d_transpose)
+OP(conv3d_transpose)
+OP(conv_transpose)
+OP(depthwise_conv2d)
+OP(separable_conv2d)
+FAMILY("rules") /* core/op_custom.c */
 OP(custom)
+FAMILY("windows and pooling") /* core/op_window.c and core/op_pool.c */
+OP(window_argmax)
+OP(window_max)
+OP(window_sum)
+OP(window_spread)
+OP(max_pool)
+OP(max_pool_with_argmax)
+OP(avg_pool)
+OP(local_response_normalization)
+FAMILY("random tensors, dropout") /* core/op_random.c */
+OP(random_draw)
+OP(random_integers)
+OP(stateless_uniform)
+OP(stateless_normal)
+OP(stateless_truncated_normal)
+OP(dropout)
+OP(stateless_dropout)
+FAMILY("moments, normalization") /* core/op_normalization.c */
+OP(moments)
+OP(weighted_moments)
+OP(batch_normalization)
+OP(fused_batch_norm)
+OP(layer_normalization)
+OP(rms_normalization)
+OP(group_normalization)

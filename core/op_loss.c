@@ -66,18 +66,23 @@ static node_id joined(struct tape *t, const char *name, const struct op_arg *red
                      name, how);
 }
 
-/* A loss is its formula in y (true), p (predicted) and args[EXTRA ..]; further parameters follow. */
-#define LOSS(id, text, formula, ...)                                                               \
+/* A loss is its formula in y (true), p (predicted) and args[EXTRA ..]; further parameters follow.
+ * `first` is the preset of the first of these; a second one's is 0. */
+#define LOSS(id, text, formula, ...) LOSS_PRESET(id, text, NULL, formula, __VA_ARGS__)
+#define LOSS_PRESET(id, text, first, formula, ...)                                                 \
     static node_id id##_emit(struct tape *t, const struct op_arg *args) {                          \
         if (!check(t, #id, args)) return NODE_NONE;                                                \
         node_id y = args[TRUE_].node, p = args[PRED].node;                                         \
         return joined(t, #id, &args[REDUCTION], formula);                                          \
     }                                                                                              \
-    const struct op op_##id = {.name = #id,                                                        \
-                               .notation = text,                                                   \
-                               .kind = OP_COMPOSITE,                                               \
-                               .params = {LOSS_PARAMS, __VA_ARGS__},                               \
-                               .emit = id##_emit};
+    const struct op op_##id = {                                                                    \
+        .name = #id,                                                                               \
+        .notation = text,                                                                          \
+        .kind = OP_COMPOSITE,                                                                      \
+        .params = {LOSS_PARAMS, __VA_ARGS__},                                                      \
+        .dtypes = DTYPES_FLOATS,                                                                   \
+        .preset = {[REDUCTION] = "\"none\"", [EXTRA] = first, [EXTRA + 1] = "0.0"},                \
+        .emit = id##_emit};
 
 LOSS(mean_squared_error, "mean of (y - p)^2", mean(t, emit_square(t, emit_subtract(t, y, p))), {0})
 LOSS(mean_absolute_error, "mean of |y - p|", mean(t, emit1(t, OP_abs, emit_subtract(t, y, p))), {0})
@@ -105,8 +110,8 @@ static node_id huber(struct tape *t, node_id y, node_id p, const struct op_arg *
     node_id outer = plus(t, times(t, size, delta), -0.5 * delta * delta);
     return mean(t, emit_where(t, small, inner, outer));
 }
-LOSS(huber, "mean of e^2/2 where |e| <= delta, else delta |e| - delta^2/2, for e = p - y",
-     huber(t, y, p, &args[EXTRA]), {"delta", PARAM_FLOAT, true})
+LOSS_PRESET(huber, "mean of e^2/2 where |e| <= delta, else delta |e| - delta^2/2, for e = p - y",
+            "1.0", huber(t, y, p, &args[EXTRA]), {"delta", PARAM_FLOAT, true})
 
 static node_id log_cosh(struct tape *t, node_id y, node_id p) {
     node_id x = emit_subtract(t, p, y);

@@ -1,10 +1,12 @@
-/* Matrix product with NumPy's broadcasting of the leading axes. Every element of the result is summed
- * over k in ascending order, whatever the blocking, so that its bits depend on the request alone. */
+/* Matrix product with NumPy's broadcasting of the leading axes. Integers and the smallest products are
+ * summed over k in ascending order; the others in the order of the BLAS that is linked, which is fixed on
+ * one machine by the shapes, whatever the threads, and may differ between processors. */
 #include <inttypes.h>
 #include <string.h>
 
 #include "core/emit.h"
-#include "core/kernels/copy.h"
+#include "core/kernels/blas.h"
+#include "core/kernels/matrices.h"
 
 enum { BLOCK_K = 64, BLOCK_N = 64 };
 
@@ -12,6 +14,7 @@ enum { BLOCK_K = 64, BLOCK_N = 64 };
 struct product {
     int64_t m, k, n;
     int64_t a_row, a_col, b_row, b_col;
+    bool transpose_a, transpose_b;
 };
 
 /* A block of b is copied to the stack, so that the inner loop runs along contiguous memory for any
@@ -40,75 +43,70 @@ struct product {
             }                                                                                      \
         }                                                                                          \
         return run_tick(run, p->m);                                                                \
-    }                                                                                              \
+    }
+
+/* A kernel that goes over the leading axes; `multiply` makes one product, and says whether to go on. */
+#define MATMUL_KERNEL(tag, T, multiply)                                                            \
     static void matmul_kernel_##tag(const struct step *step, struct run *run) {                    \
-        struct walk w = walk_of(step);                                                             \
+        const struct product p = product_of(step);                                                 \
         const T *a = run_in(run, step, 0), *b = run_in(run, step, 1);                              \
         T *c = run_out(run, step);                                                                 \
-        for (int64_t i = 0; i < w.count; i++) {                                                    \
-            if (!product_##tag(&w.product, a + w.a_at, b + w.b_at, c, run)) return;                \
-            c += w.product.m * w.product.n;                                                        \
-            walk_next(&w);                                                                         \
-        }                                                                                          \
+        struct matrices w = matrices_of(step);                                                     \
+        if (p.m == 0 || p.n == 0) return;                                                          \
+        for (; w.done < w.count; matrices_next(&w))                                                \
+            if (!multiply(&p, a + w.in_at[0], b + w.in_at[1], c + w.out_at, run)) return;          \
     }
 
 #define MADD_FLOAT(T, c, a, b) ((c) + (a) * (b))
 #define MADD_INT(T, c, a, b) ((T)((uint64_t)(c) + (uint64_t)(a) * (uint64_t)(b)))
 
-/* The walk over the leading axes. */
-struct walk {
-    struct product product;
-    int64_t count, a_at, b_at;
-    int rank;
-    int64_t dim[RANK_MAX], index[RANK_MAX], a_stride[RANK_MAX], b_stride[RANK_MAX];
-};
-
-static void leading_strides(const struct shape *x, int rank, int64_t *stride) {
-    int64_t own[RANK_MAX];
-    shape_strides(x, own);
-    for (int i = 0; i < rank; i++) {
-        int k = i - (rank - (x->rank - 2));
-        stride[i] = k < 0 || x->dim[k] == 1 ? 0 : own[k];
-    }
-}
-
-static struct walk walk_of(const struct step *step) {
+static struct product product_of(const struct step *step) {
     const struct matmul_attrs *attrs = step->attrs;
     const struct shape *a = step->in[0].shape, *b = step->in[1].shape, *c = step->out.shape;
-    int64_t a_cols = a->dim[a->rank - 1], b_cols = b->dim[b->rank - 1];
-    struct walk w = {.rank = c->rank - 2, .count = 1};
-    w.product.m = c->dim[c->rank - 2];
-    w.product.n = c->dim[c->rank - 1];
-    w.product.k = attrs->transpose_a ? a->dim[a->rank - 2] : a_cols;
-    w.product.a_row = attrs->transpose_a ? 1 : a_cols;
-    w.product.a_col = attrs->transpose_a ? a_cols : 1;
-    w.product.b_row = attrs->transpose_b ? 1 : b_cols;
-    w.product.b_col = attrs->transpose_b ? b_cols : 1;
-    leading_strides(a, w.rank, w.a_stride);
-    leading_strides(b, w.rank, w.b_stride);
-    for (int i = 0; i < w.rank; i++) {
-        w.dim[i] = c->dim[i];
-        w.count *= c->dim[i];
-    }
-    if (w.product.m == 0 || w.product.n == 0) w.count = 0;
-    return w;
+    const int64_t a_cols = a->dim[a->rank - 1], b_cols = b->dim[b->rank - 1];
+    return (struct product){
+        .m = c->dim[c->rank - 2],
+        .n = c->dim[c->rank - 1],
+        .k = attrs->transpose_a ? a->dim[a->rank - 2] : a_cols,
+        .a_row = attrs->transpose_a ? 1 : a_cols,
+        .a_col = attrs->transpose_a ? a_cols : 1,
+        .b_row = attrs->transpose_b ? 1 : b_cols,
+        .b_col = attrs->transpose_b ? b_cols : 1,
+        .transpose_a = attrs->transpose_a != 0,
+        .transpose_b = attrs->transpose_b != 0,
+    };
 }
 
-static void walk_next(struct walk *w) {
-    for (int i = w->rank - 1; i >= 0; i--) {
-        w->a_at += w->a_stride[i];
-        w->b_at += w->b_stride[i];
-        if (++w->index[i] < w->dim[i]) return;
-        w->index[i] = 0;
-        w->a_at -= w->a_stride[i] * w->dim[i];
-        w->b_at -= w->b_stride[i] * w->dim[i];
-    }
-}
+/* Below these multiplications BLAS takes longer to begin than the loop takes to end; as measured, with
+ * and without a result of one row or column. */
+enum { BLAS_MATRIX = 256, BLAS_VECTOR = 32 };
 
-PRODUCT(F32, float, MADD_FLOAT)
-PRODUCT(F64, double, MADD_FLOAT)
+#define FLOAT_PRODUCT(tag, T, letter)                                                              \
+    PRODUCT(tag, T, MADD_FLOAT)                                                                    \
+    static bool product_blas_##tag(const struct product *p, const T *a, const T *b, T *c,          \
+                                   struct run *run) {                                              \
+        const bool vector = p->m == 1 || p->n == 1;                                                \
+        if (p->m * p->n * p->k < (vector ? BLAS_VECTOR : BLAS_MATRIX))                             \
+            return product_##tag(p, a, b, c, run);                                                 \
+        const struct gemm g = {                                                                    \
+            .transpose_a = p->transpose_a,                                                         \
+            .transpose_b = p->transpose_b,                                                         \
+            .m = p->m,                                                                             \
+            .n = p->n,                                                                             \
+            .k = p->k,                                                                             \
+            .lda = p->transpose_a ? p->m : p->k,                                                   \
+            .ldb = p->transpose_b ? p->k : p->n,                                                   \
+            .ldc = p->n,                                                                           \
+        };                                                                                         \
+        return blas_gemm_##tag(run, &g, 1, a, b, c);                                               \
+    }                                                                                              \
+    MATMUL_KERNEL(tag, T, product_blas_##tag)
+BLAS_DTYPES(FLOAT_PRODUCT)
+
 PRODUCT(I32, int32_t, MADD_INT)
 PRODUCT(I64, int64_t, MADD_INT)
+MATMUL_KERNEL(I32, int32_t, product_I32)
+MATMUL_KERNEL(I64, int64_t, product_I64)
 
 static struct shape leading(const struct shape *x) {
     struct shape s = *x;

@@ -152,6 +152,8 @@ const struct op op_gather_nd = {
     .params = {{"params", PARAM_TENSOR, false},
                {"indices", PARAM_INDICES, false},
                {"batch_dims", PARAM_INT, true}},
+    .preset = {[2] = "0"},
+    .dtypes = DTYPES_ALL,
     .emit = gather_nd_emit};
 
 /* ---- scatters ------------------------------------------------------------------------------------ */
@@ -181,6 +183,7 @@ const struct op op_scatter_nd = {
     .params = {{"indices", PARAM_INDICES, false},
                {"updates", PARAM_TENSOR, false},
                {"shape", PARAM_INTS, false}},
+    .dtypes = DTYPES_NUMBERS,
     .emit = scatter_nd_emit};
 
 /* What the updates are in the tensor's own shape: their sum, or the last of each place. */
@@ -218,15 +221,18 @@ static node_id tensor_scatter_nd_update_emit(struct tape *t, const struct op_arg
                         tape_shape(t, x));
 }
 
-#define TENSOR_SCATTER(id, text)                                                                   \
+#define TENSOR_SCATTER(id, takes, text)                                                            \
     const struct op op_##id = {.name = #id,                                                        \
                                .notation = text,                                                   \
                                .kind = OP_COMPOSITE,                                               \
                                .params = {{"tensor", PARAM_TENSOR, false},                         \
                                           {"indices", PARAM_INDICES, false},                       \
                                           {"updates", PARAM_TENSOR, false}},                       \
+                               .dtypes = takes,                                                    \
                                .emit = id##_emit};
-TENSOR_SCATTER(tensor_scatter_nd_add, "y = tensor + the updates at the places that indices name")
-TENSOR_SCATTER(tensor_scatter_nd_sub, "y = tensor - the updates at the places that indices name")
-TENSOR_SCATTER(tensor_scatter_nd_update,
+TENSOR_SCATTER(tensor_scatter_nd_add, DTYPES_NUMBERS,
+               "y = tensor + the updates at the places that indices name")
+TENSOR_SCATTER(tensor_scatter_nd_sub, DTYPES_NUMBERS,
+               "y = tensor - the updates at the places that indices name")
+TENSOR_SCATTER(tensor_scatter_nd_update, DTYPES_ALL,
                "y = tensor with the updates in the places that indices name, the last of each")

@@ -51,18 +51,10 @@ static node_id extreme_jvp(struct tape *t, node_id y, const node_id *x_dot) {
     return emit_divide(t, segment_sum(t, y, emit_multiply(t, equal, x_dot[1])), ties);
 }
 
-/* ---- the product: exact at one zero --------------------------------------------------------------- */
+/* ---- the product ------------------------------------------------------------------------------- */
 
-/* The product of the others in its segment, for each element. */
 static node_id others(struct tape *t, node_id y) {
-    const node_id x = tape_arg(t, y, 1), zero = emit_like(t, x, 0), one = emit_like(t, x, 1);
-    const node_id is_zero = emit_equal(t, x, zero), factor = emit_where(t, is_zero, one, x);
-    const node_id zeros =
-        of_segment(t, y, segment_sum(t, y, emit_cast(t, is_zero, tape_dtype(t, y))));
-    const node_id product = of_segment(
-        t, y, emit_fold(t, OP_segment_prod_lines, tape_arg(t, y, 0), factor, attrs_of(t, y)));
-    const node_id alone = emit_where(t, emit_equal(t, zeros, one), product, zero);
-    return emit_where(t, is_zero, alone, emit_divide(t, of_segment(t, y, y), factor));
+    return emit_segment_others(t, tape_arg(t, y, 0), tape_arg(t, y, 1), attrs_of(t, y));
 }
 static node_id segment_prod_vjp(struct tape *t, node_id y, uint32_t i, node_id g) {
     return i == 0 ? NODE_NONE : emit_multiply(t, of_segment(t, y, g), others(t, y));
@@ -143,6 +135,13 @@ static node_id fold_segments(struct tape *t, struct segments *s, enum fold fold,
     return y == NODE_NONE ? y : emit_reshape(t, y, &s->result);
 }
 
+static bool segments_check(struct tape *t, const char *op, int64_t n) {
+    if (n >= 0 && n <= t->limits.elements) return true;
+    tape_fail(t, ERROR_INVALID_ARGUMENT,
+              "%s: num_segments must be from 0 to %" PRId64 ", found %" PRId64, op,
+              t->limits.elements, n);
+    return false;
+}
 static node_id unsorted_emit(struct tape *t, const char *op, const struct op_arg *args,
                              enum fold fold) {
     const node_id data = args[0].node, ids = args[1].node;
@@ -157,51 +156,72 @@ static node_id unsorted_emit(struct tape *t, const char *op, const struct op_arg
         return tape_fail(t, ERROR_SHAPE_MISMATCH,
                          "%s: data.shape = %s does not start with segment_ids.shape = %s", op,
                          shape_text(from, a), shape_text(by, b));
-    if (n < 0 || n > t->limits.elements)
-        return tape_fail(t, ERROR_INVALID_ARGUMENT,
-                         "%s: num_segments must be from 0 to %" PRId64 ", found %" PRId64, op,
-                         t->limits.elements, n);
+    if (!segments_check(t, op, n)) return NODE_NONE;
     return fold_segments(t, &s, fold, data, ids, n, INDEX_DROPS);
 }
 
-/* Segments in order, written in the graph because the last one decides the result's shape. */
-static bool sorted_check(struct tape *t, const char *op, const struct shape *data,
-                         const struct op_arg *ids) {
-    if (data->rank == 0 || data->dim[0] != (int64_t)ids->n) {
-        char text[SHAPE_TEXT];
+static bool sorted_shapes(struct tape *t, const char *op, const struct shape *data,
+                          const struct shape *ids) {
+    char a[SHAPE_TEXT], b[SHAPE_TEXT];
+    if (ids->rank != 1)
+        tape_fail(t, ERROR_SHAPE_MISMATCH, "%s: segment_ids should be a vector. Found shape %s", op,
+                  shape_text(ids, a));
+    else if (data->rank == 0 || data->dim[0] != ids->dim[0])
         tape_fail(t, ERROR_SHAPE_MISMATCH,
-                  "%s: segment_ids should be the same size as dimension 0 of input. Found %zu for "
+                  "%s: segment_ids should be the same size as dimension 0 of input. Found %s for "
                   "shape %s",
-                  op, ids->n, shape_text(data, text));
-        return false;
-    }
-    for (size_t i = 0; i < ids->n; i++) {
-        if (ids->ints[i] < 0 || ids->ints[i] >= t->limits.elements) {
+                  op, shape_text(ids, a), shape_text(data, b));
+    else
+        return true;
+    return false;
+}
+/* Segments that are written in the graph: in order, and the last one says how many there are. */
+static bool known_segments(struct tape *t, const char *op, const struct node *ids, int64_t *n) {
+    int64_t last = 0;
+    for (int64_t i = 0; i < ids->shape->dim[0]; i++) {
+        const int64_t id = index_at((enum dtype)ids->dtype, ids->attrs, i);
+        if (id < 0 || id >= *n) {
             tape_fail(t, ERROR_INVALID_ARGUMENT,
-                      "%s: Segment id %" PRId64 " out of range [0, %" PRId64 ")", op, ids->ints[i],
-                      t->limits.elements);
+                      "%s: Segment id %" PRId64 " out of range [0, %" PRId64 ")", op, id, *n);
             return false;
         }
-        if (i > 0 && ids->ints[i] < ids->ints[i - 1]) {
+        if (id < last) {
             tape_fail(t, ERROR_INVALID_ARGUMENT, "%s: segment ids are not increasing", op);
             return false;
         }
+        last = id;
     }
+    *n = ids->shape->dim[0] ? last + 1 : 0;
     return true;
+}
+/* The result's shape must be known before the plan runs: by the last id, or by num_segments. */
+static bool count_segments(struct tape *t, const char *op, const struct op_arg *args, int64_t *n) {
+    const struct node *ids = tape_node(t, args[1].node);
+    const bool given = args[2].given, known = ids->op == OP_const;
+    int64_t most = given ? args[2].i : t->limits.elements;
+    if (given && !segments_check(t, op, args[2].i)) return false;
+    if (known && !known_segments(t, op, ids, &most)) return false;
+    *n = given ? args[2].i : most;
+    if (known || given) return true;
+    tape_fail(t, ERROR_INVALID_ARGUMENT,
+              "%s: segment_ids are not written in the graph; num_segments must say how many "
+              "segments there are",
+              op);
+    return false;
 }
 static node_id sorted_emit(struct tape *t, const char *op, const struct op_arg *args,
                            enum fold fold) {
-    const node_id data = args[0].node;
+    const node_id data = args[0].node, ids = args[1].node;
     struct segments s = {.sorted = true};
-    if (data == NODE_NONE || !sorted_check(t, op, tape_shape(t, data), &args[1])) return NODE_NONE;
-    const size_t count = args[1].n;
-    const struct shape row = {.rank = 1, .dim = {(int64_t)count}};
-    const node_id ids = tape_const(t, DTYPE_I64, &row, args[1].ints);
-    const int64_t n = count ? args[1].ints[count - 1] + 1 : 0;
-    return fold_segments(t, &s, fold, data, ids, n, INDEX_LINE);
+    int64_t n;
+    if (data == NODE_NONE || !indices_check(t, op, "segment_ids", ids) ||
+        !sorted_shapes(t, op, tape_shape(t, data), tape_shape(t, ids)) ||
+        !count_segments(t, op, args, &n))
+        return NODE_NONE;
+    return fold_segments(t, &s, fold, data, ids, n, INDEX_SORTED);
 }
 
-#define UNSORTED(id, fold, text)                                                                   \
+#define UNSORTED(id, fold, takes, text)                                                            \
     static node_id id##_emit(struct tape *t, const struct op_arg *args) {                          \
         return unsorted_emit(t, #id, args, fold);                                                  \
     }                                                                                              \
@@ -211,27 +231,32 @@ static node_id sorted_emit(struct tape *t, const char *op, const struct op_arg *
                                .params = {{"data", PARAM_TENSOR, false},                           \
                                           {"segment_ids", PARAM_INDICES, false},                   \
                                           {"num_segments", PARAM_INT, false}},                     \
+                               .dtypes = takes,                                                    \
                                .emit = id##_emit};
-#define SORTED(id, fold, text)                                                                     \
+#define SORTED(id, fold, takes, text)                                                              \
     static node_id id##_emit(struct tape *t, const struct op_arg *args) {                          \
         return sorted_emit(t, #id, args, fold);                                                    \
     }                                                                                              \
-    const struct op op_##id = {                                                                    \
-        .name = #id,                                                                               \
-        .notation = text,                                                                          \
-        .kind = OP_COMPOSITE,                                                                      \
-        .params = {{"data", PARAM_TENSOR, false}, {"segment_ids", PARAM_INTS, false}},             \
-        .emit = id##_emit};
+    const struct op op_##id = {.name = #id,                                                        \
+                               .notation = text,                                                   \
+                               .kind = OP_COMPOSITE,                                               \
+                               .params = {{"data", PARAM_TENSOR, false},                           \
+                                          {"segment_ids", PARAM_INDICES, false},                   \
+                                          {"num_segments", PARAM_INT, true}},                      \
+                               .dtypes = takes,                                                    \
+                               .emit = id##_emit};
 #define SEGMENT_TEXT(what) "y_s = " what " where segment_ids = s, in order; 0 of an empty segment"
-SORTED(segment_sum, FOLD_SUM, SEGMENT_TEXT("sum of data"))
-SORTED(segment_mean, FOLD_MEAN, SEGMENT_TEXT("mean of data"))
-SORTED(segment_max, FOLD_MAX, SEGMENT_TEXT("largest data"))
-SORTED(segment_min, FOLD_MIN, SEGMENT_TEXT("smallest data"))
-SORTED(segment_prod, FOLD_PROD, "y_s = product of data where segment_ids = s, in order")
+SORTED(segment_sum, FOLD_SUM, DTYPES_NUMBERS, SEGMENT_TEXT("sum of data"))
+SORTED(segment_mean, FOLD_MEAN, DTYPES_FLOATS, SEGMENT_TEXT("mean of data"))
+SORTED(segment_max, FOLD_MAX, DTYPES_NUMBERS, SEGMENT_TEXT("largest data"))
+SORTED(segment_min, FOLD_MIN, DTYPES_NUMBERS, SEGMENT_TEXT("smallest data"))
+SORTED(segment_prod, FOLD_PROD, DTYPES_NUMBERS,
+       "y_s = product of data where segment_ids = s, in order")
 #define UNSORTED_TEXT(what) "y_s = " what " where segment_ids = s; a negative id is left out"
-UNSORTED(unsorted_segment_sum, FOLD_SUM, UNSORTED_TEXT("sum of data"))
-UNSORTED(unsorted_segment_mean, FOLD_MEAN, UNSORTED_TEXT("mean of data"))
-UNSORTED(unsorted_segment_sqrt_n, FOLD_SQRT_N, UNSORTED_TEXT("sum of data over sqrt(count)"))
-UNSORTED(unsorted_segment_max, FOLD_MAX, UNSORTED_TEXT("largest data"))
-UNSORTED(unsorted_segment_min, FOLD_MIN, UNSORTED_TEXT("smallest data"))
-UNSORTED(unsorted_segment_prod, FOLD_PROD, UNSORTED_TEXT("product of data"))
+UNSORTED(unsorted_segment_sum, FOLD_SUM, DTYPES_NUMBERS, UNSORTED_TEXT("sum of data"))
+UNSORTED(unsorted_segment_mean, FOLD_MEAN, DTYPES_FLOATS, UNSORTED_TEXT("mean of data"))
+UNSORTED(unsorted_segment_sqrt_n, FOLD_SQRT_N, DTYPES_FLOATS,
+         UNSORTED_TEXT("sum of data over sqrt(count)"))
+UNSORTED(unsorted_segment_max, FOLD_MAX, DTYPES_NUMBERS, UNSORTED_TEXT("largest data"))
+UNSORTED(unsorted_segment_min, FOLD_MIN, DTYPES_NUMBERS, UNSORTED_TEXT("smallest data"))
+UNSORTED(unsorted_segment_prod, FOLD_PROD, DTYPES_NUMBERS, UNSORTED_TEXT("product of data"))

@@ -44,11 +44,15 @@ const struct op op_zeros_like = {.name = "zeros_like",
                                  .notation = "y = 0 in x's shape; not differentiable",
                                  .kind = OP_COMPOSITE,
                                  .params = {{"input", PARAM_TENSOR, false}},
+                                 .inert = 1 << 0,
+                                 .dtypes = DTYPES_ALL,
                                  .emit = zeros_like_emit};
 const struct op op_ones_like = {.name = "ones_like",
                                 .notation = "y = 1 in x's shape; not differentiable",
                                 .kind = OP_COMPOSITE,
                                 .params = {{"input", PARAM_TENSOR, false}},
+                                .inert = 1 << 0,
+                                .dtypes = DTYPES_ALL,
                                 .emit = ones_like_emit};
 
 /* ---- reshape, expand_dims, squeeze ------------------------------------------------------------- */
@@ -151,6 +155,7 @@ const struct op op_expand_dims = {
     .notation = "y = x with an axis of length 1 put in",
     .kind = OP_COMPOSITE,
     .params = {{"input", PARAM_TENSOR, false}, {"axis", PARAM_INT, false}},
+    .dtypes = DTYPES_ALL,
     .emit = expand_dims_emit};
 
 static node_id squeeze_emit(struct tape *t, const struct op_arg *args) {
@@ -182,6 +187,7 @@ const struct op op_squeeze = {
     .notation = "y = x without its axes of length 1",
     .kind = OP_COMPOSITE,
     .params = {{"input", PARAM_TENSOR, false}, {"axis", PARAM_INTS, true}},
+    .dtypes = DTYPES_ALL,
     .emit = squeeze_emit};
 
 /* ---- broadcast_to ------------------------------------------------------------------------------ */

@@ -40,6 +40,7 @@ const struct op op_softmax = {.name = "softmax",
                               .notation = "y = e^x / sum e^x along an axis; x' = (g - sum g y) y",
                               .kind = OP_COMPOSITE,
                               .params = LOGITS_PARAMS,
+                              .preset = {[1] = "-1"},
                               .emit = softmax_emit};
 
 static node_id log_softmax_emit(struct tape *t, const struct op_arg *args) {
@@ -52,6 +53,7 @@ const struct op op_log_softmax = {.name = "log_softmax",
                                       "y = x - log sum e^x along an axis; x' = g - e^y sum g",
                                   .kind = OP_COMPOSITE,
                                   .params = LOGITS_PARAMS,
+                                  .preset = {[1] = "-1"},
                                   .emit = log_softmax_emit};
 
 static bool same_shapes(struct tape *t, const char *op, node_id labels, node_id logits) {
@@ -88,6 +90,7 @@ const struct op op_softmax_cross_entropy_with_logits = {
     .params = {{"labels", PARAM_TENSOR, false},
                {"logits", PARAM_TENSOR, false},
                {"axis", PARAM_INT, true}},
+    .preset = {[2] = "-1"},
     .emit = softmax_cross_entropy_emit};
 
 /* max(x, 0) - x z + log1p(e^-|x|), with |x| and max(x, 0) chosen by x >= 0 so that the gradient at 0 is
@@ -135,6 +138,7 @@ const struct op op_l2_normalize = {.name = "l2_normalize",
                                    .params = {{"x", PARAM_TENSOR, false},
                                               {"axis", PARAM_INTS, true},
                                               {"epsilon", PARAM_FLOAT, true}},
+                                   .preset = {[2] = "1e-12"},
                                    .emit = l2_normalize_emit};
 
 static node_id bias_add_emit(struct tape *t, const struct op_arg *args) {
@@ -155,4 +159,5 @@ const struct op op_bias_add = {
     .notation = "y = value + bias along the last axis",
     .kind = OP_COMPOSITE,
     .params = {{"value", PARAM_TENSOR, false}, {"bias", PARAM_TENSOR, false}},
+    .dtypes = DTYPES_NUMBERS,
     .emit = bias_add_emit};

@@ -132,6 +132,8 @@ const struct op op_sort = {
     .params = {{"values", PARAM_TENSOR, false},
                {"axis", PARAM_INT, true},
                {"direction", PARAM_STRING, true}},
+    .preset = {[1] = "-1", [2] = "\"ASCENDING\""},
+    .dtypes = DTYPES_NUMBERS,
     .emit = sort_emit};
 const struct op op_argsort = {
     .name = "argsort",
@@ -141,6 +143,9 @@ const struct op op_argsort = {
                {"axis", PARAM_INT, true},
                {"direction", PARAM_STRING, true},
                {"stable", PARAM_BOOL, true}},
+    .preset = {[1] = "-1", [2] = "\"ASCENDING\""},
+    .inert = 1 << 0,
+    .dtypes = DTYPES_NUMBERS,
     .emit = argsort_emit};
 
 /* ---- top_k ------------------------------------------------------------------------------------- */
@@ -186,4 +191,6 @@ const struct op op_top_k = {
     .params = {{"input", PARAM_TENSOR, false},
                {"k", PARAM_INT, true},
                {"sorted", PARAM_BOOL, true}},
+    .preset = {[1] = "1", [2] = "True"},
+    .dtypes = DTYPES_NUMBERS,
     .emit_many = top_k_emit};

@@ -11,7 +11,7 @@ static int64_t special_work(const struct tape *t, const struct node *n) {
     return count > INT64_MAX / 50 ? INT64_MAX : 50 * count;
 }
 
-#define SPECIAL_OP(id, kind_of, params_of, infer_of, text)                                         \
+#define SPECIAL_OP(id, kind_of, params_of, infer_of, text, ...)                                    \
     const struct op op_##id = {.name = #id,                                                        \
                                .notation = text,                                                   \
                                .kind = kind_of,                                                    \
@@ -20,7 +20,8 @@ static int64_t special_work(const struct tape *t, const struct node *n) {
                                .infer = infer_of,                                                  \
                                .partial = id##_partial,                                            \
                                .work = special_work,                                               \
-                               ROWS_FLOATS(id)};
+                               ROWS_FLOATS(id),                                                    \
+                               __VA_ARGS__};
 
 /* One argument; as UNARY_OP. */
 #define SPECIAL1(id, text, value, derivative)                                                      \
@@ -55,7 +56,8 @@ static node_id polygamma_partial(struct tape *t, node_id z, uint32_t i, node_id 
 }
 SPECIAL_OP(polygamma, OP_PRIMITIVE, POLYGAMMA_PARAMS, infer_pointwise,
            "z = derivative a of digamma at x, a = 0, 1, ..., 1000; dz/dx = polygamma(a + 1, x), "
-           "none by a")
+           "none by a",
+           .inert = 1 << 0)
 
 #define ZETA_PARAMS                                                                                \
     {                                                                                              \
@@ -69,7 +71,8 @@ static node_id zeta_partial(struct tape *t, node_id z, uint32_t i, node_id v) {
     return emit_multiply(t, v, emit_multiply(t, emit_negative(t, s), next));
 }
 SPECIAL_OP(zeta, OP_PRIMITIVE, ZETA_PARAMS, infer_pointwise,
-           "z = sum of (q + k)^-x, k = 0, 1, ...; dz/dq = -x zeta(x + 1, q), none by x")
+           "z = sum of (q + k)^-x, k = 0, 1, ...; dz/dq = -x zeta(x + 1, q), none by x",
+           .inert = 1 << 0)
 
 /* ---- inverses of the error function and of the normal distribution ---- */
 
@@ -154,7 +157,8 @@ static node_id betainc_partial(struct tape *t, node_id z, uint32_t i, node_id v)
 SPECIAL_OP(
     betainc, OP_PRIMITIVE, BETAINC_PARAMS, infer_three,
     "z = regularised incomplete beta function I_x(a, b); dz/dx = x^(a-1) (1-x)^(b-1)/B(a, b), "
-    "none by a and b")
+    "none by a and b",
+    .inert = 1 << 0 | 1 << 1)
 
 /* ---- the incomplete gamma functions ---- */
 

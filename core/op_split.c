@@ -104,6 +104,8 @@ const struct op op_split = {
     .params = {{"value", PARAM_TENSOR, false},
                {"num_or_size_splits", PARAM_INTS, false},
                {"axis", PARAM_INT, true}},
+    .preset = {[2] = "0"},
+    .dtypes = DTYPES_ALL,
     .emit_many = split_emit};
 
 /* ---- unstack ----------------------------------------------------------------------------------- */
@@ -144,6 +146,8 @@ const struct op op_unstack = {
     .notation = "y_1, y_2, .. = the elements of an axis of x",
     .kind = OP_COMPOSITE,
     .params = {{"value", PARAM_TENSOR, false}, {"num", PARAM_INT, true}, {"axis", PARAM_INT, true}},
+    .preset = {[2] = "0"},
+    .dtypes = DTYPES_ALL,
     .emit_many = unstack_emit};
 
 /* ---- meshgrid ---------------------------------------------------------------------------------- */
@@ -188,5 +192,8 @@ const struct op op_meshgrid = {
     .name = "meshgrid",
     .notation = "y_i = x_i repeated over the grid of all: columns first (xy) or rows first (ij)",
     .kind = OP_COMPOSITE,
+    .flags = OP_VARIADIC,
     .params = {{"args", PARAM_TENSORS, false}, {"indexing", PARAM_STRING, true}},
+    .preset = {[1] = "\"xy\""},
+    .dtypes = DTYPES_ALL,
     .emit_many = meshgrid_emit};

@@ -28,6 +28,7 @@
                                .notation = text,                                                   \
                                .kind = OP_COMPOSITE,                                               \
                                .params = REDUCE_PARAMS,                                            \
+                               .dtypes = DTYPES_FLOATS,                                            \
                                .emit = id##_emit};
 
 static node_id variance(struct tape *t, node_id x, uint32_t axes, bool keep) {
@@ -82,6 +83,7 @@ const struct op op_add_n = {.name = "add_n",
                             .notation = "y = sum of values of one shape; dy/dx = 1",
                             .kind = OP_COMPOSITE,
                             .params = {{"inputs", PARAM_TENSORS, false}},
+                            .dtypes = DTYPES_NUMBERS,
                             .emit = add_n_emit};
 
 /* ---- any and all ---------------------------------------------------------------------------------- */
@@ -176,6 +178,7 @@ static node_id arg_batch(struct tape *t, node_id y, const node_id *x, const bool
         .name = #id,                                                                               \
         .notation = text "; not differentiable",                                                   \
         .params = {{"input", PARAM_TENSOR, false}, {"axis", PARAM_INT, true}},                     \
+        .preset = {[1] = "0"},                                                                     \
         .emit = id##_emit,                                                                         \
         .infer = arg_infer,                                                                        \
         .batch = arg_batch,                                                                        \

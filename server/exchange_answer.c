@@ -53,16 +53,16 @@ static void answer_options(struct exchange *x, struct answer *out) {
     route_allow(x->route, out->allow);
 }
 
-/* A body of which the client may have a copy. */
+/* A body of which the client may have a copy. It asks each time whether that still holds: another
+ * version of gradd may answer otherwise. */
 static void answer_tagged(struct exchange *x, struct answer *out) {
+    out->cache = "no-cache";
     if (x->route->kind == ROUTE_CONSTANT) {
         struct constant *c = &x->engine->constants[x->route - route_table];
         out->data = c->out.data;
         out->length = c->out.length;
-        out->cache = "no-cache";
         memcpy(out->etag, c->etag, sizeof out->etag);
     } else {
-        out->cache = "max-age=3600";
         engine_etag(x->out.data, x->out.length, out->etag);
     }
     if (!etag_among(x->if_none_match, out->etag, true)) return;

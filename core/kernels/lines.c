@@ -41,19 +41,31 @@ static void fail_label(struct run *run, const struct step *step, int64_t count, 
              label, n, text);
 }
 
+static void fail_segment(struct run *run, int64_t id, int64_t n) {
+    if (id < 0 || id >= n)
+        run_fail(run, ERROR_INVALID_ARGUMENT,
+                 "Segment id %" PRId64 " out of range [0, %" PRId64 ")", id, n);
+    else
+        run_fail(run, ERROR_INVALID_ARGUMENT, "segment ids are not increasing");
+}
+
 bool lines_check(const struct step *step, struct run *run, const struct lines *l) {
     const struct index_attrs *a = step->attrs;
     const void *indices = run_in(run, step, 0);
     const int64_t total = l->batch * l->count;
     const bool drops = a->rule == INDEX_DROPS;
-    int64_t each = 1;
+    int64_t each = 1, before = 0;
     char place[SHAPE_TEXT];
     for (int64_t k = 0; k < a->rank; k++) each *= a->dim[k];
     for (int64_t i = 0; i < total; i++) {
         const int64_t v = index_at(step->in[0].dtype, indices, i);
-        if ((v >= 0 && v < l->n) || (drops && v < 0)) continue;
+        const bool sorted = a->rule != INDEX_SORTED || i % l->count == 0 || v >= before;
+        before = v;
+        if (((v >= 0 && v < l->n) || (drops && v < 0)) && sorted) continue;
         if (a->rule == INDEX_LABEL)
             fail_label(run, step, total, v, l->n);
+        else if (a->rule == INDEX_SORTED)
+            fail_segment(run, v, l->n);
         else
             run_fail(run, ERROR_INVALID_ARGUMENT, "%s%s = %" PRId64 " is %s [0, %" PRId64 ")",
                      drops ? "segment_ids" : "indices",

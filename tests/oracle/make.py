@@ -7,12 +7,13 @@ import sys
 
 import numpy as np
 
+import accuracy
 import tf_answer
 import tf_derivatives
 from table import seed_of
 
 HERE = pathlib.Path(__file__).resolve().parent
-TABLES = ("elementwise", "pointwise", "special_functions", "arrays", "reductions", "matmul", "special", "second_order", "derivatives", "tape", "article", "iris", "statistics", "losses", "layout", "index")
+TABLES = ("elementwise", "pointwise", "special_functions", "arrays", "reductions", "matmul", "linalg", "spectral", "special", "second_order", "derivatives", "composite", "tape", "functions", "article", "iris", "statistics", "losses", "layout", "index", "nets", "products", "random", "conv")
 RTOL = {"float32": 2e-6, "float64": 1e-12}
 # TensorFlow flushes subnormal numbers to zero, gradd does not: below this they are equal.
 TINY = {"float32": 1.2e-38, "float64": 2.3e-308}
@@ -70,6 +71,8 @@ def line(case):
 
 
 def make(name):
+    if name == "accuracy":
+        return accuracy.make()
     cases = list(importlib.import_module(f"tables.{name}").cases())
     seen = set()
     lines = []
@@ -87,4 +90,5 @@ def make(name):
 
 
 if __name__ == "__main__":
-    print(f"{sum(make(name) for name in sys.argv[1:] or TABLES)} cases in all")
+    wanted = sys.argv[1:] or (*TABLES, "accuracy")
+    print(f"{sum(make(name) for name in wanted)} cases in all")

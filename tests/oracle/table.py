@@ -69,3 +69,23 @@ def seed_of(array):
     if 0 in array.shape:
         return typed(array.dtype.name, [], list(array.shape))
     return nest(SEED, array.shape)
+
+
+def unary_cases(ops, shapes, atol_of, dtypes_of=lambda op: BOTH):
+    """Each op of one argument at its points, in tensors of all shapes."""
+    for op, points in ops.items():
+        for what, shape in shapes.items():
+            for dtype in dtypes_of(op):
+                x = tensor(points, shape, dtype)
+                yield from case(f"{op} of {what}, {dtype}", f"y = {op}(x)", dtypes=(dtype,), variables={"x": x}, seed=True, atol=atol_of(op))
+
+
+def binary_cases(ops, shapes, **tolerances):
+    """Each op of two arguments at its points, in tensors of all pairs of shapes."""
+    for op, (xs, ys) in ops.items():
+        for what, (x_shape, y_shape) in shapes.items():
+            for dtype in BOTH:
+                yield from case(
+                    f"{op} of {what}, {dtype}", f"z = {op}(x, y)", dtypes=(dtype,), seed=True, cancel=True, **tolerances,
+                    variables={"x": tensor(xs, x_shape, dtype), "y": tensor(ys, y_shape, dtype)},
+                )  # fmt: skip

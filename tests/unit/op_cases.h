@@ -25,4 +25,17 @@ struct op_cases {
 
 extern const struct op_cases *const op_cases[OP_COUNT];
 
+/* The last call of an op with arguments by name that a builder made, for what is said of parameters.
+ * With `presets`, what a call leaves out is given as the reference says that it is then. */
+struct op_calls {
+    bool presets;
+    struct op_arg last[OP_COUNT][OP_PARAMS_MAX];
+};
+extern struct op_calls op_calls;
+
+/* Calls an op the way the language does. */
+node_id op_call(struct tape *t, int op, const struct op_arg *args);
+bool op_call_many(struct tape *t, int op, const struct op_arg *args, const node_id **results,
+                  size_t *n);
+
 #endif

@@ -22,7 +22,7 @@ static node_id joined(struct tape *t, int op, const struct op_arg *args) {
     const node_id *results;
     size_t n;
     node_id all = NODE_NONE;
-    if (!op_table[op]->emit_many(t, args, &results, &n)) return NODE_NONE;
+    if (!op_call_many(t, op, args, &results, &n)) return NODE_NONE;
     for (size_t i = 0; i < n; i++) {
         const struct shape flat = {.rank = 1, .dim = {shape_count(tape_shape(t, results[i]))}};
         node_id part = emit_reshape(t, emit_square(t, results[i]), &flat);
@@ -73,6 +73,10 @@ CASES(pad, {"pad", 1, {M(2, 3)}, -2, 2, 0, build_pad},
       {"pad by reflection", 1, {M(2, 3)}, -2, 2, 0, build_pad_reflect},
       {"pad symmetrically", 1, {M(2, 3)}, -2, 2, 0, build_pad_symmetric},
       {"pad of nothing", 1, {M(0, 3)}, -2, 2, 0, build_pad})
+BUILD(mirror_pad, CALL(mirror_pad, NODE(x[0]), INTS(1, 1, 2, 0), STRING("reflect")))
+BUILD(mirror_pad_edge, CALL(mirror_pad, NODE(x[0]), INTS(1, 1, 2, 0), STRING("SYMMETRIC")))
+CASES(mirror_pad, {"mirror_pad", 1, {M(2, 3)}, -2, 2, 0, build_mirror_pad},
+      {"mirror_pad of size 1", 1, {M(1, 2)}, -2, 2, 0, build_mirror_pad_edge})
 BUILD(moveaxis, CALL(moveaxis, NODE(x[0]), INTS(0), INTS(-1)))
 BUILD(moveaxis_two, CALL(moveaxis, NODE(x[0]), INTS(2, 0), INTS(0, 1)))
 CASES(moveaxis, {"moveaxis", 1, {T3(2, 3, 4)}, -2, 2, 0, build_moveaxis},
@@ -111,10 +115,13 @@ CASES(ones, {"ones", 1, {V(3)}, -2, 2, 0, build_ones})
 BUILD(range, emit_multiply(t, x[0], CALL(range, FLOAT(3), FLOAT(-1), FLOAT(-2), DTYPE(DTYPE_F64))))
 CASES(range, {"range times x", 1, {M(3, 2)}, -2, 2, 0, build_range},
       {"range times one", 1, {SCALAR}, -2, 2, 0, build_range})
-BUILD(linspace, CALL(linspace, NODE(x[0]), NODE(x[1]), INT(5)))
-BUILD(linspace_2, CALL(linspace, NODE(x[0]), NODE(x[1]), INT(2)))
+BUILD(linspace, CALL(linspace, NODE(x[0]), NODE(x[1]), INT(5), NONE))
+BUILD(linspace_2, CALL(linspace, NODE(x[0]), NODE(x[1]), INT(2), NONE))
+BUILD(linspace_middle, CALL(linspace, NODE(x[0]), NODE(x[1]), INT(4), INT(-2)))
 CASES(linspace, {"linspace", 2, {SCALAR, SCALAR}, -2, 2, 0, build_linspace},
-      {"linspace of two", 2, {SCALAR, SCALAR}, -2, 2, 0, build_linspace_2})
+      {"linspace of two", 2, {SCALAR, SCALAR}, -2, 2, 0, build_linspace_2},
+      {"linspace along a middle axis", 2, {M(2, 3), V(3)}, -2, 2, 0, build_linspace_middle},
+      {"linspace of nothing", 2, {M(0, 3), V(3)}, -2, 2, 0, build_linspace_middle})
 BUILD(one_hot,
       CALL(one_hot, NODE(AS_INDICES(x[0])), INT(3), NODE(x[1]), NODE(x[2]), NONE, DTYPE(DTYPE_F64)))
 BUILD(one_hot_0,
@@ -149,6 +156,16 @@ BUILD(band_part_upper, CALL(band_part, NODE(x[0]), INT(0), INT(-1)))
 CASES(band_part, {"band_part", 1, {M(4, 3)}, -2, 2, 0, build_band_part},
       {"band_part, the upper triangle", 1, {T3(2, 3, 3)}, -2, 2, 0, build_band_part_upper},
       {"band_part of nothing", 1, {M(2, 0)}, -2, 2, 0, build_band_part})
+BUILD(tril, CALL(tril, NODE(x[0]), NONE))
+BUILD(tril_above, CALL(tril, NODE(x[0]), INT(1)))
+CASES(tril, {"tril", 1, {M(3, 3)}, -2, 2, 0, build_tril},
+      {"tril of wide matrices", 1, {T3(2, 2, 4)}, -2, 2, 0, build_tril_above},
+      {"tril of nothing", 1, {M(0, 3)}, -2, 2, 0, build_tril})
+BUILD(triu, CALL(triu, NODE(x[0]), NONE))
+BUILD(triu_below, CALL(triu, NODE(x[0]), INT(-1)))
+CASES(triu, {"triu", 1, {M(3, 3)}, -2, 2, 0, build_triu},
+      {"triu of tall matrices", 1, {T3(2, 4, 2)}, -2, 2, 0, build_triu_below},
+      {"triu of nothing", 1, {M(0, 3)}, -2, 2, 0, build_triu})
 BUILD(trace, CALL(trace, NODE(x[0])))
 CASES(trace, {"trace", 1, {M(3, 3)}, -2, 2, 0, build_trace},
       {"trace of wide matrices", 1, {T3(2, 2, 3)}, -2, 2, 0, build_trace},

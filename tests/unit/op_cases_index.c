@@ -26,7 +26,7 @@ static node_id build_top_k(struct tape *t, const node_id *x) {
     const node_id *results;
     size_t n;
     const struct op_arg args[3] = {NODE(x[0]), INT(2), NONE};
-    return op_table[OP_top_k]->emit_many(t, args, &results, &n) ? results[0] : NODE_NONE;
+    return op_call_many(t, OP_top_k, args, &results, &n) ? results[0] : NODE_NONE;
 }
 CASES(top_k, {"top_k", 1, {V(5)}, -2, 2, 0, build_top_k},
       {"top_k of cubes", 1, {T3(2, 2, 3)}, -2, 2, 0, build_top_k},
@@ -44,12 +44,34 @@ CASES(top_k, {"top_k", 1, {V(5)}, -2, 2, 0, build_top_k},
 SEGMENT_LINES_CASES(segment_max_lines)
 SEGMENT_LINES_CASES(segment_min_lines)
 SEGMENT_LINES_CASES(segment_prod_lines)
+/* The attributes of a scan over lines are those of the indices, then whether it goes backwards. */
+#define LINE_SCAN(op, reverse, ...)                                                                \
+    tape_emit(t, OP_##op, (node_id[]){INDICES(M(2, 3), 0, 1, 0, 1, -1, 1), __VA_ARGS__},           \
+              sizeof((node_id[]){0, __VA_ARGS__}) / sizeof(node_id), (&(const struct {             \
+                  struct index_attrs index;                                                        \
+                  int64_t backwards;                                                               \
+              }){{INDEX_DROPS, 2, 1, {6}}, reverse}),                                              \
+              sizeof(struct index_attrs) + sizeof(int64_t))
+#define AS_LINES(x) emit_reshape(t, x, &(const struct shape){4, {2, 2, 3, 1}})
+BUILD(line_shift, LINE_SCAN(line_shift, 0, AS_LINES(x[0])))
+BUILD(line_shift_back, LINE_SCAN(line_shift, 1, AS_LINES(x[0])))
+CASES(line_shift, {"line_shift", 1, {M(2, 6)}, -2, 2, 0, build_line_shift},
+      {"line_shift backwards", 1, {M(2, 6)}, -2, 2, 0, build_line_shift_back})
+BUILD(line_recurrence, LINE_SCAN(line_recurrence, 0, AS_LINES(x[0]), AS_LINES(x[1])))
+BUILD(line_recurrence_back, LINE_SCAN(line_recurrence, 1, AS_LINES(x[0]), AS_LINES(x[1])))
+CASES(line_recurrence, {"line_recurrence", 2, {M(2, 6), M(2, 6)}, -2, 2, 0, build_line_recurrence},
+      {"line_recurrence backwards", 2, {M(2, 6), M(2, 6)}, -2, 2, 0, build_line_recurrence_back})
+/* Ids of an input: in order whatever the input is. */
+#define SORTED_IDS(x) CALL(sort, NODE(AS_INDICES(x)), NONE, NONE)
 #define SEGMENT_CASES(id)                                                                          \
-    BUILD(id, CALL(id, NODE(x[0]), INTS(0, 0, 2, 2, 2)))                                           \
-    BUILD(id##_none, CALL(id, NODE(x[0]), {.given = true, .n = 0}))                                \
+    BUILD(id, CALL(id, NODE(x[0]), NODE(INDICES(V(5), 0, 0, 2, 2, 2)), NONE))                      \
+    BUILD(id##_more, CALL(id, NODE(x[0]), NODE(INDICES(V(5), 0, 0, 2, 2, 2)), INT(5)))             \
+    BUILD(id##_none, CALL(id, NODE(x[0]), NODE(INDICES(V(0), 0)), NONE))                           \
+    BUILD(id##_moving, CALL(id, NODE(x[0]), NODE(SORTED_IDS(x[1])), INT(2)))                       \
     CASES(id, {#id, 1, {V(5)}, 0.5, 1.5, 0, build_##id},                                           \
-          {#id " of rows", 1, {M(5, 2)}, 0.5, 1.5, 0, build_##id},                                 \
-          {#id " of nothing", 1, {M(0, 2)}, 0.5, 1.5, 0, build_##id##_none})
+          {#id " of rows", 1, {M(5, 2)}, 0.5, 1.5, 0, build_##id##_more},                          \
+          {#id " of nothing", 1, {M(0, 2)}, 0.5, 1.5, 0, build_##id##_none},                       \
+          {#id " by an input", 2, {M(4, 2), V(4)}, 0.5, 1.5, 2, build_##id##_moving})
 SEGMENT_CASES(segment_sum)
 SEGMENT_CASES(segment_mean)
 SEGMENT_CASES(segment_max)

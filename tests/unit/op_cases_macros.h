@@ -30,11 +30,6 @@
         return emit2(t, OP_##id, x[0], x[1]);                                                      \
     }
 
-/* Calls a composite or an op with attributes the way the language does. */
-static inline node_id call(struct tape *t, int op, const struct op_arg *args) {
-    return op_table[op]->emit(t, args);
-}
-
 #define NODE(n)                                                                                    \
     { .given = true, .node = (n) }
 #define INT(v)                                                                                     \
@@ -53,7 +48,7 @@ static inline node_id call(struct tape *t, int op, const struct op_arg *args) {
     { .given = true, .b = (v) }
 #define NONE                                                                                       \
     { .given = false }
-#define CALL(op, ...) call(t, OP_##op, (struct op_arg[]){__VA_ARGS__})
+#define CALL(op, ...) op_call(t, OP_##op, (struct op_arg[]){__VA_ARGS__})
 #define BUILD(name, ...)                                                                           \
     static node_id build_##name(struct tape *t, const node_id *x) {                                \
         (void)t, (void)x;                                                                          \

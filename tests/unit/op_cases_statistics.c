@@ -14,6 +14,25 @@
           {#id " of nothing", 1, {M(0, 3)}, low, high, 0, build_##id})
 SCAN_CASES(cumsum, -2, 2)
 SCAN_CASES(cumprod, 0.5, 1.5)
+/* An exclusive sum begins with -Infinity, of which no difference can be taken. */
+#define LOG_SUM(...) CALL(cumulative_logsumexp, NODE(x[0]), __VA_ARGS__)
+BUILD(log_sum, LOG_SUM(NONE, NONE, NONE))
+BUILD(log_sum_last, emit_exp(t, LOG_SUM(INT(-1), BOOL(true), NONE)))
+BUILD(log_sum_reverse, LOG_SUM(INT(1), NONE, BOOL(true)))
+BUILD(log_sum_both, emit_exp(t, LOG_SUM(INT(0), BOOL(true), BOOL(true))))
+CASES(cumulative_logsumexp,
+      {"cumulative_logsumexp of a vector", 1, {V(5)}, -2, 2, 0, build_log_sum},
+      {"cumulative_logsumexp exclusive", 1, {T3(2, 3, 4)}, -2, 2, 0, build_log_sum_last},
+      {"cumulative_logsumexp reversed", 1, {T3(2, 3, 2)}, -2, 2, 0, build_log_sum_reverse},
+      {"cumulative_logsumexp both", 1, {M(3, 2)}, -2, 2, 0, build_log_sum_both},
+      {"cumulative_logsumexp of one", 1, {M(1, 3)}, -2, 2, 0, build_log_sum},
+      {"cumulative_logsumexp of nothing", 1, {M(0, 3)}, -2, 2, 0, build_log_sum})
+static node_id build_log_sums(struct tape *t, const node_id *x) {
+    const struct recurrence_attrs attrs = {0};
+    return tape_emit(t, OP_log_sums, x, 1, &attrs, sizeof attrs);
+}
+CASES(log_sums, {"log_sums", 1, {M(2, 4)}, -2, 2, 0, build_log_sums},
+      {"log_sums far apart", 1, {V(5)}, -200, 200, 0, build_log_sums})
 
 #define MOMENT_CASES(id)                                                                           \
     BUILD(id##_all, CALL(id, NODE(x[0]), NONE, NONE))                                              \

@@ -65,8 +65,11 @@ static void definitions_that_are_refused(void **state) {
                               "[/graph] (1:10)"},
         {"def f: return 1",
          "syntax_error: line 1, column 6: expected \"(\", found \":\" [/graph] (1:6)"},
-        {"def f(x=1): return x", "syntax_error: line 1, column 8: expected \",\" or \")\", found "
-                                 "\"=\" [/graph] (1:8)"},
+        {"def f(x=1, z): return x",
+         "syntax_error: line 1, column 12: a parameter without a default "
+         "follows one that has one [/graph] (1:12)"},
+        {"def f(x=): return x", "syntax_error: line 1, column 9: expected an expression, found "
+                                "\")\" [/graph] (1:9)"},
         {"def f(x, x): return x",
          "syntax_error: line 1, column 10: two parameters are called \"x\" [/graph] (1:10)"},
         {"def tf.f(x): return x", "syntax_error: line 1, column 5: \"tf.f\" cannot be the name of "
@@ -78,9 +81,13 @@ static void definitions_that_are_refused(void **state) {
         {"def f(x):\\n  a = x\\n   return a\\nf(y)",
          "syntax_error: line 3, column 4: the lines of a function are indented alike [/graph] "
          "(3:4)"},
-        {"def f(x):\\n  def g(x): return x\\n  return x\\nf(y)",
-         "syntax_error: line 2, column 3: a function cannot be defined inside of another "
-         "[/graph] (2:3)"},
+        {"def f(x): def g(x): return x\\nf(y)", "syntax_error: line 1, column 11: a function "
+                                                "inside of another begins on a line of its own "
+                                                "[/graph] (1:11)"},
+        {"def f(x):\\n  a = x; def g(x): return x\\n  return g(a)\\nf(y)",
+         "syntax_error: line 2, column 10: a function inside of another begins on a line of its "
+         "own "
+         "[/graph] (2:10)"},
         {"def f(x): return x", "syntax_error: line 1, column 19: expected a statement, found the "
                                "end of the text [/graph] (1:19)"},
         {"def f(x): return x\\ndef f(x): return x\\ny",
@@ -96,7 +103,95 @@ static void definitions_that_are_refused(void **state) {
          "duplicate_name: \"y\" is a variable and cannot be assigned [/graph] (1:5)"});
 }
 
-static void bodies_that_are_refused_where_they_are_called(void **state) {
+static void what_is_left_out_has_its_default(void **state) {
+    (void)state;
+    CHECK({"def f(x, k=10, b=1): return x * k + b\\n[f(y), f(y, 3), f(y, b=0), f(k=2, x=y)]",
+           "{\"value\":[21.0,7.0,20.0,5.0]}"},
+          {"def f(a=[1, 2], n=None, what='float64'): return a[n] * shape(a)[0]\\nf()",
+           "{\"value\":[[2.0,4.0]]}"},
+          /* computed where it is defined, once, as Python does */
+          {"k = y + 1\\ndef f(a, k=k * 2): return a * k\\nf(1)", "{\"value\":6.0}"},
+          {"def f(a, k=y): return a * k\\ngrad(f(3), y)", "{\"value\":3.0}"},
+          {"def f(a, k=2): return a * k\\ndef d(g, a, k): return g * 5, None\\nh = "
+           "custom_gradient(f, d)\\n[h(y), grad(h(y), y)]",
+           "{\"value\":[4.0,5.0]}"},
+          {"def f(a, k=later): return a * k\\nlater = 4; f(y)",
+           "unbound_name: \"later\" is used before it is assigned [/graph] (1:12)"});
+}
+
+static void functions_stand_in_functions(void **state) {
+    (void)state;
+    CHECK(
+        {"def f(x):\\n  def g(a): return a * x\\n  return g(3) + g(4)\\nf(y)", "{\"value\":14.0}"},
+        {"def f(x):\\n  k = x + 1\\n  def g(a):\\n    def h(b): return b * k\\n    c = h(a)\\n"
+         "    return c + x\\n  def i(a): return g(a) + 1\\n  return i(2)\\nf(y)",
+         "{\"value\":9.0}"},
+        /* the name inside hides the one outside; elsewhere that one holds */
+        {"def g(a): return a\\ndef f(x):\\n  def g(a, k=x): return a * k * 100\\n  return g(x)\\n"
+         "f(y) + g(1)",
+         "{\"value\":401.0}"},
+        {"def f(x):\\n  def g(a): return a * a\\n  def d(s, a): return s * 7\\n  h = "
+         "custom_gradient(g, d)\\n  return h(x)\\n[f(y), grad(f(y), y)]",
+         "{\"value\":[4.0,7.0]}"},
+        {"def f(x):\\n  def g(a): return a\\n  return g(x)\\nf(g(y))",
+         "unknown_op: unknown op \"g\" [/graph] (4:3)"},
+        {"def f(x):\\n  def g(a): return a\\n  return x + g\\nz = f(y)",
+         "unbound_name: \"g\" is a function; it is called as g(...) [/graph] (3:14)"},
+        {"def f(x):\\n  def g(a): return g(a)\\n  return g(x)\\nf(y)",
+         "invalid_argument: g calls itself: functions are inlined, so there is no recursion "
+         "[/graph] (2:20)"},
+        {"def f(x):\\n  def g(a): return f(a)\\n  return g(x)\\nf(y)",
+         "invalid_argument: f calls itself: functions are inlined, so there is no recursion "
+         "[/graph] (2:20)"},
+        {"def f(x):\\n  def x(a): return a\\n  return 1\\nf(y)",
+         "duplicate_name: \"x\" is assigned twice in f [/graph] (2:7)"},
+        {"def f(x):\\n  def g(a):\\n    b = a\\n   return b\\n  return g(x)\\nf(y)",
+         "syntax_error: line 4, column 4: the lines of a function are indented alike [/graph] "
+         "(4:4)"});
+}
+
+static void a_rule_needs_no_name(void **state) {
+    (void)state;
+    CHECK(
+        {"def f(a): return a * a\\ndef d(g, a): return g * 7\\nz = 1 + custom_gradient(f, d)(y) * "
+         "2\\n[z, grad(z, y)]",
+         "{\"value\":[9.0,14.0]}"},
+        {"def f(a): return a * a\\ndef d(g, a): return g * 7\\nz = "
+         "tf.custom_gradient(custom_gradient(f, d), d)(y)\\n[z, grad(z, y)]",
+         "{\"value\":[4.0,7.0]}"},
+        {"def f(a): return a * a\\ndef d(g, a): return g * 7\\ndef k(x): return "
+         "custom_gradient(f, d)(x) + x\\ngrad(k(y), y)",
+         "{\"value\":8.0}"},
+        {"def f(a): return a\\nz = custom_gradient(f)(y)",
+         "syntax_error: line 2, column 22: expected \",\", found \")\" [/graph] (2:22)"},
+        {"def f(a): return a\\nz = custom_gradient(f, f)(y)",
+         "invalid_argument: f takes 1 argument, found 2 [/graph] (2:5) <z>"},
+        {"z = custom_gradient + 1",
+         "unbound_name: no variable, constant or node is called \"custom_gradient\" [/graph] "
+         "(1:5) <z>"});
+}
+
+static void a_body_that_is_never_called_is_read(void **state) {
+    (void)state;
+    CHECK(
+        {"def f(x): return x +\\ny",
+         "syntax_error: line 1, column 21: expected an expression, found "
+         "the end of the line [/graph] (1:21)"},
+        {"def f(x):\\n  a = x[1:2:3, None] if x > [1, 2][0] else -x ** (2, 3)\\n  b, c = "
+         "split(a, num_or_size_splits=2); d = custom_gradient(f, g)(x)\\n  e = unknown(h) "
+         "and not 3 < x < d\\n  return b @ c, g(1, k='a'), tf.x, 1e3\\ny",
+         "{\"value\":2.0}"},
+        {"def f(x):\\n  def g(a):\\n    return a b\\n  return 1\\ny",
+         "syntax_error: line 3, column 14: expected an operator or the end of the statement, found "
+         "\"b\" [/graph] (3:14)"},
+        {"def f(x): a = x\\ny",
+         "syntax_error: line 1, column 16: f ends without \"return\" [/graph] (1:16)"},
+        {"def f(x): return g(1, k=2, 3)\\ny",
+         "syntax_error: line 1, column 28: a positional argument after a keyword argument "
+         "[/graph] (1:28)"});
+}
+
+static void bodies_that_are_refused(void **state) {
     (void)state;
     CHECK(
         {"def f(x): a = x\\nf(y)",
@@ -194,8 +289,9 @@ static void rules_that_are_refused(void **state) {
         {"def f(a): return a\\ny = custom_gradient(f, f)\\nh(y)",
          "duplicate_name: \"y\" is a variable and cannot be assigned [/graph] (2:1)"},
         {"def f(a): return a\\nz = 2 * custom_gradient(f, f)",
-         "syntax_error: line 2, column 9: custom_gradient makes a function, outside of other "
-         "functions: write h = custom_gradient(f, f_grad), then h(...) [/graph] (2:9)"});
+         "syntax_error: line 2, column 9: custom_gradient makes a function: write h = "
+         "custom_gradient(f, f_grad), then h(...), or custom_gradient(f, f_grad)(...) [/graph] "
+         "(2:9)"});
 }
 
 static double seconds(void) {
@@ -241,18 +337,40 @@ static void calls_nest_to_a_limit(void **state) {
                         "past 256 (max_expression_depth) [/graph] (2:21)");
 }
 
+static void definitions_nest_to_a_limit(void **state) {
+    (void)state;
+    static char text[300000];
+    for (int depth = 200; depth <= 300; depth += 100) {
+        char *at = text;
+        for (int i = 0; i < depth; i++) at += sprintf(at, "%*sdef f%d(x):\\n", i, "", i);
+        at += sprintf(at, "%*sreturn x * 2\\n", depth, "");
+        for (int i = depth - 1; i > 0; i--) at += sprintf(at, "%*sreturn f%d(x)\\n", i, "", i);
+        sprintf(at, "f0(y)");
+        assert_string_equal(value_of(text),
+                            depth == 200 ? "{\"value\":4.0}"
+                                         : "graph_too_large: line 257, column 257: nesting of "
+                                           "expressions past 256 (max_expression_depth) [/graph] "
+                                           "(257:257)");
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_call_is_the_body_with_its_arguments),
         cmocka_unit_test(names_inside_are_local_and_names_outside_are_read),
         cmocka_unit_test(derivatives_go_through_calls),
         cmocka_unit_test(definitions_that_are_refused),
-        cmocka_unit_test(bodies_that_are_refused_where_they_are_called),
+        cmocka_unit_test(what_is_left_out_has_its_default),
+        cmocka_unit_test(functions_stand_in_functions),
+        cmocka_unit_test(a_rule_needs_no_name),
+        cmocka_unit_test(a_body_that_is_never_called_is_read),
+        cmocka_unit_test(bodies_that_are_refused),
         cmocka_unit_test(calls_that_are_refused),
         cmocka_unit_test(a_rule_replaces_the_derivative),
         cmocka_unit_test(rules_that_are_refused),
         cmocka_unit_test(calls_count_as_nodes),
         cmocka_unit_test(calls_nest_to_a_limit),
+        cmocka_unit_test(definitions_nest_to_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, ask_end);
 }

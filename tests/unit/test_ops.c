@@ -127,7 +127,8 @@ static node_id inner_product(struct tape *t, node_id x, node_id y) {
 }
 
 static void gradient(struct bench *b, node_id y, node_id seed, node_id *g) {
-    struct window w = {b->x, (size_t)b->c->n_in, 0, b->tape.count};
+    struct window w = {
+        .watched = b->x, .n_watched = (size_t)b->c->n_in, .begin = 0, .end = b->tape.count};
     tape_gradient(&b->tape, &w, &y, &seed, 1, b->x, (size_t)b->c->n_in, g);
     assert_healthy(b);
 }

@@ -206,7 +206,7 @@ static struct registry_page page_after(uint64_t after, size_t most, const char *
 
 static void pages_go_on_whatever_is_deleted_between_them(void **state) {
     (void)state;
-    char id[16];
+    char id[32];
     int seen = 0;
     uint64_t after = 0;
     for (int i = 0; i < 300; i++) {

@@ -31,7 +31,8 @@ static node_id scalar_input(struct fixture *f) {
 /* The gradient of one target with everything so far recorded. */
 static bool gradient(struct fixture *f, node_id target, const node_id *watched, size_t n_watched,
                      const node_id *sources, size_t n, node_id *g) {
-    struct window w = {watched, n_watched, 0, f->tape.count};
+    struct window w = {
+        .watched = watched, .n_watched = n_watched, .begin = 0, .end = f->tape.count};
     return tape_gradient(&f->tape, &w, &target, NULL, 1, sources, n, g);
 }
 
@@ -84,7 +85,7 @@ static void a_target_that_is_a_source_has_its_seed_even_unwatched(void **state) 
     struct fixture f;
     begin(&f, plenty);
     node_id x = scalar_input(&f), seed = scalar_input(&f), g;
-    struct window w = {NULL, 0, 0, f.tape.count};
+    struct window w = {.watched = NULL, .n_watched = 0, .begin = 0, .end = f.tape.count};
     assert_true(tape_gradient(&f.tape, &w, &x, &seed, 1, &x, 1, &g));
     assert_int_equal(g, seed);
     arena_free(&f.arena);
@@ -115,7 +116,8 @@ static void a_window_sees_only_what_it_recorded(void **state) {
     node_id y = emit_square(&f.tape, x);
     node_id begin_at = f.tape.count;
     node_id z = emit_exp(&f.tape, y);
-    struct window w = {(node_id[]){x, y}, 2, begin_at, f.tape.count};
+    struct window w = {
+        .watched = (node_id[]){x, y}, .n_watched = 2, .begin = begin_at, .end = f.tape.count};
     assert_true(tape_gradient(&f.tape, &w, &z, NULL, 1, (node_id[]){x, y}, 2, g));
     assert_true(g[0] == NODE_NONE && g[1] != NODE_NONE);
     arena_free(&f.arena);

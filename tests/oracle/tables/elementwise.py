@@ -1,6 +1,6 @@
 """Every element-wise op, comparison, choice and cast at ordinary points."""
 
-from table import BOTH, case, evaluate, tensor, typed
+from table import BOTH, binary_cases, case, evaluate, typed, unary_cases
 
 ALL = [-2.5, -0.75, 0.25, 1.0, 3.5, -0.1]
 POSITIVE = [0.1, 0.5, 1.0, 2.0, 7.5, 0.03]
@@ -49,24 +49,6 @@ BINARY_SHAPES = {
 
 OPERATORS = {"+": 0.5, "-": 0.5, "*": -1.5, "/": 1.5, "//": 2, "%": 0.75, "**": 2}
 COMPARISONS = {"equal": "==", "not_equal": "!=", "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}
-
-
-def unary():
-    for op, points in UNARY.items():
-        for what, shape in UNARY_SHAPES.items():
-            for dtype in BOTH:
-                x = tensor(points, shape, dtype)
-                yield from case(f"{op} of {what}, {dtype}", f"y = {op}(x)", dtypes=(dtype,), variables={"x": x}, seed=True, atol=ATOL.get(op))
-
-
-def binary():
-    for op, (xs, ys) in BINARY.items():
-        for what, (x_shape, y_shape) in BINARY_SHAPES.items():
-            for dtype in BOTH:
-                yield from case(
-                    f"{op} of {what}, {dtype}", f"z = {op}(x, y)", dtypes=(dtype,), seed=True, cancel=True,
-                    variables={"x": tensor(xs, x_shape, dtype), "y": tensor(ys, y_shape, dtype)},
-                )  # fmt: skip
 
 
 def operators():
@@ -136,5 +118,7 @@ def casts():
 
 
 def cases():
-    for table in (unary, binary, operators, comparisons, choices, casts):
+    yield from unary_cases(UNARY, UNARY_SHAPES, ATOL.get)
+    yield from binary_cases(BINARY, BINARY_SHAPES)
+    for table in (operators, comparisons, choices, casts):
         yield from table()

@@ -43,6 +43,18 @@ def functions():
     yield from case("several results", "def f(x):\n    return sin(x), cos(x)\na, b = f(x)\ny = a * b", variables={"x": X})
 
 
+def defaults():
+    inner = "def f(x, k=2.0):\n    def g(a, b=k):\n        return a * b + x\n    return g(x) * g(1.0, b=x)\n"
+    yield from case("what is left out", "def f(x, k=2.0, p=3): return k * x ** p\ny = f(x) * f(x, p=2) + f(k=x, x=4.0)", variables={"x": X}, cancel=True)
+    yield from case("a default that is computed", "def f(x, k=w * 2.0): return k * x\ny = f(x) * w", variables={"x": X, "w": C})
+    yield from case("a function inside of a function", inner + "y = f(x) + f(x, 3.0)", variables={"x": X}, cancel=True)
+    yield from case("a function inside of a function, second derivative", inner + "y = f(x); g = grad(y, x); s = reduce_sum(g * c)", variables={"x": X}, constants={"c": C}, cancel=True)
+    yield from case("a rule inside of a function", "def k(x):\n    def f(a): return a ** 2\n    def f_grad(g, a): return g * x\n    h = custom_gradient(f, f_grad)\n    return h(x * 2.0)\ny = k(x)",
+                    variables={"x": X})  # fmt: skip
+    yield from case("a rule without a name", LOG1PEXP + "y = custom_gradient(f, f_grad)(x) * x", variables={"x": X})
+    yield from case("a rule of a rule", LOG1PEXP + "y = custom_gradient(custom_gradient(f, f_grad), f_grad)(x)", variables={"x": X})
+
+
 def rules():
     c = {"c": C}
     yield from case("log1pexp", LOG1PEXP + "y = h(x)", variables={"x": [-2.0, 0.0, 1.5, 1000.0]})
@@ -73,5 +85,5 @@ def other_routes():
 
 
 def cases():
-    for table in (functions, rules, other_routes):
+    for table in (functions, defaults, rules, other_routes):
         yield from table()

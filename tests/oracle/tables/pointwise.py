@@ -1,7 +1,7 @@
 """Inverse and guarded functions, rounding, clipping and activations: ordinary points, broadcast, empty,
 special points, and second derivatives that are null or a connected 0."""
 
-from table import BOTH, case, evaluate, tensor, typed
+from table import BOTH, binary_cases, case, evaluate, typed, unary_cases
 from tables.elementwise import ALL, BINARY_SHAPES, POSITIVE, UNARY_SHAPES
 from tables.special import INF, NAN, NEG, UPSTREAM
 
@@ -93,24 +93,6 @@ def dtypes_of(op):
     return ("float32",) if op in FLOAT32 else BOTH
 
 
-def unary():
-    for op, points in UNARY.items():
-        for what, shape in UNARY_SHAPES.items():
-            for dtype in dtypes_of(op):
-                x = tensor(points, shape, dtype)
-                yield from case(f"{op} of {what}, {dtype}", f"y = {op}(x)", dtypes=(dtype,), variables={"x": x}, seed=True, atol=ATOL.get(op))
-
-
-def binary():
-    for op, (xs, ys) in BINARY.items():
-        for what, (x_shape, y_shape) in BINARY_SHAPES.items():
-            for dtype in BOTH:
-                yield from case(
-                    f"{op} of {what}, {dtype}", f"z = {op}(x, y)", dtypes=(dtype,), seed=True, cancel=True,
-                    variables={"x": tensor(xs, x_shape, dtype), "y": tensor(ys, y_shape, dtype)},
-                )  # fmt: skip
-
-
 def attributes():
     x = {"x": ALL}
     for alpha in (0.01, 0.0, 1.0, -0.5, 2):
@@ -194,5 +176,7 @@ SECOND_ATOL = {
 
 
 def cases():
-    for table in (unary, binary, attributes, clipping, special, integers, second):
+    yield from unary_cases(UNARY, UNARY_SHAPES, ATOL.get, dtypes_of)
+    yield from binary_cases(BINARY, BINARY_SHAPES)
+    for table in (attributes, clipping, special, integers, second):
         yield from table()

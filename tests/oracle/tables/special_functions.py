@@ -2,7 +2,7 @@
 
 import mpmath as m
 from exact import exact
-from table import BOTH, case, tensor
+from table import BOTH, binary_cases, case, tensor, unary_cases
 from tables.elementwise import BINARY_SHAPES, UNARY_SHAPES
 from tables.special import INF, NAN, NEG, UPSTREAM
 
@@ -49,29 +49,9 @@ PAIRS = [
 ]
 
 
-def unary():
-    for op, points in UNARY.items():
-        for what, shape in UNARY_SHAPES.items():
-            for dtype in BOTH:
-                x = tensor(points, shape, dtype)
-                yield from case(f"{op} of {what}, {dtype}", f"y = {op}(x)", dtypes=(dtype,), variables={"x": x}, seed=True, atol=CLOSE)
-
-
 def several():
-    for op, (xs, ys) in BINARY.items():
-        for what, (x_shape, y_shape) in BINARY_SHAPES.items():
-            for dtype in BOTH:
-                yield from case(
-                    f"{op} of {what}, {dtype}", f"z = {op}(x, y)", dtypes=(dtype,), seed=True, cancel=True, atol=CLOSE,
-                    variables={"x": tensor(xs, x_shape, dtype), "y": tensor(ys, y_shape, dtype)},
-                )  # fmt: skip
-    for op, (xs, ys) in INCOMPLETE.items():
-        for what, (x_shape, y_shape) in BINARY_SHAPES.items():
-            for dtype in BOTH:
-                yield from case(
-                    f"{op} of {what}, {dtype}", f"z = {op}(x, y)", dtypes=(dtype,), seed=True, cancel=True, atol=CLOSE,
-                    rtol={"float32": 2e-5, "float64": 1e-9}, variables={"x": tensor(xs, x_shape, dtype), "y": tensor(ys, y_shape, dtype)},
-                )  # fmt: skip
+    yield from binary_cases(BINARY, BINARY_SHAPES, atol=CLOSE)
+    yield from binary_cases(INCOMPLETE, BINARY_SHAPES, atol=CLOSE, rtol={"float32": 2e-5, "float64": 1e-9})
     a, b, x = [0.5, 2.0, 3.5], [1.5, 0.75, 4.0], [0.25, 0.5, 0.875]
     yield from case("betainc", "z = betainc(a, b, x)", variables={"a": a, "b": b, "x": x}, seed=True, atol=CLOSE)
     yield from case("betainc of scalars", "z = betainc(a, b, x)", variables={"a": 0.5, "b": 1.5, "x": 0.25}, atol=CLOSE)
@@ -205,5 +185,6 @@ def elementary():
 
 
 def cases():
-    for table in (unary, several, special, second, digits, elementary):
+    yield from unary_cases(UNARY, UNARY_SHAPES, lambda op: CLOSE)
+    for table in (several, special, second, digits, elementary):
         yield from table()

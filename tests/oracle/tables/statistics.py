@@ -6,7 +6,8 @@ import tf_answer
 from table import BOTH, case, evaluate, tensor, typed
 
 tf_answer.OPS.update({
-    "cumsum": tf.cumsum, "cumprod": tf.math.cumprod, "reduce_variance": tf.math.reduce_variance,
+    "cumsum": tf.cumsum, "cumprod": tf.math.cumprod, "cumulative_logsumexp": tf.math.cumulative_logsumexp,
+    "reduce_variance": tf.math.reduce_variance,
     "reduce_std": tf.math.reduce_std, "reduce_euclidean_norm": tf.math.reduce_euclidean_norm,
     "reduce_logsumexp": tf.reduce_logsumexp, "add_n": tf.add_n, "reduce_any": tf.reduce_any,
     "reduce_all": tf.reduce_all, "argmax": tf.argmax, "argmin": tf.argmin,
@@ -64,6 +65,18 @@ def cross_entropies():
                     variables={"z": [0.25, 0.25, 0.25], "x": [0.0, 100.0, -100.0]}, cancel=True)  # fmt: skip
 
 
+def running_logsumexp():
+    for what, x in (("of -Infinity", ["-Infinity", "-Infinity"]), ("that begins with -Infinity", ["-Infinity", "-Infinity", 1.0, 2.0]),
+                    ("with -Infinity inside", [1.0, "-Infinity", 2.0]), ("with Infinity", ["Infinity", 1.0]), ("that ends in Infinity", [1.0, 0.5, "Infinity"]),
+                    ("with Infinity inside", [1.0, "Infinity", 2.0]), ("of large numbers", [1000.0, 1001.0, -1000.0]), ("of small numbers", [-1000.0, -1001.0]),
+                    ("far apart", [0.0, 500.0, -500.0])):  # fmt: skip
+        yield from case(f"cumulative_logsumexp {what}", "y = cumulative_logsumexp(x)", variables={"x": x}, cancel=True)
+        yield from case(f"cumulative_logsumexp {what}, from the end", "y = cumulative_logsumexp(x, reverse=True)", variables={"x": x}, cancel=True)
+    yield from case("cumulative_logsumexp, exclusive, of -Infinity", "y = cumulative_logsumexp(x, exclusive=True)", variables={"x": ["-Infinity", 1.0, 2.0]})
+    yield from case("second order of cumulative_logsumexp(x)", "y = reduce_sum(cumulative_logsumexp(x) ** 2); g = reduce_sum(grad(y, x) * w)",
+                    variables={"x": [0.5, -1.0, 2.0]}, constants={"w": [0.5, -1.25, 2.0]}, cancel=True)  # fmt: skip
+
+
 def special():
     yield from case("cumprod without a zero", "y = cumprod(x)", variables={"x": [2.0, -3.0, 0.5, 4.0]}, seed=True, cancel=True)
     yield from case("the standard deviation of a constant", "y = reduce_std(x)", variables={"x": [2.0, 2.0]})
@@ -107,8 +120,9 @@ def second_order():
 
 
 def cases():
-    for scan in ("cumsum", "cumprod"):
+    for scan in ("cumsum", "cumprod", "cumulative_logsumexp"):
         yield from points(scan, scan, SCANS)
+    yield from running_logsumexp()
     for op in ("reduce_variance", "reduce_std", "reduce_euclidean_norm", "reduce_logsumexp"):
         yield from points(op, op, MOMENTS)
     for op in ("softmax", "log_softmax"):

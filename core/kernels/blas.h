@@ -1,0 +1,33 @@
+/* Products of matrices by BLAS, cut so that a long one can be stopped. All matrices are row-major; lda
+ * and its like are the elements between two rows. No dimension may be 0. */
+#ifndef GRADD_CORE_KERNELS_BLAS_H
+#define GRADD_CORE_KERNELS_BLAS_H
+
+#include "core/kernels/lapack.h"
+
+/* The dtypes of BLAS and LAPACK: tag, C type, and the letter in the names of their functions. */
+#define BLAS_DTYPES(X)                                                                             \
+    X(F32, float, s)                                                                               \
+    X(F64, double, d)
+
+/* alpha op(a) op(b), with op(a) m x k and op(b) k x n, becomes c or is added to it; op transposes where it
+ * says so. */
+struct gemm {
+    bool transpose_a, transpose_b, adds;
+    int64_t m, n, k;
+    int64_t lda, ldb, ldc;
+};
+
+/* `alpha` is 1 or -1. The result is made in blocks of rows whose height depends on the shapes alone, so
+ * that its bits do not depend on who asks when; false where the run should stop between two of them. */
+#define BLAS_DECLARE(tag, T, letter)                                                               \
+    bool blas_gemm_##tag(struct run *run, const struct gemm *g, T alpha, const T *a, const T *b,   \
+                         T *c);
+BLAS_DTYPES(BLAS_DECLARE)
+#undef BLAS_DECLARE
+
+static inline CBLAS_TRANSPOSE blas_op(bool transposed) {
+    return transposed ? CblasTrans : CblasNoTrans;
+}
+
+#endif
