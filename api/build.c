@@ -333,6 +333,8 @@ static bool bind_argument(struct builder *b, const char *op, const struct op_par
         return bind_nodes(b, op, param, v, dtype, arg);
     case PARAM_INDICES:
         return build_node(b, v, DTYPE_I32, &arg->node);
+    case PARAM_COUNTS:
+        return build_node(b, v, DTYPE_I64, &arg->node);
     case PARAM_INTS:
         return bind_ints(b, op, param, v, arg);
     case PARAM_PADDING:

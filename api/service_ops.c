@@ -18,13 +18,21 @@ static bool finish(struct writer *out, struct error *error) {
 
 static const char *kind_name(enum param_kind kind) {
     static const char *const names[] = {
-        [PARAM_TENSOR] = "tensor",   [PARAM_CONDITION] = "condition",
-        [PARAM_TENSORS] = "tensors", [PARAM_INT] = "int",
-        [PARAM_INTS] = "ints",       [PARAM_FLOAT] = "float",
-        [PARAM_BOOL] = "bool",       [PARAM_DTYPE] = "dtype",
-        [PARAM_STRING] = "string",   [PARAM_INDICES] = "indices",
-        [PARAM_PAIRS] = "pairs",     [PARAM_AXES] = "axes",
-        [PARAM_PADDING] = "padding", [PARAM_FLOAT_OR_STRING] = "float or string",
+        [PARAM_TENSOR] = "tensor",
+        [PARAM_CONDITION] = "condition",
+        [PARAM_TENSORS] = "tensors",
+        [PARAM_INT] = "int",
+        [PARAM_INTS] = "ints",
+        [PARAM_FLOAT] = "float",
+        [PARAM_BOOL] = "bool",
+        [PARAM_DTYPE] = "dtype",
+        [PARAM_STRING] = "string",
+        [PARAM_INDICES] = "indices",
+        [PARAM_COUNTS] = "counts",
+        [PARAM_PAIRS] = "pairs",
+        [PARAM_AXES] = "axes",
+        [PARAM_PADDING] = "padding",
+        [PARAM_FLOAT_OR_STRING] = "float or string",
     };
     return names[kind];
 }

@@ -143,6 +143,17 @@ bool axes_read(struct tape *t, const char *op, const struct op_arg *arg, int ran
     return true;
 }
 
+bool length_check(struct tape *t, const char *op, const char *argument, int64_t n) {
+    if (n < 0)
+        tape_fail(t, ERROR_INVALID_ARGUMENT, "%s: %s must be non-negative, got: %" PRId64, op,
+                  argument, n);
+    else if (n > t->limits.elements)
+        tape_fail(t, ERROR_TOO_MANY_ELEMENTS,
+                  "%s: %s is %" PRId64 "; a tensor may have %" PRId64 " elements", op, argument, n,
+                  t->limits.elements);
+    return n >= 0 && n <= t->limits.elements;
+}
+
 bool infer_same_dtype(struct tape *t, const struct node *n, uint32_t first) {
     const node_id *args = node_args(t, n);
     for (uint32_t i = first + 1; i < n->n_args; i++) {

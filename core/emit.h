@@ -110,6 +110,10 @@ bool axes_read(struct tape *t, const char *op, const struct op_arg *axis, int ra
 bool shape_read(struct tape *t, const char *op, const struct op_arg *arg, int64_t count,
                 struct shape *shape);
 
+/* A user's number of elements along an axis: not negative, and within what a tensor may have; false after
+ * tape_fail. */
+bool length_check(struct tape *t, const char *op, const char *argument, int64_t n);
+
 /* A user's indices must be integers; false after tape_fail. */
 bool indices_check(struct tape *t, const char *op, const char *argument, node_id indices);
 /* The places of `x` along `axis` that `indices` name: their shape in place of the axis. The first

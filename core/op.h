@@ -14,6 +14,7 @@ enum param_kind {
     PARAM_CONDITION, /* a node of dtype bool */
     PARAM_TENSORS,   /* a list of nodes */
     PARAM_INDICES,   /* a node of dtype int32 or int64; literals become int32 */
+    PARAM_COUNTS,    /* a node of any dtype, whatever the others have; literals become int64 */
     PARAM_INT,
     PARAM_INTS,  /* an int or a list of ints */
     PARAM_PAIRS, /* a list of pairs of ints */
@@ -34,7 +35,7 @@ struct op_param {
 
 struct op_arg {
     bool given;
-    node_id node;         /* TENSOR, CONDITION, INDICES */
+    node_id node;         /* TENSOR, CONDITION, INDICES, COUNTS */
     const node_id *nodes; /* TENSORS */
     const int64_t *ints;  /* INTS; PAIRS, PADDING in order; AXES: the first list, then the second */
     size_t n;             /* how many nodes or ints */

@@ -128,7 +128,7 @@ static node_id linspace_end(struct tape *t, node_id x, const struct shape *ends,
 static bool linspace_check(struct tape *t, const struct op_arg *args, struct shape *ends,
                            int *axis) {
     const node_id start = args[0].node, stop = args[1].node;
-    const int64_t n = args[2].i, place = args[3].given ? args[3].i : 0;
+    const int64_t place = args[3].given ? args[3].i : 0;
     char from[SHAPE_TEXT], to[SHAPE_TEXT];
     if (start == NODE_NONE || stop == NODE_NONE) return false;
     if (!shape_broadcast(tape_shape(t, start), tape_shape(t, stop), ends))
@@ -137,16 +137,13 @@ static bool linspace_check(struct tape *t, const struct op_arg *args, struct sha
     else if (!dtype_is_float(tape_dtype(t, start)))
         tape_fail(t, ERROR_DTYPE_MISMATCH, "linspace: start must be a float, found %s",
                   dtype_name(tape_dtype(t, start)));
-    else if (n < 0 || n > t->limits.elements)
-        tape_fail(t, ERROR_INVALID_ARGUMENT,
-                  "linspace: num must be from 0 to %" PRId64 ", found %" PRId64, t->limits.elements,
-                  n);
     else if (ends->rank == RANK_MAX)
         tape_fail(t, ERROR_GRAPH_TOO_LARGE,
                   "linspace: the result has rank %d; at most %d is allowed", RANK_MAX + 1,
                   RANK_MAX);
     else
-        return axis_normalize(t, "linspace", place, ends->rank + 1, axis);
+        return length_check(t, "linspace", "num", args[2].i) &&
+               axis_normalize(t, "linspace", place, ends->rank + 1, axis);
     return false;
 }
 /* The last element is `stop` itself, as in TensorFlow (linspace_nd in math_ops.py). */
@@ -203,9 +200,7 @@ static node_id one_hot_emit(struct tape *t, const struct op_arg *args) {
     const node_id indices = args[0].node;
     const int64_t depth = args[1].i;
     if (indices == NODE_NONE || !indices_check(t, "one_hot", "indices", indices)) return NODE_NONE;
-    if (depth < 0 || depth > t->limits.elements)
-        return tape_fail(t, ERROR_INVALID_ARGUMENT,
-                         "one_hot: depth must be non-negative, got: %" PRId64, depth);
+    if (!length_check(t, "one_hot", "depth", depth)) return NODE_NONE;
     struct op_arg expand[2] = {{.given = true, .node = indices},
                                {.given = true, .i = args[4].given ? args[4].i : -1}};
     const node_id columns = op_table[OP_expand_dims]->emit(t, expand);

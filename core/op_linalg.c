@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/emit.h"
+#include "core/diagonal.h"
 #include "core/kernels/factor.h"
 #include "core/kernels/matrices.h"
 
@@ -96,8 +96,7 @@ const struct op op_cholesky = {
 static node_id logdet_emit(struct tape *t, const struct op_arg *args) {
     const node_id l = emit1(t, OP_cholesky, args[0].node);
     if (l == NODE_NONE) return NODE_NONE;
-    const node_id log =
-        emit_log(t, op_table[OP_diag_part]->emit(t, (struct op_arg[2]){{.node = l}}));
+    const node_id log = emit_log(t, emit_diagonal_of(t, l, 0));
     const node_id sum =
         emit_reduce(t, OP_reduce_sum, log, 1u << (tape_shape(t, l)->rank - 2), false);
     return emit_multiply(t, sum, emit_like(t, sum, 2));

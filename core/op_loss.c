@@ -70,19 +70,21 @@ static node_id joined(struct tape *t, const char *name, const struct op_arg *red
  * `first` is the preset of the first of these; a second one's is 0. */
 #define LOSS(id, text, formula, ...) LOSS_PRESET(id, text, NULL, formula, __VA_ARGS__)
 #define LOSS_PRESET(id, text, first, formula, ...)                                                 \
+    LOSS_PRESETS(id, text, ([EXTRA] = first, [EXTRA + 1] = "0.0"), formula, __VA_ARGS__)
+#define PRESETS(...) __VA_ARGS__
+#define LOSS_PRESETS(id, text, presets, formula, ...)                                              \
     static node_id id##_emit(struct tape *t, const struct op_arg *args) {                          \
         if (!check(t, #id, args)) return NODE_NONE;                                                \
         node_id y = args[TRUE_].node, p = args[PRED].node;                                         \
         return joined(t, #id, &args[REDUCTION], formula);                                          \
     }                                                                                              \
-    const struct op op_##id = {                                                                    \
-        .name = #id,                                                                               \
-        .notation = text,                                                                          \
-        .kind = OP_COMPOSITE,                                                                      \
-        .params = {LOSS_PARAMS, __VA_ARGS__},                                                      \
-        .dtypes = DTYPES_FLOATS,                                                                   \
-        .preset = {[REDUCTION] = "\"none\"", [EXTRA] = first, [EXTRA + 1] = "0.0"},                \
-        .emit = id##_emit};
+    const struct op op_##id = {.name = #id,                                                        \
+                               .notation = text,                                                   \
+                               .kind = OP_COMPOSITE,                                               \
+                               .params = {LOSS_PARAMS, __VA_ARGS__},                               \
+                               .dtypes = DTYPES_FLOATS,                                            \
+                               .preset = {[REDUCTION] = "\"none\"", PRESETS presets},              \
+                               .emit = id##_emit};
 
 LOSS(mean_squared_error, "mean of (y - p)^2", mean(t, emit_square(t, emit_subtract(t, y, p))), {0})
 LOSS(mean_absolute_error, "mean of |y - p|", mean(t, emit1(t, OP_abs, emit_subtract(t, y, p))), {0})
@@ -193,3 +195,168 @@ static node_id direction(struct tape *t, node_id x) {
 }
 LOSS(cosine_similarity, "-sum of y p for y and p of length 1",
      emit_negative(t, sum(t, emit_multiply(t, direction(t, y), direction(t, p)))), {0})
+
+/* ---- focal losses, overlaps: Lin and others (2017); Salehi and others (2017) ---------------------- */
+
+static double given_or(const struct op_arg *arg, double preset) {
+    return arg->given ? arg->f : preset;
+}
+
+/* args: apply_class_balancing, alpha, gamma, from_logits, label_smoothing. */
+static node_id binary_focal(struct tape *t, node_id y, node_id p, const struct op_arg *args) {
+    const double alpha = given_or(&args[1], 0.25), gamma = given_or(&args[2], 2);
+    y = smoothed(t, y, &args[4], 0.5);
+    if (args[3].given && args[3].b) p = emit_sigmoid(t, p);
+    const node_id kept = clipped(t, p, epsilon, 1 - epsilon), other = from_one(t, y);
+    const node_id likelihood = emit_add(t, emit_multiply(t, y, emit_log(t, kept)),
+                                        emit_multiply(t, other, emit_log(t, from_one(t, kept))));
+    const node_id hit =
+        emit_add(t, emit_multiply(t, y, p), emit_multiply(t, other, from_one(t, p)));
+    const node_id focus = emit_pow(t, from_one(t, hit), like(t, p, gamma));
+    node_id loss = emit_negative(t, emit_multiply(t, focus, likelihood));
+    if (args[0].given && args[0].b)
+        loss = emit_multiply(t, loss, emit_add(t, times(t, y, alpha), times(t, other, 1 - alpha)));
+    return mean(t, loss);
+}
+LOSS_PRESETS(binary_focal_crossentropy,
+             "mean of -(1 - h)^gamma log h, h = p where y is 1 and 1 - p where it is 0",
+             ([EXTRA + 1] = "0.25", [EXTRA + 2] = "2.0", [EXTRA + 4] = "0.0"),
+             binary_focal(t, y, p, &args[EXTRA]), {"apply_class_balancing", PARAM_BOOL, true},
+             {"alpha", PARAM_FLOAT, true}, {"gamma", PARAM_FLOAT, true},
+             {"from_logits", PARAM_BOOL, true}, {"label_smoothing", PARAM_FLOAT, true})
+
+/* args: alpha, gamma, from_logits, label_smoothing. */
+static node_id categorical_focal(struct tape *t, node_id y, node_id p, const struct op_arg *args) {
+    const struct shape *shape = tape_shape(t, y);
+    const double alpha = given_or(&args[0], 0.25), gamma = given_or(&args[1], 2);
+    y = smoothed(t, y, &args[3], 1 / (double)shape->dim[shape->rank - 1]);
+    const struct op_arg call[2] = {{.given = true, .node = p}};
+    if (args[2].given && args[2].b) p = op_table[OP_softmax]->emit(t, call);
+    p = emit_divide(t, p, over_last(t, OP_reduce_sum, p, true));
+    p = clipped(t, p, epsilon, 1 - epsilon);
+    const node_id focus = times(t, emit_pow(t, from_one(t, p), like(t, p, gamma)), alpha);
+    return emit_negative(t, sum(t, emit_multiply(t, focus, emit_multiply(t, y, emit_log(t, p)))));
+}
+LOSS_PRESETS(categorical_focal_crossentropy, "-alpha sum of (1 - p)^gamma y log p, p of sum 1",
+             ([EXTRA] = "0.25", [EXTRA + 1] = "2.0", [EXTRA + 3] = "0.0"),
+             categorical_focal(t, y, p, &args[EXTRA]), {"alpha", PARAM_FLOAT, true},
+             {"gamma", PARAM_FLOAT, true}, {"from_logits", PARAM_BOOL, true},
+             {"label_smoothing", PARAM_FLOAT, true})
+
+static node_id dice(struct tape *t, node_id y, node_id p, const struct op_arg *axis) {
+    uint32_t axes;
+    if (!axes_read(t, "dice", axis, tape_shape(t, y)->rank, &axes)) return NODE_NONE;
+    const node_id both = emit_reduce(t, OP_reduce_sum, emit_multiply(t, y, p), axes, false);
+    const node_id all = emit_add(t, emit_reduce(t, OP_reduce_sum, y, axes, false),
+                                 emit_reduce(t, OP_reduce_sum, p, axes, false));
+    return from_one(t, emit_divide(t, times(t, both, 2), plus(t, all, epsilon)));
+}
+LOSS_PRESETS(dice, "1 - 2 sum y p / (sum y + sum p + 1e-7) over axes", ([EXTRA] = NULL),
+             dice(t, y, p, &args[EXTRA]), {"axis", PARAM_INTS, true})
+
+/* args: alpha, beta, axis. */
+static node_id tversky(struct tape *t, node_id y, node_id p, const struct op_arg *args) {
+    uint32_t axes;
+    if (!axes_read(t, "tversky", &args[2], tape_shape(t, y)->rank, &axes)) return NODE_NONE;
+    const node_id both = emit_reduce(t, OP_reduce_sum, emit_multiply(t, y, p), axes, false);
+    const node_id missed =
+        emit_reduce(t, OP_reduce_sum, emit_multiply(t, from_one(t, p), y), axes, false);
+    const node_id wrong =
+        emit_reduce(t, OP_reduce_sum, emit_multiply(t, p, from_one(t, y)), axes, false);
+    const node_id rest = emit_add(t, times(t, missed, given_or(&args[0], 0.5)),
+                                  times(t, wrong, given_or(&args[1], 0.5)));
+    return from_one(t, emit_divide(t, both, plus(t, emit_add(t, both, rest), epsilon)));
+}
+LOSS_PRESETS(tversky,
+             "1 - c / (c + alpha sum (1 - p) y + beta sum p (1 - y) + 1e-7), c = sum y p over axes",
+             ([EXTRA] = "0.5", [EXTRA + 1] = "0.5"), tversky(t, y, p, &args[EXTRA]),
+             {"alpha", PARAM_FLOAT, true}, {"beta", PARAM_FLOAT, true}, {"axis", PARAM_INTS, true})
+
+/* ---- labels that are numbers of classes ---------------------------------------------------------- */
+
+/* Labels as int64 in y_pred's shape without its last axis; one more axis of length 1 is dropped. */
+static node_id class_labels(struct tape *t, const char *name, node_id labels, node_id p) {
+    const struct shape *found = tape_shape(t, labels), *classes = tape_shape(t, p);
+    struct shape expected = *classes, column = *classes;
+    char a[SHAPE_TEXT], b[SHAPE_TEXT];
+    if (classes->rank > 0) column.dim[--expected.rank] = 1;
+    if (classes->rank == 0 || (!shape_equal(found, &expected) && !shape_equal(found, &column)))
+        return tape_fail(t, ERROR_SHAPE_MISMATCH,
+                         "%s: Argument `output` must have rank (ndim) `target.ndim - 1` and its "
+                         "other axes. Received: target.shape=%s, output.shape=%s",
+                         name, shape_text(found, a), shape_text(classes, b));
+    return emit_reshape(t, emit_cast(t, labels, DTYPE_I64), &expected);
+}
+
+/* The mean is over the classes that are not ignored. */
+static node_id joined_where(struct tape *t, const char *name, const struct op_arg *reduction,
+                            node_id loss, node_id valid) {
+    const char *how = reduction->given ? reduction->string : "none";
+    loss = emit_where(t, valid, loss, like(t, loss, 0));
+    if (loss == NODE_NONE || (strcmp(how, "mean") != 0 && strcmp(how, "sum_over_batch_size") != 0))
+        return joined(t, name, reduction, loss);
+    const uint32_t all = (1u << tape_shape(t, loss)->rank) - 1;
+    const node_id count = emit_cast(t, valid, tape_dtype(t, loss));
+    return emit2(t, OP_divide_no_nan, emit_reduce(t, OP_reduce_sum, loss, all, false),
+                 emit_reduce(t, OP_reduce_sum, count, all, false));
+}
+
+static node_id sparse_categorical_crossentropy_emit(struct tape *t, const struct op_arg *args) {
+    static const char name[] = "sparse_categorical_crossentropy";
+    const struct op_arg *logits = &args[EXTRA], *ignored = &args[EXTRA + 1];
+    node_id y = args[TRUE_].node, p = args[PRED].node, valid = NODE_NONE;
+    if (y == NODE_NONE || p == NODE_NONE) return NODE_NONE;
+    y = class_labels(t, name, y, p);
+    if (y == NODE_NONE) return NODE_NONE;
+    if (ignored->given) {
+        const int64_t class = ignored->i;
+        valid = emit2(t, OP_not_equal, y, tape_const(t, DTYPE_I64, &shape_scalar, &class));
+        struct shape column = *tape_shape(t, p);
+        column.dim[column.rank - 1] = 1;
+        y = emit_where(t, valid, y, like(t, y, 0));
+        p = emit_where(t, emit_reshape(t, valid, &column), p, like(t, p, 0));
+    }
+    if (!logits->given || !logits->b) p = emit_log(t, clipped(t, p, epsilon, 1 - epsilon));
+    const struct op_arg call[2] = {{.given = true, .node = y}, {.given = true, .node = p}};
+    const node_id loss = op_table[OP_sparse_softmax_cross_entropy_with_logits]->emit(t, call);
+    return ignored->given ? joined_where(t, name, &args[REDUCTION], loss, valid)
+                          : joined(t, name, &args[REDUCTION], loss);
+}
+const struct op op_sparse_categorical_crossentropy = {
+    .name = "sparse_categorical_crossentropy",
+    .notation = "-log of p_y / sum p for a class y; classes equal to ignore_class count 0",
+    .kind = OP_COMPOSITE,
+    .params = {{"y_true", PARAM_INDICES, false},
+               {"y_pred", PARAM_TENSOR, false},
+               {"reduction", PARAM_STRING, true},
+               {"from_logits", PARAM_BOOL, true},
+               {"ignore_class", PARAM_INT, true}},
+    .dtypes = DTYPES_FLOATS,
+    .preset = {[REDUCTION] = "\"none\""},
+    .emit = sparse_categorical_crossentropy_emit};
+
+/* Zhang and Sabuncu, "Generalized cross entropy loss for training deep neural networks with noisy
+ * labels" (2018). */
+static node_id generalized_emit(struct tape *t, const struct op_arg *args) {
+    static const char name[] = "categorical_generalized_cross_entropy";
+    node_id y = args[TRUE_].node, p = args[PRED].node;
+    const double q = args[EXTRA].f;
+    if (y == NODE_NONE || p == NODE_NONE) return NODE_NONE;
+    y = class_labels(t, name, y, p);
+    if (y == NODE_NONE) return NODE_NONE;
+    const int last = tape_shape(t, p)->rank - 1;
+    p = emit_gather(t, name, INDEX_LABEL, p, y, last, last);
+    const node_id loss = times(t, from_one(t, emit_pow(t, p, like(t, p, q))), 1 / q);
+    return joined(t, name, &args[REDUCTION], loss);
+}
+const struct op op_categorical_generalized_cross_entropy = {
+    .name = "categorical_generalized_cross_entropy",
+    .notation = "(1 - p_y^q) / q for a class y",
+    .kind = OP_COMPOSITE,
+    .params = {{"y_true", PARAM_INDICES, false},
+               {"y_pred", PARAM_TENSOR, false},
+               {"reduction", PARAM_STRING, true},
+               {"q", PARAM_FLOAT, false}},
+    .dtypes = DTYPES_FLOATS,
+    .preset = {[REDUCTION] = "\"none\""},
+    .emit = generalized_emit};

@@ -38,8 +38,8 @@ static node_id as_matrix(struct tape *t, node_id x, const int *axes, int n, bool
         sums.dim[i] = from->dim[axes[i]];
     }
     struct shape matrix = {.rank = 2};
-    if (!shape_count_within(kept, INT64_MAX, &matrix.dim[summed_first]) ||
-        !shape_count_within(&sums, INT64_MAX, &matrix.dim[!summed_first])) {
+    if (!shape_count_within(kept, t->limits.elements, &matrix.dim[summed_first]) ||
+        !shape_count_within(&sums, t->limits.elements, &matrix.dim[!summed_first])) {
         char text[SHAPE_TEXT];
         return tape_fail(t, ERROR_TOO_MANY_ELEMENTS,
                          "tensordot: the axes of shape %s are too long to be taken together",

@@ -135,13 +135,6 @@ static node_id fold_segments(struct tape *t, struct segments *s, enum fold fold,
     return y == NODE_NONE ? y : emit_reshape(t, y, &s->result);
 }
 
-static bool segments_check(struct tape *t, const char *op, int64_t n) {
-    if (n >= 0 && n <= t->limits.elements) return true;
-    tape_fail(t, ERROR_INVALID_ARGUMENT,
-              "%s: num_segments must be from 0 to %" PRId64 ", found %" PRId64, op,
-              t->limits.elements, n);
-    return false;
-}
 static node_id unsorted_emit(struct tape *t, const char *op, const struct op_arg *args,
                              enum fold fold) {
     const node_id data = args[0].node, ids = args[1].node;
@@ -156,7 +149,7 @@ static node_id unsorted_emit(struct tape *t, const char *op, const struct op_arg
         return tape_fail(t, ERROR_SHAPE_MISMATCH,
                          "%s: data.shape = %s does not start with segment_ids.shape = %s", op,
                          shape_text(from, a), shape_text(by, b));
-    if (!segments_check(t, op, n)) return NODE_NONE;
+    if (!length_check(t, op, "num_segments", n)) return NODE_NONE;
     return fold_segments(t, &s, fold, data, ids, n, INDEX_DROPS);
 }
 
@@ -175,45 +168,50 @@ static bool sorted_shapes(struct tape *t, const char *op, const struct shape *da
         return true;
     return false;
 }
-/* Segments that are written in the graph: in order, and the last one says how many there are. */
+/* Segments that are written in the graph, in order: how many there are, by the last one. */
 static bool known_segments(struct tape *t, const char *op, const struct node *ids, int64_t *n) {
-    int64_t last = 0;
+    *n = 0;
     for (int64_t i = 0; i < ids->shape->dim[0]; i++) {
         const int64_t id = index_at((enum dtype)ids->dtype, ids->attrs, i);
-        if (id < 0 || id >= *n) {
+        if (id < 0 || id < *n - 1) {
             tape_fail(t, ERROR_INVALID_ARGUMENT,
-                      "%s: Segment id %" PRId64 " out of range [0, %" PRId64 ")", op, id, *n);
+                      id < 0 ? "%s: Segment id %" PRId64 " is negative"
+                             : "%s: segment ids are not increasing",
+                      op, id);
             return false;
         }
-        if (id < last) {
-            tape_fail(t, ERROR_INVALID_ARGUMENT, "%s: segment ids are not increasing", op);
-            return false;
-        }
-        last = id;
+        if (!length_check(t, op, "a segment id", id)) return false;
+        *n = id + 1;
     }
-    *n = ids->shape->dim[0] ? last + 1 : 0;
     return true;
 }
 /* The result's shape must be known before the plan runs: by the last id, or by num_segments. */
 static bool count_segments(struct tape *t, const char *op, const struct op_arg *args, int64_t *n) {
     const struct node *ids = tape_node(t, args[1].node);
-    const bool given = args[2].given, known = ids->op == OP_const;
-    int64_t most = given ? args[2].i : t->limits.elements;
-    if (given && !segments_check(t, op, args[2].i)) return false;
-    if (known && !known_segments(t, op, ids, &most)) return false;
-    *n = given ? args[2].i : most;
-    if (known || given) return true;
-    tape_fail(t, ERROR_INVALID_ARGUMENT,
-              "%s: segment_ids are not written in the graph; num_segments must say how many "
-              "segments there are",
-              op);
-    return false;
+    if (ids->op == OP_const && !known_segments(t, op, ids, n)) return false;
+    if (!args[2].given) {
+        if (ids->op == OP_const) return true;
+        tape_fail(t, ERROR_INVALID_ARGUMENT,
+                  "%s: segment_ids are not written in the graph; num_segments must say how many "
+                  "segments there are",
+                  op);
+        return false;
+    }
+    if (!length_check(t, op, "num_segments", args[2].i)) return false;
+    if (ids->op == OP_const && *n > args[2].i) {
+        tape_fail(t, ERROR_INVALID_ARGUMENT,
+                  "%s: Segment id %" PRId64 " out of range [0, %" PRId64 ")", op, *n - 1,
+                  args[2].i);
+        return false;
+    }
+    *n = args[2].i;
+    return true;
 }
 static node_id sorted_emit(struct tape *t, const char *op, const struct op_arg *args,
                            enum fold fold) {
     const node_id data = args[0].node, ids = args[1].node;
     struct segments s = {.sorted = true};
-    int64_t n;
+    int64_t n = 0;
     if (data == NODE_NONE || !indices_check(t, op, "segment_ids", ids) ||
         !sorted_shapes(t, op, tape_shape(t, data), tape_shape(t, ids)) ||
         !count_segments(t, op, args, &n))

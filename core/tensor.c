@@ -37,19 +37,23 @@ int64_t shape_count(const struct shape *s) {
     return count;
 }
 
+/* What the other axes of an empty tensor may multiply to: rules multiply some axes of two tensors
+ * without the one that is 0, and then must not overflow. */
+#define EMPTY_MOST ((int64_t)1 << 31)
+
 bool shape_count_within(const struct shape *s, int64_t most, int64_t *count) {
+    bool empty = false;
+    for (int i = 0; i < s->rank; i++) empty = empty || s->dim[i] == 0;
+    if (empty && most < EMPTY_MOST) most = EMPTY_MOST;
     *count = 1;
     for (int i = 0; i < s->rank; i++) {
-        if (s->dim[i] == 0) {
-            *count = 0;
-            return true;
-        }
-    }
-    for (int i = 0; i < s->rank; i++) {
+        if (s->dim[i] == 0) continue;
         if (*count > most / s->dim[i]) return false;
         *count *= s->dim[i];
     }
-    return *count <= most;
+    if (*count > most) return false;
+    if (empty) *count = 0;
+    return true;
 }
 
 bool shape_equal(const struct shape *a, const struct shape *b) {

@@ -38,7 +38,8 @@ extern const struct shape shape_scalar;
 
 /* Number of elements. Overflow has been refused where a shape was made, so this cannot overflow. */
 int64_t shape_count(const struct shape *s);
-/* Like shape_count, but true only where the product of the dimensions is at most `most`. */
+/* Like shape_count, but true only where the product of the dimensions is at most `most`, and where the
+ * other axes of an empty tensor are not too long for any arithmetic. */
 bool shape_count_within(const struct shape *s, int64_t most, int64_t *count);
 bool shape_equal(const struct shape *a, const struct shape *b);
 /* NumPy's broadcasting of two shapes; false where they do not broadcast. */

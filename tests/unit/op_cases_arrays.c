@@ -132,24 +132,38 @@ CASES(one_hot, {"one_hot", 3, {V(4), SCALAR, SCALAR}, 0, 2.9, 7, build_one_hot},
       {"one_hot of nothing", 1, {V(0)}, 0, 2.9, 1, build_one_hot_0})
 
 /* ---- diagonals ---- */
-BUILD(diag, CALL(diag, NODE(x[0]), NONE))
-BUILD(diag_above, CALL(diag, NODE(x[0]), INT(2)))
-BUILD(diag_below, CALL(diag, NODE(x[0]), INT(-1)))
+#define DIAG(...) CALL(diag, NODE(x[0]), __VA_ARGS__)
+BUILD(diag, DIAG(NONE, NONE, NONE, NONE, NONE))
+BUILD(diag_above, DIAG(INTS(2), NONE, NONE, NONE, NONE))
+BUILD(diag_below, DIAG(INTS(-1), NONE, INT(4), NODE(emit_like(t, x[0], 0.5)), NONE))
+BUILD(diag_band, DIAG(INTS(-1, 1), NONE, NONE, NONE, NONE))
+BUILD(diag_band_left, DIAG(INTS(0, 2), INT(3), NONE, NONE, STRING("LEFT_LEFT")))
 CASES(diag, {"diag", 1, {V(3)}, -2, 2, 0, build_diag},
       {"diag of rows, above", 1, {M(2, 3)}, -2, 2, 0, build_diag_above},
-      {"diag below", 1, {V(2)}, -2, 2, 0, build_diag_below},
+      {"diag below", 1, {V(4)}, -2, 2, 0, build_diag_below},
       {"diag of one", 1, {V(1)}, -2, 2, 0, build_diag},
+      {"diag of a band", 1, {M(3, 3)}, -2, 2, 0, build_diag_band},
+      {"diag of bands, aligned left", 1, {T3(2, 3, 3)}, -2, 2, 0, build_diag_band_left},
       {"diag of nothing", 1, {V(0)}, -2, 2, 0, build_diag})
-BUILD(diag_part, CALL(diag_part, NODE(x[0]), NONE))
-BUILD(diag_part_above, CALL(diag_part, NODE(x[0]), INT(1)))
-BUILD(diag_part_below, CALL(diag_part, NODE(x[0]), INT(-1)))
+#define DIAG_PART(...) CALL(diag_part, NODE(x[0]), __VA_ARGS__)
+BUILD(diag_part, DIAG_PART(NONE, NONE, NONE))
+BUILD(diag_part_above, DIAG_PART(INTS(1), NONE, NONE))
+BUILD(diag_part_below, DIAG_PART(INTS(-1), NONE, NONE))
+BUILD(diag_part_band, DIAG_PART(INTS(-1, 2), NONE, NONE))
+BUILD(diag_part_padded, DIAG_PART(INTS(-1, 1), NODE(emit_like(t, x[0], 0.5)), STRING("LEFT_RIGHT")))
 CASES(diag_part, {"diag_part", 1, {M(3, 3)}, -2, 2, 0, build_diag_part},
       {"diag_part of a wide matrix, above", 1, {T3(2, 2, 4)}, -2, 2, 0, build_diag_part_above},
       {"diag_part of a tall matrix, below", 1, {M(4, 2)}, -2, 2, 0, build_diag_part_below},
+      {"diag_part of a band", 1, {T3(2, 2, 4)}, -2, 2, 0, build_diag_part_band},
+      {"diag_part of a padded band", 1, {M(4, 2)}, -2, 2, 0, build_diag_part_padded},
       {"diag_part of nothing", 1, {M(0, 3)}, -2, 2, 0, build_diag_part})
-BUILD(set_diag, CALL(set_diag, NODE(x[0]), NODE(x[1])))
+BUILD(set_diag, CALL(set_diag, NODE(x[0]), NODE(x[1]), NONE, NONE))
+BUILD(set_diag_above, CALL(set_diag, NODE(x[0]), NODE(x[1]), INTS(1), NONE))
+BUILD(set_diag_band, CALL(set_diag, NODE(x[0]), NODE(x[1]), INTS(-1, 1), NONE))
 CASES(set_diag, {"set_diag", 2, {M(3, 3), V(3)}, -2, 2, 0, build_set_diag},
       {"set_diag of wide matrices", 2, {T3(2, 2, 3), M(2, 2)}, -2, 2, 0, build_set_diag},
+      {"set_diag above", 2, {M(3, 3), V(2)}, -2, 2, 0, build_set_diag_above},
+      {"set_diag of a band", 2, {M(3, 4), M(3, 3)}, -2, 2, 0, build_set_diag_band},
       {"set_diag of nothing", 2, {M(0, 2), V(0)}, -2, 2, 0, build_set_diag})
 BUILD(band_part, CALL(band_part, NODE(x[0]), INT(1), INT(0)))
 BUILD(band_part_upper, CALL(band_part, NODE(x[0]), INT(0), INT(-1)))

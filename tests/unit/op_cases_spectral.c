@@ -19,7 +19,7 @@ static node_id apart(struct tape *t, node_id x) {
     double *d = arena_alloc(t->arena, (size_t)n * sizeof *d + 8);
     for (int64_t i = 0; i < n; i++) d[i] = 3 * (double)(i + 1);
     const node_id diagonal = tape_const(t, DTYPE_F64, &(struct shape)V(n), d);
-    return emit_add(t, x, emit_cast(t, CALL(diag, NODE(diagonal), NONE), tape_dtype(t, x)));
+    return emit_add(t, x, emit_cast(t, CALL(diag, NODE(diagonal), NONE, NONE, NONE, NONE, NONE), tape_dtype(t, x)));
 }
 
 BUILD(eigenvalues, RESULT(0, eigh, NODE(apart(t, x[0]))))
@@ -41,6 +41,32 @@ CASES(eigvalsh, {"eigvalsh", 1, {M(3, 3)}, -1, 1, 0, build_eigvalsh},
       {"eigvalsh of a batch", 1, {T3(2, 3, 3)}, -1, 1, 0, build_eigvalsh},
       {"eigvalsh of one", 1, {M(1, 1)}, -1, 1, 0, build_eigvalsh},
       {"eigvalsh of nothing", 1, {M(0, 0)}, -1, 1, 0, build_eigvalsh})
+
+#define QR(name, i) BUILD(name, RESULT(i, qr, NODE(x[0]), NONE))
+QR(qr_q, 0)
+QR(qr_r, 1)
+BUILD(qr_standing_q,
+      RESULT(0, qr, NODE(emit_concat(t, (node_id[]){apart(t, x[0]), x[1]}, 2, 0)), NONE))
+BUILD(qr_standing_r,
+      RESULT(1, qr, NODE(emit_concat(t, (node_id[]){apart(t, x[0]), x[1]}, 2, 0)), NONE))
+BUILD(qr_lying_q,
+      RESULT(0, qr, NODE(emit_concat(t, (node_id[]){apart(t, x[0]), x[1]}, 2, 1)), NONE))
+BUILD(qr_lying_r,
+      RESULT(1, qr, NODE(emit_concat(t, (node_id[]){apart(t, x[0]), x[1]}, 2, 1)), BOOL(true)))
+BUILD(qr_batch, RESULT(0, qr, NODE(apart(t, x[0])), BOOL(true)))
+CASES(qr, {"Q of a square", 1, {M(3, 3)}, -2, 2, 0, build_qr_q},
+      {"R of a square", 1, {M(3, 3)}, -2, 2, 0, build_qr_r},
+      {"Q of a standing matrix", 2, {M(3, 3), M(2, 3)}, -1, 1, 0, build_qr_standing_q},
+      {"R of a standing matrix", 2, {M(3, 3), M(2, 3)}, -1, 1, 0, build_qr_standing_r},
+      {"Q of a lying matrix", 2, {M(2, 2), M(2, 3)}, -1, 1, 0, build_qr_lying_q},
+      {"R of a lying matrix, full", 2, {M(2, 2), M(2, 3)}, -1, 1, 0, build_qr_lying_r},
+      {"Q of a batch, full", 1, {T3(2, 3, 3)}, -1, 1, 0, build_qr_batch},
+      {"qr of a column", 1, {M(3, 1)}, 0.5, 2, 0, build_qr_q},
+      {"qr of no columns", 1, {M(3, 0)}, -2, 2, 0, build_qr_q},
+      {"qr of no rows", 1, {M(0, 3)}, -2, 2, 0, build_qr_r})
+BUILD(qr_factors, tape_emit(t, OP_qr_factors, (node_id[]){apart(t, x[0])}, 1,
+                            &(struct factor_attrs){1, 0}, sizeof(struct factor_attrs)))
+CASES(qr_factors, {"qr_factors", 1, {M(3, 3)}, -1, 1, 0, build_qr_factors})
 
 #define SVD(name, i, full) BUILD(name, RESULT(i, svd, NODE(x[0]), BOOL(full), NONE))
 SVD(svd_s, 0, false)
@@ -83,6 +109,21 @@ CASES(pinv, {"pinv with a cutoff", 1, {M(3, 3)}, -1, 1, 0, build_pinv_truncated}
       {"pinv of lying matrices", 1, {T3(2, 2, 3)}, -2, 2, 0, build_pinv},
       {"pinv of rank 1", 2, {M(3, 1), M(1, 4)}, -2, 2, 0, build_pinv_low_rank},
       {"pinv of nothing", 1, {M(0, 3)}, -2, 2, 0, build_pinv})
+
+BUILD(lstsq, CALL(lstsq, NODE(x[0]), NODE(x[1]), NONE, NONE))
+BUILD(lstsq_square, CALL(lstsq, NODE(apart(t, x[0])), NODE(x[1]), NONE, NONE))
+BUILD(lstsq_regular, CALL(lstsq, NODE(x[0]), NODE(x[1]), NUMBER(0.5), NONE))
+BUILD(lstsq_slow, CALL(lstsq, NODE(emit1(t, OP_stop_gradient, x[0])),
+                       NODE(emit1(t, OP_stop_gradient, x[1])), NONE, BOOL(false)))
+CASES(
+    lstsq, {"lstsq of a square", 2, {M(3, 3), M(3, 2)}, -1, 1, 0, build_lstsq_square},
+    {"lstsq of a standing matrix", 2, {M(5, 2), M(5, 1)}, -2, 2, 0, build_lstsq},
+    {"lstsq of a lying matrix", 2, {M(2, 5), M(2, 3)}, -2, 2, 0, build_lstsq},
+    {"lstsq of a batch, regularized", 2, {T3(2, 2, 3), T3(2, 2, 1)}, -2, 2, 0, build_lstsq_regular},
+    {"lstsq, leading axes broadcast", 2, {M(4, 2), T3(2, 4, 1)}, -2, 2, 0, build_lstsq_regular},
+    {"lstsq of nothing", 2, {M(3, 0), M(3, 1)}, -2, 2, 0, build_lstsq})
+CASES(lstsq_slow, {"lstsq by singular values", 2, {M(3, 2), M(3, 1)}, -2, 2, 3, build_lstsq_slow},
+      {"lstsq by singular values, lying", 2, {M(2, 3), M(2, 2)}, -2, 2, 3, build_lstsq_slow})
 
 BUILD(expm, CALL(expm, NODE(x[0])))
 CASES(expm, {"expm", 1, {M(3, 3)}, -1, 1, 0, build_expm},

@@ -130,6 +130,16 @@ static void check_svd(const struct matrix *a, enum dtype dtype, bool full) {
     assert_small(&b, "V^T V - I", skew_of(&b, v), 24);
     arena_free(&b.arena);
 }
+static void check_qr(const struct matrix *a, enum dtype dtype, bool full) {
+    struct bench b;
+    begin(&b, a, dtype, false);
+    const node_id *f = factors(&b, OP_qr, (struct op_arg){.given = true, .b = full});
+    const node_id q = exactly(&b, f[0]), r = exactly(&b, f[1]);
+    assert_small(&b, "Q R - A", error_of(&b, product(&b, q, r, false, false), b.exact), 24);
+    assert_small(&b, "Q^T Q - I", skew_of(&b, q), 24);
+    assert_small(&b, "R below its diagonal", size_of(&b, emit_band(&b.tape, r, INT64_MIN, -1)), 0);
+    arena_free(&b.arena);
+}
 static void check_eigh(const struct matrix *a, enum dtype dtype) {
     struct bench b;
     begin(&b, a, dtype, true);
@@ -145,7 +155,10 @@ static void every_matrix_is_the_product_of_its_factors(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
         for (int dtype = DTYPE_F32; dtype <= DTYPE_F64; dtype++) {
-            for (int full = 0; full < 2; full++) check_svd(&matrices[i], (enum dtype)dtype, full);
+            for (int full = 0; full < 2; full++) {
+                check_svd(&matrices[i], (enum dtype)dtype, full);
+                check_qr(&matrices[i], (enum dtype)dtype, full);
+            }
             if (matrices[i].m == matrices[i].n) check_eigh(&matrices[i], (enum dtype)dtype);
         }
 }

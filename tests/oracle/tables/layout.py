@@ -12,14 +12,20 @@ def whole(i):
     return tf.constant(i, tf.int32) if isinstance(i, list) else i
 
 
+def span(k):
+    """A range of diagonals, which TensorFlow wants as a tuple."""
+    return tuple(k) if isinstance(k, list) else k
+
+
 OPS = {
     "tile": tf.tile, "repeat": tf.repeat, "reverse": tf.reverse, "roll": tf.roll, "pad": tf.pad,
     "moveaxis": tf.experimental.numpy.moveaxis, "swapaxes": tf.experimental.numpy.swapaxes,
     "split": tf.split, "unstack": tf.unstack, "fill": tf.fill, "range": tf.range,
     "linspace": tf.linspace, "one_hot": lambda i, *a, **k: tf.one_hot(whole(i), *a, **k), "eye": tf.eye, "zeros": tf.zeros, "ones": tf.ones,
     "meshgrid": lambda args, indexing="xy": tf.meshgrid(*args, indexing=indexing),
-    "diag": lambda x, k=0: tf.linalg.diag(x, k=k), "trace": tf.linalg.trace,
-    "diag_part": lambda x, k=0: tf.linalg.diag_part(x, k=k), "set_diag": tf.linalg.set_diag,
+    "diag": lambda x, k=0, **more: tf.linalg.diag(x, k=span(k), **more), "trace": tf.linalg.trace,
+    "diag_part": lambda x, k=0, **more: tf.linalg.diag_part(x, k=span(k), **more),
+    "set_diag": lambda x, y, k=0, **more: tf.linalg.set_diag(x, y, k=span(k), **more),
     "tril": tf.experimental.numpy.tril, "triu": tf.experimental.numpy.triu,
     "mirror_pad": lambda x, paddings, mode: tf.raw_ops.MirrorPad(input=x, paddings=paddings, mode=mode),
     "band_part": tf.linalg.band_part, "outer": tf.experimental.numpy.outer,
@@ -66,6 +72,19 @@ OF_ONE = [
     ("diag(x)", (3,), (2, 3), (1,), (0,)),
     ("diag(x, k=2)", (3,)),
     ("diag(x, k=-1)", (2, 2)),
+    ("diag(x, k=1, num_rows=3)", (3,)),
+    ("diag(x, num_cols=4, padding_value=0.5)", (2, 3)),
+    ("diag(x, k=[-1, 1])", (3, 3), (2, 3, 2)),
+    ("diag(x, k=[0, 1], align='LEFT_RIGHT')", (2, 3)),
+    ("diag(x, k=[-2, -1], num_rows=4, num_cols=3, align='RIGHT_RIGHT')", (2, 3)),
+    ("diag(x, k=[-1, 0], padding_value=7.0, align='LEFT_LEFT')", (2, 2)),
+    ("diag_part(x, k=[-1, 1])", (3, 4), (4, 3), (2, 3, 3)),
+    ("diag_part(x, k=[0, 1])", (1, 2), (2, 2, 2)),
+    ("diag_part(x, k=[0, 2], padding_value=9.0)", (3, 4)),
+    ("diag_part(x, k=[-2, 1], align='LEFT_RIGHT')", (3, 4)),
+    ("diag_part(x, k=[-2, 1], align='LEFT_LEFT')", (4, 3)),
+    ("diag_part(x, k=[-1, 2], align='RIGHT_RIGHT')", (3, 3)),
+    ("diag_part(x, k=[1, 1])", (3, 3)),
     ("diag_part(x)", (3, 3), (2, 3), (3, 2), (2, 2, 3), (1, 1)),
     ("diag_part(x, k=1)", (3, 3), (2, 3)),
     ("diag_part(x, k=-1)", (3, 3), (3, 2)),
@@ -106,6 +125,10 @@ OF_ONE = [
 ]
 OF_TWO = [
     ("set_diag(x, y)", ((3, 3), (3,)), ((2, 2, 3), (2, 2)), ((3, 2), (2,))),
+    ("set_diag(x, y, k=1)", ((3, 3), (2,)), ((2, 2, 3), (2, 2))),
+    ("set_diag(x, y, k=-1)", ((3, 2), (2,))),
+    ("set_diag(x, y, k=[-1, 1])", ((3, 4), (3, 3)), ((2, 3, 3), (2, 3, 3))),
+    ("set_diag(x, y, k=[0, 1], align='LEFT_LEFT')", ((3, 2), (2, 2))),
     ("outer(x, y)", ((2,), (3,)), ((2, 2), (1, 3)), ((), (2,)), ((0,), (2,))),
     ("linspace(x, y, 4)", ((2, 3), (3,)), ((), (2,))),
     ("linspace(x, y, 3, axis=-1)", ((2, 1), (1, 3))),

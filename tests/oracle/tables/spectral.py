@@ -118,6 +118,48 @@ def pseudoinverses():
             yield from case(f"pinv of {what}, {dtype}", "y = pinv(x)", dtypes=(dtype,), variables={"x": tensor(POINTS, shape, dtype)}, seed=True)
 
 
+def orthogonal():
+    yield from over(SHAPES, "qr", "q, r = qr(x)", target=["q", "r"])
+    yield from over({k: v for k, v in SHAPES.items() if v[-2] <= v[-1]}, "qr with full matrices", "q, r = qr(x, full_matrices=True)", target=["q", "r"])
+    for dtype in BOTH:
+        for what, shape in (("no rows", (0, 3)), ("no columns", (3, 0)), ("no matrices", (0, 2, 3))):
+            yield from case(f"qr of {what}, {dtype}", "q, r = qr(x)", dtypes=(dtype,), target=["q", "r"], variables={"x": tensor(POINTS, shape, dtype)}, seed=True)
+        for what, shape in (("a standing matrix", (4, 2)), ("no columns", (3, 0))):
+            yield from evaluate(f"values of qr of {what} with full matrices, {dtype}", "q, r = qr(x, True)", dtypes=(dtype,), fetch=["q", "r"], constants={"x": tensor(POINTS, shape, dtype)}, **NEAR)
+    for what, x in (("the unit matrix", [[1.0, 0.0], [0.0, 1.0]]), ("a negative diagonal", [[-2.0, 0.0], [0.0, -3.0]]), ("a lower triangle", [[2.0, 0.0], [1.0, 3.0]])):
+        yield from case(f"qr of {what}", "q, r = qr(x)", target=["q", "r"], variables={"x": x}, seed=True, **NEAR)
+    yield from evaluate("qr of zeros", "q, r = qr(x)", fetch=["q", "r"], constants={"x": [[0.0, 0.0], [0.0, 0.0]]})
+    yield from second("qr", "q, r = qr(x); y = reduce_sum(q * q * q) + reduce_sum(r * r * r)", X3, W3)
+    yield from second("qr of a standing matrix", "q, r = qr(x); y = reduce_sum(q * q * q) + reduce_sum(r * r * r)", [[4.0, 1.0], [0.5, 2.0], [2.0, -1.0]], [[0.5, -1.25], [2.0, 0.75], [-0.375, 1.5]])
+    yield from second("qr of a lying matrix", "q, r = qr(x); y = reduce_sum(q * q * q) + reduce_sum(r * r * r)", X3[:2], W3[:2])
+
+
+# By the normal equations the rounding of A^T A counts with the square of A's condition.
+SQUARED = {"rtol": {"float32": 2e-4, "float64": 2e-12}, "atol": {"float32": 2e-4, "float64": 2e-12}}
+
+
+def least_squares():
+    for what, (a, b) in {
+        "a standing matrix": ((4, 2), (4, 1)), "several right sides": ((4, 2), (4, 3)), "a lying matrix": ((2, 4), (2, 1)), "a square": ((2, 2), (2, 2)),
+        "a batch": ((2, 3, 2), (2, 3, 1)), "one": ((1, 1), (1, 1)), "a column": ((3, 1), (3, 2)),
+    }.items():  # fmt: skip
+        for dtype in BOTH:
+            members = {"dtypes": (dtype,), "seed": True, "variables": {"a": tensor(POINTS, a, dtype), "b": tensor(POINTS[3:], b, dtype)}}
+            yield from case(f"lstsq of {what}, {dtype}", "x = lstsq(a, b)", **members, **SQUARED)
+            yield from case(f"lstsq of {what}, regularized, {dtype}", "x = lstsq(a, b, l2_regularizer=0.5)", **members, **SQUARED)
+            del members["seed"]
+            yield from evaluate(f"lstsq of {what} by singular values, {dtype}", "x = lstsq(a, b, fast=False)", **members, **NEAR)
+    for dtype in BOTH:
+        for what, (a, b) in {"no columns": ((3, 0), (3, 1)), "no right sides": ((3, 2), (3, 0))}.items():
+            yield from case(f"lstsq of {what}, {dtype}", "x = lstsq(a, b)", dtypes=(dtype,), seed=True, variables={"a": tensor(POINTS, a, dtype), "b": tensor(POINTS, b, dtype)})
+    rank_1 = [[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]]
+    yield from evaluate("the shortest solution of rank 1", "x = lstsq(a, b, fast=False)", constants={"a": rank_1, "b": [[1.0], [0.5], [2.0]]}, **NEAR)
+    yield from evaluate("the shortest solution of a lying matrix of rank 1", "x = lstsq(transpose(a), b, fast=False)", constants={"a": rank_1, "b": [[1.0], [0.5]]}, **NEAR)
+    yield from case("lstsq of rank 1, regularized", "x = lstsq(a, b, 0.5)", variables={"a": rank_1, "b": [[1.0], [0.5], [2.0]]}, seed=True, **SQUARED)
+    members = {"variables": {"a": [[4.0, 1.0], [0.5, 2.0], [2.0, -1.0]], "b": [[1.0], [0.5], [2.0]]}, "constants": {"w": [[0.5, -1.25], [2.0, 0.75], [-0.375, 1.5]]}}
+    yield from case("second order of lstsq", "y = reduce_sum(lstsq(a, b) ** 2); g = reduce_sum(grad(y, a) * w)", **members, **SQUARED)
+
+
 class Exponential(Case):
     """e^x and its gradient to 50 digits: TensorFlow halves a matrix once less, and is right to 1e-14."""
 
@@ -141,6 +183,28 @@ class Exponential(Case):
         # The error of scaling and squaring is one of the norm of the result, not of each element.
         most = max(float(np.abs(v).max()) for v in (self.answer["value"], self.answer["gradient"]["x"]))
         super().__init__(f"expm of {name} by mpmath, {dtype}", "gradient", request, rtol, rtol * most, False)
+
+
+class Spectrum(Case):
+    """Eigenvalues of Hilbert's matrix, the smallest 1e-10 of the largest, of which each is as exact as the norm allows."""
+
+    def __init__(self, op, n, dtype, units):
+        x = np.array([[1 / (i + j + 1) for j in range(n)] for i in range(n)], dtype)
+        e = [float(v) for v in m.eigsy(m.matrix(x.astype(float).tolist()), eigvals_only=True)]
+        ordered = sorted(e, reverse=op != "eigvalsh(x)")
+        request = {"graph": f"y = {op}", "constants": {"x": [[float(str(v)) for v in row] for row in x]}}
+        if dtype != "float32":
+            request["dtype"] = dtype
+        self.answer = {"value": np.array(ordered, dtype)}
+        unit = float(np.finfo(dtype).eps)
+        super().__init__(f"{op} of Hilbert's matrix of side {n} by mpmath, {dtype}", "evaluate", request, unit, units * unit * max(e), False)
+
+
+def spectra():
+    m.mp.dps = 50
+    for op in ("eigvalsh(x)", "svd(x, compute_uv=False)"):
+        yield Spectrum(op, 8, "float32", 0.5)
+        yield Spectrum(op, 8, "float64", 4)
 
 
 def scaled(norm):
@@ -209,8 +273,11 @@ def norms():
 
 
 def cases():
+    yield from orthogonal()
     yield from symmetric()
     yield from singular()
     yield from pseudoinverses()
+    yield from least_squares()
+    yield from spectra()
     yield from exponentials()
     yield from norms()
