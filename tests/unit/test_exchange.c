@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "api/functions.h"
 #include "server/exchange.h"
 #include "store_suite.h"
 
@@ -232,6 +233,67 @@ static void a_draining_server_lets_nobody_wait(void **state) {
     atomic_store(&engine.draining, false);
 }
 
+/* ---- limits ---- */
+
+static void a_session_holds_what_it_may_and_no_more(void **state) {
+    (void)state;
+    engine.limits.max_session_bytes = engine.small.max_session_bytes = 2000;
+    assert_int_equal(ask_server("PUT", "/v1/sessions/s", "{\"variables\":{\"x\":2}}"), 201);
+    char body[4096] = "[0", *at = body + 2;
+    for (int i = 1; i < 500; i++) at = stpcpy(at, ",0");
+    strcpy(at, "]");
+    assert_int_equal(ask_server("PUT", "/v1/sessions/s/variables/w", body), 507);
+    assert_non_null(strstr(answer_text, "\"code\":\"session_memory\""));
+    assert_non_null(strstr(answer_text, "and may hold 2000 (max_session_bytes)"));
+    assert_int_equal(
+        ask_server("PUT", "/v1/sessions/s/variables",
+                   "{\"variables\":{\"a\":1,\"b\":1,"
+                   "\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1}}"),
+        507);
+    /* Nothing of it is there. */
+    assert_int_equal(ask_server("GET", "/v1/sessions/s", NULL), 200);
+    assert_non_null(strstr(answer_text, "\"variables\":{\"x\":2.0}"));
+    const struct registry_stats stats = registry_stats(engine.registry);
+    assert_in_range(stats.bytes, 1, 1000);
+}
+
+static void there_are_as_many_as_there_may_be(void **state) {
+    (void)state;
+    registry_free(engine.registry);
+    functions_free(engine.functions);
+    engine.registry = registry_new(2, 1);
+    engine.functions = functions_new(1, 1);
+    assert_int_equal(ask_server("PUT", "/v1/sessions/a", "{}"), 201);
+    assert_int_equal(ask_server("PUT", "/v1/sessions/b", "{}"), 201);
+    assert_int_equal(ask_server("POST", "/v1/sessions", "{}"), 429);
+    assert_non_null(strstr(answer_text, "there are 2 sessions; the limit is 2 (max_sessions)"));
+    assert_int_equal(ask_server("POST", "/v1/sessions/a/clone", ""), 429);
+    assert_int_equal(ask_server("DELETE", "/v1/sessions/b", NULL), 204);
+    assert_int_equal(ask_server("POST", "/v1/sessions/a/clone", ""), 201);
+    assert_int_equal(ask_server("PUT", "/v1/functions/f", "{\"graph\":\"x\"}"), 201);
+    assert_int_equal(ask_server("PUT", "/v1/functions/f", "{\"graph\":\"x + 1\"}"), 200);
+    assert_int_equal(ask_server("PUT", "/v1/functions/g", "{\"graph\":\"x\"}"), 429);
+    assert_non_null(strstr(answer_text, "there are 1 functions; the limit is 1 (max_functions)"));
+}
+
+/* Past what a network thread may do, a request is run again; what it does is done once. */
+static void what_is_too_large_for_a_network_thread_is_done_once(void **state) {
+    (void)state;
+    engine.small.max_answer_bytes = 60;
+    assert_int_equal(ask_server("PUT", "/v1/sessions/s", "{\"variables\":{\"x\":[1,2,3]}}"), 201);
+    assert_int_equal(
+        ask_server("POST", "/v1/sessions/s/variables/x/assign_add", "{\"value\":[1,1,1]}"), 200);
+    assert_non_null(strstr(answer_text, "[2.0,3.0,4.0]"));
+    assert_int_equal(
+        ask_server("PUT", "/v1/sessions/s/variables", "{\"variables\":{\"x\":[5,6,7]}}"), 200);
+    assert_int_equal(ask_server("PATCH", "/v1/sessions/s", "{\"labels\":{\"a\":\"b\"}}"), 200);
+    assert_int_equal(ask_server("POST", "/v1/sessions/s/clone", ""), 201);
+    assert_int_equal(registry_stats(engine.registry).sessions, 2);
+    assert_int_equal(ask_server("PUT", "/v1/functions/f", "{\"graph\":\"x ** 2\"}"), 201);
+    assert_int_equal(ask_server("GET", "/v1/sessions/s/variables/x", NULL), 200);
+    assert_non_null(strstr(answer_text, "[5.0,6.0,7.0]"));
+}
+
 static void the_memory_store_does_what_a_store_must(void **state) {
     (void)state;
     char problem[128] = "";
@@ -250,6 +312,9 @@ int main(void) {
         TEST(a_new_session_is_seen_when_the_store_has_it),
         TEST(functions_are_kept_too),
         TEST(a_draining_server_lets_nobody_wait),
+        TEST(a_session_holds_what_it_may_and_no_more),
+        TEST(there_are_as_many_as_there_may_be),
+        TEST(what_is_too_large_for_a_network_thread_is_done_once),
         cmocka_unit_test(the_memory_store_does_what_a_store_must),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
