@@ -179,11 +179,55 @@ static bool join_blocks(struct oneshot *o, node_id *nodes, size_t n, node_id *pa
     return true;
 }
 
+/* Whether a leading axis has no room: a node that the points change has all axes that there may be. */
+static bool find_full(struct oneshot *o, const node_id *nodes, size_t n, bool *full) {
+    enum { NEEDED = 1, CHANGES = 2 };
+    const struct tape *t = &o->b.tape;
+    uint8_t *flags = arena_zalloc(&o->arena, t->count + 1);
+    *full = false;
+    if (!flags) return build_fail_memory(&o->b);
+    tape_mark_ancestors(t, 0, t->count, nodes, n, flags);
+    for (uint32_t i = 0; i < o->batch.n_bindings; i++) flags[o->batch.bindings[i].node] |= CHANGES;
+    for (node_id i = 0; i < t->count; i++) {
+        const struct node *node = tape_node(t, i);
+        const bool inner = node->op != OP_const && node->op != OP_input;
+        for (uint32_t k = 0; inner && k < node->n_args; k++)
+            flags[i] |= flags[tape_arg(t, i, k)] & CHANGES;
+        if (flags[i] == (NEEDED | CHANGES) && node->shape->rank == RANK_MAX) *full = true;
+    }
+    return true;
+}
+
+/* The nodes once more for each point, with a leading axis of length 1 on what it changes. */
+static bool map_singly(struct oneshot *o, const node_id *nodes, size_t n, const node_id *from,
+                       node_id *to, const struct tensor *good, int64_t points, node_id *parts) {
+    struct tape *t = &o->b.tape;
+    for (int64_t k = 0; k < points; k++, parts += n) {
+        for (uint32_t i = 0; i < o->batch.n_bindings; i++) {
+            struct tensor one = {.dtype = good[i].dtype, .shape = point_shape(&good[i])};
+            one.data = (char *)good[i].data + (size_t)k * point_bytes(&good[i]);
+            if (!oneshot_keep_late(o, &one, &to[i])) return false;
+        }
+        if (!tape_substitute(t, from, to, o->batch.n_bindings, nodes, n, parts)) return false;
+        for (size_t i = 0; i < n; i++) {
+            struct shape shape;
+            if (parts[i] == nodes[i]) continue;
+            if (!shape_lead(t, tape_shape(t, parts[i]), 1, &shape)) return false;
+            parts[i] = emit_reshape(t, parts[i], &shape);
+        }
+    }
+    return tape_ok(t);
+}
+
 bool batch_map(struct oneshot *o, node_id *nodes, size_t n) {
     const struct batch *b = &o->batch;
     const int64_t points = b->n - b->n_failures, size = block_size(o, nodes, n, points);
-    if (size == 0) return false;
-    const size_t blocks = size >= points ? 1 : (size_t)((points + size - 1) / size);
+    bool full;
+    if (size == 0 || !find_full(o, nodes, n, &full)) return false;
+    const bool singly = full && points > 0;
+    const size_t blocks = singly           ? (size_t)points
+                          : size >= points ? 1
+                                           : (size_t)((points + size - 1) / size);
     node_id *from = arena_alloc(&o->arena, 2 * b->n_bindings * sizeof *from);
     node_id *parts = arena_alloc(&o->arena, (blocks * n + 1) * sizeof *parts);
     struct tensor *good = arena_alloc(&o->arena, b->n_bindings * sizeof *good);
@@ -193,7 +237,8 @@ bool batch_map(struct oneshot *o, node_id *nodes, size_t n) {
         if (!good_points(o, &b->bindings[i].all, &good[i])) return false;
     }
     node_id *to = from + b->n_bindings;
-    for (size_t k = 0; k < blocks && n; k++) {
+    if (singly && !map_singly(o, nodes, n, from, to, good, points, parts)) return false;
+    for (size_t k = 0; k < blocks && n && !singly; k++) {
         const int64_t begin = (int64_t)k * size, left = points - begin;
         if (!bind_block(o, good, begin, left < size ? left : size, to) ||
             !tape_batch(&o->b.tape, from, to, b->n_bindings, nodes, n, parts + k * n))

@@ -1,6 +1,7 @@
 /* "batch": some bindings with one more leading axis, so that one request is answered for many points.
  * The graph and its derivatives are built for one point; what is wanted of them is then mapped to all
- * points by the ops' own batch rules. */
+ * points by the ops' own batch rules, or, where an intermediate has no room for one axis more, is
+ * appended for each point. */
 #ifndef GRADD_API_BATCH_H
 #define GRADD_API_BATCH_H
 

@@ -142,26 +142,15 @@ bool service_session_put(const struct service_call *call, struct writer *out, st
     return ok;
 }
 
-static bool copy_items(struct asked *a, const struct session *from, struct session *to) {
-    for (uint32_t i = 0; i < from->items.n; i++) {
-        const struct item *item = session_item(from, i);
-        if (!item) continue;
-        const struct tensor *value = item->value.owner ? &item->value.tensor : NULL;
-        if (!session_add(to, item->name, item->length, (enum item_kind)item->kind, item->trainable,
-                         value))
-            return session_fail_memory(to, a->error);
-    }
-    for (const struct label *l = from->labels; l; l = l->next)
-        if (!session_label(to, l->key, l->value)) return session_fail_memory(to, a->error);
-    to->ttl_seconds = from->ttl_seconds;
-    return true;
-}
-
+/* All of it again under a new id, tapes included. */
 static bool clone(struct asked *a) {
     char id[REGISTRY_ID + 1];
     if (!asked_within(a) || !registry_new_id(id, a->error)) return false;
-    struct session *s = new_session(a, id, a->session->dtype);
-    if (s && copy_items(a, a->session, s) && register_new(a, s)) return true;
+    const size_t limit = (size_t)a->call->limits->max_session_bytes;
+    struct session *s = session_copy(a->session, id, limit);
+    if (!s) return session_fail_memory(a->session, a->error);
+    s->created_at = now();
+    if (register_new(a, s)) return true;
     session_free(s);
     return false;
 }

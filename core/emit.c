@@ -40,6 +40,13 @@ node_id emit_transpose(struct tape *t, node_id x, const int64_t *perm) {
     return moved ? tape_emit(t, OP_transpose, &x, 1, &attrs, sizeof attrs) : x;
 }
 
+node_id emit_adjoint(struct tape *t, node_id x) {
+    if (x == NODE_NONE) return NODE_NONE;
+    int64_t perm[RANK_MAX];
+    perm_swap_last(tape_shape(t, x)->rank - 2, tape_shape(t, x)->rank, perm);
+    return emit_transpose(t, x, perm);
+}
+
 node_id emit_concat(struct tape *t, const node_id *parts, uint32_t n, int64_t axis) {
     size_t size = sizeof(struct concat_attrs) + n * sizeof(int64_t);
     struct concat_attrs *attrs = arena_alloc(t->arena, size);

@@ -74,6 +74,8 @@ node_id emit_broadcast_to(struct tape *t, node_id x, const struct shape *shape);
 node_id emit_cast(struct tape *t, node_id x, enum dtype dtype);
 
 node_id emit_transpose(struct tape *t, node_id x, const int64_t *perm);
+/* Matrices transposed. */
+node_id emit_adjoint(struct tape *t, node_id x);
 node_id emit_concat(struct tape *t, const node_id *parts, uint32_t n, int64_t axis);
 node_id emit_matmul(struct tape *t, node_id a, node_id b, bool transpose_a, bool transpose_b);
 /* A^-1 B (A^-T B where `adjoint`) of A's lower or upper triangle. */

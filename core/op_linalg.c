@@ -25,13 +25,6 @@ static node_id leading_batch(struct tape *t, node_id y, const node_id *x, const 
     return emit1(t, tape_node(t, y)->op, x[0]);
 }
 
-static node_id transposed(struct tape *t, node_id x) {
-    int64_t perm[RANK_MAX];
-    if (x == NODE_NONE) return NODE_NONE;
-    const int rank = tape_shape(t, x)->rank;
-    perm_swap_last(rank - 2, rank, perm);
-    return emit_transpose(t, x, perm);
-}
 static node_id halved(struct tape *t, node_id x) {
     return emit_multiply(t, x, emit_like(t, x, 0.5));
 }
@@ -67,10 +60,10 @@ static node_id phi(struct tape *t, node_id x) {
 /* L^-1 X L^-T, or L^-T X L^-1 where `adjoint`. */
 static node_id between(struct tape *t, node_id l, node_id x, bool adjoint) {
     const node_id left = emit_triangular_solve(t, l, x, true, adjoint);
-    return transposed(t, emit_triangular_solve(t, l, transposed(t, left), true, adjoint));
+    return emit_adjoint(t, emit_triangular_solve(t, l, emit_adjoint(t, left), true, adjoint));
 }
 static node_id symmetric(struct tape *t, node_id x) {
-    return halved(t, emit_add(t, x, transposed(t, x)));
+    return halved(t, emit_add(t, x, emit_adjoint(t, x)));
 }
 /* I. Murray, Differentiation of the Cholesky decomposition, 2016: A' = L^-T phi(L^T G) L^-1, made symmetric. */
 static node_id cholesky_vjp(struct tape *t, node_id l, uint32_t i, node_id g) {
@@ -141,7 +134,7 @@ static node_id inverse_jvp(struct tape *t, node_id y, const node_id *x_dot) {
 }
 static node_id inverse_emit(struct tape *t, const struct op_arg *args) {
     const node_id y = emit1(t, OP_inverse, args[0].node);
-    return args[1].given && args[1].b ? transposed(t, y) : y;
+    return args[1].given && args[1].b ? emit_adjoint(t, y) : y;
 }
 const struct op op_inverse = {
     .name = "inverse",
@@ -225,14 +218,15 @@ static node_id per_matrix(struct tape *t, node_id x, int leading) {
 /* The derivative of log |det A| along A. is the sum of A^-T A. element by element. */
 static node_id log_det_slope(struct tape *t, node_id a, node_id a_dot) {
     const int rank = tape_shape(t, a)->rank;
-    const node_id inverse = transposed(t, emit1(t, OP_inverse, a));
+    const node_id inverse = emit_adjoint(t, emit1(t, OP_inverse, a));
     return emit_reduce(t, OP_reduce_sum, emit_multiply(t, inverse, a_dot), 3u << (rank - 2), false);
 }
 static node_id det_vjp(struct tape *t, node_id y, uint32_t i, node_id g) {
     (void)i;
     const int leading = tape_shape(t, y)->rank;
     const node_id inverse = emit1(t, OP_inverse, tape_arg(t, y, 0));
-    return emit_multiply(t, per_matrix(t, emit_multiply(t, g, y), leading), transposed(t, inverse));
+    return emit_multiply(t, per_matrix(t, emit_multiply(t, g, y), leading),
+                         emit_adjoint(t, inverse));
 }
 static node_id det_jvp(struct tape *t, node_id y, const node_id *x_dot) {
     return emit_multiply(t, y, log_det_slope(t, tape_arg(t, y, 0), x_dot[0]));
@@ -268,7 +262,7 @@ static node_id signed_log_det_vjp(struct tape *t, node_id y, uint32_t i, node_id
     (void)i;
     const node_id inverse = emit1(t, OP_inverse, tape_arg(t, y, 0));
     const int leading = tape_shape(t, y)->rank - 1;
-    return emit_multiply(t, per_matrix(t, one_of_two(t, g, 1), leading), transposed(t, inverse));
+    return emit_multiply(t, per_matrix(t, one_of_two(t, g, 1), leading), emit_adjoint(t, inverse));
 }
 static node_id signed_log_det_jvp(struct tape *t, node_id y, const node_id *x_dot) {
     struct shape column = *tape_shape(t, y);

@@ -78,15 +78,14 @@ static node_id spectral_norm(struct tape *t, node_id x, const struct norm *n) {
     int at = 0;
     for (int i = 0; i < rank; i++)
         if (i != n->row && i != n->column) perm[at++] = i;
-    perm[rank - 2] = n->row;
-    perm[rank - 1] = n->column;
+    perm[at] = n->row;
+    perm[at + 1] = n->column;
     const node_id lying = emit_transpose(t, x, perm);
     const node_id s = emit_singular_values(t, "norm", lying);
     if (s == NODE_NONE) return NODE_NONE;
     kept.dim[n->row] = kept.dim[n->column] = 1;
     /* The magnitudes of what is not negative: so the gradient at 0 is 0. */
-    const node_id most =
-        emit_reduce(t, OP_reduce_max, emit1(t, OP_abs, s), 1u << (rank - 2), false);
+    const node_id most = emit_reduce(t, OP_reduce_max, emit1(t, OP_abs, s), 1u << at, false);
     return emit_reshape(t, most, &kept);
 }
 

@@ -97,13 +97,6 @@ node_id factor_batch(struct tape *t, node_id y, const node_id *x, const bool *ba
 
 /* ---- matrices ---------------------------------------------------------------------------------- */
 
-node_id emit_adjoint(struct tape *t, node_id x) {
-    if (x == NODE_NONE) return NODE_NONE;
-    int64_t perm[RANK_MAX];
-    perm_swap_last(tape_shape(t, x)->rank - 2, tape_shape(t, x)->rank, perm);
-    return emit_transpose(t, x, perm);
-}
-
 node_id emit_columns(struct tape *t, node_id x, int64_t begin, int64_t n) {
     return last_axis(t, x, begin, n);
 }

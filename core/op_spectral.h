@@ -26,7 +26,6 @@ node_id *factor_results(struct tape *t, const char *op, size_t n);
 /* The rules that all packed results share. */
 node_id factor_batch(struct tape *t, node_id y, const node_id *x, const bool *batched, int64_t n);
 
-node_id emit_adjoint(struct tape *t, node_id x);
 /* Columns begin, .., begin + n - 1. */
 node_id emit_columns(struct tape *t, node_id x, int64_t begin, int64_t n);
 /* A vector (..., n) as (..., 1, n) or (..., n, 1). */

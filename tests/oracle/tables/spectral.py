@@ -272,6 +272,23 @@ def norms():
     yield from second("norm 2 of a matrix", "y = norm(x, ord=2, axis=[0, 1]) ** 3", X3, W3)
 
 
+def other_routes():
+    """Along W3 (jvp, hvp), and whole Jacobians and Hessians."""
+    b = [[1.0], [0.5], [2.0]]
+    graphs = {
+        "qr": "q, r = qr(x); y = q * r", "eigh": "e, v = eigh(x); y = e * v", "eigvalsh": "y = eigvalsh(x)", "svd": "s, u, v = svd(x); y = s * u * v",
+        "singular values": "y = svd(x, compute_uv=False)", "pinv": "y = pinv(x)", "lstsq": f"y = lstsq(x, {b})",
+        "norm 2 of a matrix": "y = norm(x, ord=2, axis=[0, 1])",
+    }  # fmt: skip
+    for name, graph in graphs.items():
+        exact = SQUARED if name == "lstsq" else NEAR
+        yield from case(f"jvp of {name}", graph, route="jvp", variables={"x": X3}, tangents={"x": W3}, **exact)
+        yield from case(f"Jacobian of {name}", graph, route="jacobian", variables={"x": X3}, **exact)
+        scalar = f"{graph}; z = reduce_sum(y * y * y)"
+        yield from case(f"Hessian of {name}", scalar, route="hessian", variables={"x": X3}, **exact)
+        yield from case(f"hvp of {name}", scalar, route="hvp", variables={"x": X3}, vector={"x": W3}, **exact)
+
+
 def cases():
     yield from orthogonal()
     yield from symmetric()
@@ -281,3 +298,4 @@ def cases():
     yield from spectra()
     yield from exponentials()
     yield from norms()
+    yield from other_routes()
