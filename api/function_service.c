@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "api/binding.h"
 #include "api/expr.h"
@@ -196,9 +195,7 @@ static void tag(struct function *f, const struct service_call *call) {
 
 static bool make(struct asked *a, struct function *f) {
     struct making m = {.asked = a, .f = f};
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    f->created_at = (double)now.tv_sec + (double)(now.tv_nsec / 1000000) / 1e3;
+    f->created_at = wall_clock();
     strcpy(f->name, a->call->places[0]);
     tag(f, a->call);
     if (!parse(&m) || !read_dtype(&m, m.dtype, &f->dtype) || !read_constants(&m) ||

@@ -322,16 +322,18 @@ static bool put_in(struct registry *r, struct shard *shard, struct seat *seat, i
 struct seat *registry_add(struct registry *r, struct session *s, int64_t now, struct error *error) {
     if (!check_count(r, error)) return NULL;
     struct seat *seat = calloc(1, sizeof *seat), *old = NULL;
-    bool ok = seat || error_set(error, ERROR_MEMORY_BUDGET, "no memory for one more session");
-    if (ok) {
-        seat->session = s;
-        seat->held = true;
-        seat->hash = name_hash(r->seed, s->id, strlen(s->id));
-        struct shard *shard = shard_of(r, seat->hash);
-        pthread_mutex_lock(&shard->lock);
-        ok = put_in(r, shard, seat, now, &old, error);
-        pthread_mutex_unlock(&shard->lock);
+    if (!seat) {
+        atomic_fetch_sub(&r->n, 1);
+        error_set(error, ERROR_MEMORY_BUDGET, "no memory for one more session");
+        return NULL;
     }
+    seat->session = s;
+    seat->held = true;
+    seat->hash = name_hash(r->seed, s->id, strlen(s->id));
+    struct shard *shard = shard_of(r, seat->hash);
+    pthread_mutex_lock(&shard->lock);
+    const bool ok = put_in(r, shard, seat, now, &old, error);
+    pthread_mutex_unlock(&shard->lock);
     if (old) free_seat(old);
     if (ok) return seat;
     atomic_fetch_sub(&r->n, 1);
