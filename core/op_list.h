@@ -338,6 +338,11 @@ OP(geometric_lpmf)
 OP(categorical_lpmf)
 OP(categorical_logit_lpmf)
 OP(multinomial_lpmf)
+FAMILY("densities of vectors and matrices") /* core/op_density_multivariate.c */
+OP(dirichlet_lpdf)
+OP(multi_normal_lpdf)
+OP(multi_normal_cholesky_lpdf)
+OP(lkj_corr_cholesky_lpdf)
 FAMILY("rules") /* core/op_custom.c */
 OP(custom)
 FAMILY("windows and pooling") /* core/op_window.c and core/op_pool.c */
