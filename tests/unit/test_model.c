@@ -315,6 +315,7 @@ static void clients_find_what_their_models_say_and_leave_nothing(void **state) {
     const struct registry_stats stats = registry_stats(engine.registry);
     assert_int_equal(stats.sessions, 0);
     assert_int_equal(stats.bytes, 0);
+    assert_int_equal(stats.tapes, 0);
     assert_int_equal(stats.waiting, 0);
 }
 
