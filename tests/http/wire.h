@@ -1,5 +1,6 @@
-/* What wire.c, sessions.c and the bench of that name speak and hear with: gradd as a child process, sockets, answers, the
- * numbers of /v1/stats. Each uses what it needs; nothing here knows what is tested. */
+/* What wire.c, sessions.c and the bench of that name speak and hear with: gradd as a child process,
+ * sockets, answers, the numbers of /v1/stats. Each uses what it needs; nothing here knows what is
+ * tested. */
 #ifndef GRADD_TESTS_HTTP_WIRE_H
 #define GRADD_TESTS_HTTP_WIRE_H
 
