@@ -235,7 +235,8 @@ OP(inner)
 OP(vdot)
 OP(matvec)
 OP(cross)
-FAMILY("factorizations and functions of matrices") /* core/op_qr.c, op_eigh.c, op_svd.c, op_lstsq.c, op_expm.c, op_norm.c */
+/* core/op_qr.c, op_eigh.c, op_svd.c, op_lstsq.c, op_expm.c, op_norm.c */
+FAMILY("factorizations and functions of matrices")
 OP(qr_factors)
 OP(qr)
 OP(eigh_factors)

@@ -111,8 +111,9 @@ EVENT_CASES(dirichlet_lpdf, 0, NODE(simplex(t, x[0])), X(1))
 
 /* A matrix that is positive definite, of which both triangles count, and one with a positive diagonal. */
 static node_id covariance(struct tape *t, node_id a) {
+    if (a == NODE_NONE) return NODE_NONE;
     const int64_t n = tape_shape(t, a)->dim[tape_shape(t, a)->rank - 1];
-    node_id eye = CALL(eye, INT(n), NONE, {.given = true, .dtype = DTYPE_F64});
+    node_id eye = CALL(eye, INT(n), NONE, {.given = true, .dtype = tape_dtype(t, a)});
     return emit_add(t, emit_matmul(t, a, a, false, true), eye);
 }
 #define NORMAL_CASES(id, ...)                                                                      \
