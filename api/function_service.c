@@ -15,9 +15,6 @@
 
 /* ---- putting ---- */
 
-/* Of a function's arena beyond its body, at first: there may be many small functions. */
-enum { ARENA_SPARE = 1024 };
-
 /* A request that makes a function: its document lives in the function's arena. */
 struct making {
     struct asked *asked;
@@ -222,7 +219,6 @@ static bool put(struct asked *a) {
     if (!f) return asked_fail_memory(a);
     atomic_init(&f->references, 1);
     arena_init(&f->arena, (size_t)call->limits->max_request_bytes);
-    f->arena.first = call->body_length + ARENA_SPARE;
     if (make(a, f)) function_write(a->out, f, FORMAT_NESTED, false);
     if (a->error->code || !asked_written(a)) {
         function_release(f);
