@@ -3,7 +3,6 @@
 #include "server/engine.h"
 
 #include <inttypes.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -15,7 +14,7 @@
 #include "server/keeper.h"
 #include "server/machine.h"
 
-enum { MOST_PLANS = 4096, CROWD = 4096 };
+enum { MOST_PLANS = 4096 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -114,19 +113,7 @@ static void on_expired(void *context, struct seat *seat) {
     e->store->verbs->save(e->store, &change, 1, on_gone, f);
 }
 
-/* The memory of a crowd of sessions that is gone goes back to the system. */
-static void give_back(struct engine *e) {
-    const int64_t n = registry_stats(e->registry).sessions;
-    if (n > e->crowd) e->crowd = n;
-    if (e->crowd < CROWD || n > e->crowd / 2) return;
-    malloc_trim(0);
-    e->crowd = n;
-}
-
-void engine_sweep(struct engine *e) {
-    registry_sweep(e->registry, clock_coarse(), on_expired, e);
-    give_back(e);
-}
+void engine_sweep(struct engine *e) { registry_sweep(e->registry, clock_coarse(), on_expired, e); }
 
 void engine_etag(const char *data, size_t n, char out[ENGINE_ETAG]) {
     /* FNV-1a in 64 bits. */

@@ -26,7 +26,6 @@ struct engine {
     struct registry *registry;
     struct functions *functions;
     struct store *store;
-    int64_t crowd; /* of engine_sweep alone: most sessions seen since memory was given back */
     atomic_bool draining; /* the process is about to end: nothing new that is large */
 };
 

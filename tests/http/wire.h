@@ -1,4 +1,4 @@
-/* What wire.c, sessions.c and the bench of that name speak and hear with: gradd as a child process,
+/* What wire.c and sessions.c speak and hear with: gradd as a child process,
  * sockets, answers, the numbers of /v1/stats. Each uses what it needs; nothing here knows what is
  * tested. */
 #ifndef GRADD_TESTS_HTTP_WIRE_H
