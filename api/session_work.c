@@ -158,7 +158,8 @@ bool session_extra(struct oneshot *o, node_id first, struct extra *extra) {
     node_id *late = arena_alloc(&o->arena, (o->n_late + 1) * sizeof *late);
     if (!late) return build_fail_memory(&o->b);
     for (uint32_t i = 0; i < o->n_late; i++) late[i] = o->late[i].node;
-    if (!recorder_needs(w->session->recorder, first, late, o->n_late, &w->needed, &w->n_needed))
+    if (!recorder_needs(w->session->recorder, &o->arena, first, late, o->n_late, &w->needed,
+                        &w->n_needed))
         return false;
     extra->nodes = arena_alloc(&o->arena, (extra->n + w->n_needed + 1) * sizeof *named);
     if (!extra->nodes) return build_fail_memory(&o->b);

@@ -122,6 +122,56 @@ static void pay(struct recorder *r) {
     r->charged = r->arena.held;
 }
 
+/* A program again in an arena of its own, without what was thrown away since, and with room: it is not
+ * to be copied again for the next few nodes. */
+static bool copy_program(const struct tape *t, struct arena *arena, struct tape *out) {
+    const uint32_t capacity = t->count + t->count / 2, pool_capacity = t->n_pool + t->n_pool / 2;
+    struct node *nodes = arena_alloc(arena, capacity * sizeof *nodes + 1);
+    node_id *pool = arena_alloc(arena, pool_capacity * sizeof *pool + 1);
+    bool done = nodes && pool;
+    for (uint32_t i = 0; done && i < t->count; i++) {
+        const struct node *old = &t->nodes[i];
+        struct shape *shape = NULL;
+        void *attrs = NULL;
+        nodes[i] = *old;
+        if (i && old->shape == t->nodes[i - 1].shape)
+            nodes[i].shape = nodes[i - 1].shape;
+        else if (old->shape != &shape_scalar && (shape = arena_alloc(arena, sizeof *shape)))
+            *shape = *old->shape, nodes[i].shape = shape;
+        else
+            done = old->shape == &shape_scalar;
+        if (old->attrs_size && (attrs = arena_alloc_tensor(arena, old->attrs_size)))
+            nodes[i].attrs = memcpy(attrs, old->attrs, old->attrs_size);
+        done = done && (attrs || !old->attrs_size);
+    }
+    if (!done) return false;
+    if (t->n_pool) memcpy(pool, t->arg_pool, t->n_pool * sizeof *pool);
+    *out = *t;
+    out->arena = arena;
+    out->nodes = nodes;
+    out->capacity = capacity;
+    out->arg_pool = pool;
+    out->pool_capacity = pool_capacity;
+    return true;
+}
+
+/* Where much was thrown away. */
+static void make_compact(struct recorder *r) {
+    struct arena arena;
+    if (r->arena.held <= 2 * r->compact + GARBAGE) return;
+    arena_init(&arena, SIZE_MAX);
+    arena.first = FIRST_CHUNK;
+    if (!copy_program(&r->own, &arena, &r->own)) {
+        arena_free(&arena);
+        return;
+    }
+    arena_free(&r->arena);
+    r->arena = arena;
+    r->own.arena = &r->arena;
+    r->compact = arena.held;
+    pay(r);
+}
+
 /* The program is what it was lent as, or what has become of it. */
 static void end(struct recorder *r) {
     r->program = &r->own;
@@ -180,6 +230,7 @@ void recorder_cancel(struct recorder *r) {
 void recorder_commit(struct recorder *r) {
     r->own = *r->program;
     end(r);
+    make_compact(r);
 }
 
 /* ---- places of named things ------------------------------------------------------------------------ */
@@ -246,27 +297,31 @@ static void mark_valueless(const struct recorder *r, node_id first, const node_i
     for (node_id id = first; id < t->count; id++) {
         const struct node *node = tape_node(t, id);
         const node_id *args = node_args(t, node);
+        uint8_t *own = &flags[id - first];
         if (r->known[id]) continue;
-        if (node->op == OP_input) flags[id] |= VALUELESS;
-        for (uint32_t i = 0; i < node->n_args; i++) flags[id] |= flags[args[i]] & VALUELESS;
+        if (node->op == OP_input) *own |= VALUELESS;
+        for (uint32_t i = 0; i < node->n_args; i++)
+            if (args[i] >= first) *own |= flags[args[i] - first] & VALUELESS;
         for (size_t i = 0; node->op == OP_input && i < n_bound; i++)
-            if (bound[i] == id) flags[id] &= NEEDED;
+            if (bound[i] == id) *own &= NEEDED;
     }
 }
 
-bool recorder_needs(struct recorder *r, node_id first, const node_id *bound, size_t n_bound,
-                    node_id **nodes, size_t *n) {
+/* Looks at nothing before `first`, so that a program may grow through many executes. */
+bool recorder_needs(struct recorder *r, struct arena *arena, node_id first, const node_id *bound,
+                    size_t n_bound, node_id **nodes, size_t *n) {
     const uint32_t count = r->program->count;
     if (!fit_values(r)) return false;
-    uint8_t *flags = arena_zalloc(&r->arena, count + 1);
-    *nodes = arena_alloc(&r->arena, (count + 1) * sizeof **nodes);
+    uint8_t *flags = arena_zalloc(arena, count - first + 1);
+    *nodes = arena_alloc(arena, (count - first + 1) * sizeof **nodes);
     *n = 0;
-    if (!flags || !*nodes) return recorder_fail(r);
+    if (!flags || !*nodes) return tape_fail_memory(r->program, "the graph");
     for (const struct recording *tape = r->tapes; tape; tape = tape->next)
-        if (tape->is_recording) recorder_mark_needed(r, tape, count, flags);
+        if (tape->is_recording) recorder_mark_needed(r, tape, first, count, flags);
     mark_valueless(r, first, bound, n_bound, flags);
     for (node_id id = first; id < count; id++)
-        if (flags[id] == NEEDED && !r->known[id] && tape_node(r->program, id)->op != OP_const)
+        if (flags[id - first] == NEEDED && !r->known[id] &&
+            tape_node(r->program, id)->op != OP_const)
             (*nodes)[(*n)++] = id;
     return true;
 }
@@ -334,51 +389,6 @@ bool recorder_keep(struct recorder *r, const node_id *nodes, size_t n, struct ru
     return keep_run(r, nodes, n, run, plan, at, taken);
 }
 
-/* A program again in an arena of its own, without what was thrown away since. */
-static bool copy_program(const struct tape *t, struct arena *arena, struct tape *out) {
-    struct node *nodes = arena_alloc(arena, t->count * sizeof *nodes + 1);
-    node_id *pool = arena_alloc(arena, t->n_pool * sizeof *pool + 1);
-    bool done = nodes && pool;
-    for (uint32_t i = 0; done && i < t->count; i++) {
-        const struct node *old = &t->nodes[i];
-        struct shape *shape = NULL;
-        void *attrs = NULL;
-        nodes[i] = *old;
-        if (i && old->shape == t->nodes[i - 1].shape)
-            nodes[i].shape = nodes[i - 1].shape;
-        else if (old->shape != &shape_scalar && (shape = arena_alloc(arena, sizeof *shape)))
-            *shape = *old->shape, nodes[i].shape = shape;
-        else
-            done = old->shape == &shape_scalar;
-        if (old->attrs_size && (attrs = arena_alloc_tensor(arena, old->attrs_size)))
-            nodes[i].attrs = memcpy(attrs, old->attrs, old->attrs_size);
-        done = done && (attrs || !old->attrs_size);
-    }
-    if (!done) return false;
-    if (t->n_pool) memcpy(pool, t->arg_pool, t->n_pool * sizeof *pool);
-    *out = *t;
-    out->arena = arena;
-    out->nodes = nodes;
-    out->capacity = t->count;
-    out->arg_pool = pool;
-    out->pool_capacity = t->n_pool;
-    return true;
-}
-
-static void make_compact(struct recorder *r) {
-    struct arena arena;
-    arena_init(&arena, SIZE_MAX);
-    arena.first = FIRST_CHUNK;
-    if (!copy_program(&r->own, &arena, &r->own)) {
-        arena_free(&arena);
-        return;
-    }
-    arena_free(&r->arena);
-    r->arena = arena;
-    r->own.arena = &r->arena;
-    r->compact = arena.held;
-}
-
 void recorder_drop(struct recorder *r, struct recording *tape) {
     struct recording **at = &r->tapes;
     while (*at != tape) at = &(*at)->next;
@@ -395,12 +405,11 @@ void recorder_drop(struct recorder *r, struct recording *tape) {
     r->program->n_known = r->n_kept;
     uint8_t *needed = calloc(end + 1, 1);
     for (const struct recording *t = r->tapes; needed && t; t = t->next)
-        recorder_mark_needed(r, t, end, needed);
+        recorder_mark_needed(r, t, 0, end, needed);
     for (node_id n = 0; needed && n < r->n_kept; n++)
         if (!needed[n] && r->known[n]) forget_value(r, n);
     free(needed);
-    if (r->arena.held > 2 * r->compact + GARBAGE) make_compact(r);
-    pay(r);
+    make_compact(r);
 }
 
 /* ---- copies ---------------------------------------------------------------------------------------- */

@@ -126,11 +126,11 @@ bool recorder_record(struct recorder *r, node_id first);
 /* The window through which a tape sees the program and what is appended from now on. */
 struct window recorder_window(const struct recorder *r, const struct recording *tape);
 
-/* In *nodes (in the program's arena), each once: the nodes from `first` on whose values recording tapes
- * will need and do not have. bound[0..n_bound) are the inputs among them that the run binds; what
+/* In *nodes (in `arena`), each once: the nodes from `first` on whose values recording tapes will need
+ * and do not have. bound[0..n_bound) are the inputs among them that the run binds; what
  * depends on another was a rule's stepping stone and has no value. False after a failure. */
-bool recorder_needs(struct recorder *r, node_id first, const node_id *bound, size_t n_bound,
-                    node_id **nodes, size_t *n);
+bool recorder_needs(struct recorder *r, struct arena *arena, node_id first, const node_id *bound,
+                    size_t n_bound, node_id **nodes, size_t *n);
 
 /* The same of a node that was just appended. False past the limit. */
 bool recorder_define(struct recorder *r, node_id node, const struct held *value);

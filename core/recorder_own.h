@@ -25,8 +25,9 @@ void recorder_free_tape(struct recorder *r, struct recording *tape);
 bool recorder_copy_tapes(const struct recorder *r, struct recorder *copy);
 /* Takes back one entry about a tape. */
 void recorder_unwatch(struct recorder *r, const struct undo *undo);
-/* Marks, for every node below n, whether a tape needs its value. */
-void recorder_mark_needed(const struct recorder *r, const struct recording *tape, uint32_t n,
-                          uint8_t *needed);
+/* Marks in needed[i - first], for every node i from `first` on and below n, whether a tape needs its
+ * value for what it recorded from `first` on. */
+void recorder_mark_needed(const struct recorder *r, const struct recording *tape, node_id first,
+                          uint32_t n, uint8_t *needed);
 
 #endif

@@ -247,20 +247,29 @@ struct window recorder_window(const struct recorder *r, const struct recording *
                            .n_seen = tape->n_seen};
 }
 
-void recorder_mark_needed(const struct recorder *r, const struct recording *tape, uint32_t n,
-                          uint8_t *needed) {
+/* Nodes from `first` on and below n. */
+struct range {
+    node_id first;
+    uint32_t n;
+};
+
+static void need(struct range range, node_id id, uint8_t *needed) {
+    if (id >= range.first && id < range.n) needed[id - range.first] = 1;
+}
+
+void recorder_mark_needed(const struct recorder *r, const struct recording *tape, node_id first,
+                          uint32_t n, uint8_t *needed) {
+    const struct range range = {first, n};
     const uint32_t end = tape->n_seen < n ? tape->n_seen : n;
-    for (node_id id = 0; id < end; id++) {
-        if (tape->is_forward && tape->tangent[id] != NODE_NONE && tape->tangent[id] < n)
-            needed[tape->tangent[id]] = 1;
+    for (node_id id = first; id < end; id++) {
+        if (tape->is_forward) need(range, tape->tangent[id], needed);
         if (tape->is_forward || !(tape->flags[id] & TAPE_RECORDED)) continue;
         const struct node *node = tape_node(r->program, id);
         const node_id *args = node_args(r->program, node);
-        needed[id] = 1;
-        for (uint32_t i = 0; i < node->n_args; i++) needed[args[i]] = 1;
+        need(range, id, needed);
+        for (uint32_t i = 0; i < node->n_args; i++) need(range, args[i], needed);
     }
-    for (uint32_t i = 0; i < tape->n_watched; i++)
-        if (tape->watched[i].tangent < n) needed[tape->watched[i].tangent] = 1;
+    for (uint32_t i = 0; i < tape->n_watched; i++) need(range, tape->watched[i].tangent, needed);
 }
 
 void recorder_measure(const struct recorder *r, const struct recording *tape, uint32_t *nodes,
