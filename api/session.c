@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/session_journal.h"
 #include "core/op.h"
 
 struct session *session_new(const char *id, enum dtype dtype, size_t limit) {
@@ -40,6 +41,7 @@ void session_free(struct session *s) {
         next = l->next;
         account_free(&s->account, l, label_size(l));
     }
+    journal_free(s);
     recorder_free(s->recorder);
     free(s);
 }
@@ -230,7 +232,7 @@ struct session *session_copy(const struct session *s, const char *id, size_t lim
         done = session_label(to, l->key, l->value);
     if (done && s->recorder) {
         to->recorder = recorder_copy(s->recorder, &to->account);
-        done = to->recorder;
+        done = to->recorder && journal_copy(s, to);
     }
     if (!done) {
         session_free(to);
@@ -242,6 +244,19 @@ struct session *session_copy(const struct session *s, const char *id, size_t lim
     to->last_tape = s->last_tape;
     to->consumed = s->consumed;
     return to;
+}
+
+static int compare_ids(const void *a, const void *b) {
+    const struct item *x = *(const struct item *const *)a, *y = *(const struct item *const *)b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+void session_sort(struct session *s) {
+    struct items *t = &s->items;
+    close_gaps(t);
+    qsort(t->list, t->n, sizeof *t->list, compare_ids);
+    if (t->n_slots) fill_slots(t);
+    if (t->n && t->list[t->n - 1]->id > s->last_id) s->last_id = t->list[t->n - 1]->id;
 }
 
 bool session_label(struct session *s, const char *key, const char *value) {

@@ -16,6 +16,7 @@ struct item {
     uint64_t id;          /* counts up in the order of creation and is never given again */
     uint64_t version;     /* another number after each change, also across items of one name */
     uint8_t kind;         /* enum item_kind */
+    bool settled;         /* while a session is imported: it is as it is to be */
     bool trainable;       /* of a variable */
     struct held value;    /* no owner: a gradient that is None */
     struct places places; /* where it stands in the recorder's program */
@@ -34,6 +35,8 @@ struct items {
 
 enum { SESSION_ID = 64 };
 
+struct journal_entry;
+
 /* A label: key and value, NUL-terminated, one behind the other. */
 struct label {
     struct label *next;
@@ -49,11 +52,12 @@ struct session {
     enum dtype dtype;     /* the default of what its requests say */
     struct label *labels; /* in the order of their keys */
     struct items items;
-    uint64_t changes;          /* counts every change; versions are taken from it */
-    uint64_t last_id;          /* of an item */
-    struct recorder *recorder; /* NULL while there is no tape */
-    uint64_t consumed;         /* bit i: tape last_tape - i was consumed, and not deleted since */
-    uint64_t last_tape;        /* the number in the newest tape's name */
+    uint64_t changes; /* counts every change; versions are taken from it */
+    uint64_t last_id; /* of an item */
+    struct journal_entry *journal, *journal_last; /* what made the tapes */
+    struct recorder *recorder;                    /* NULL while there is no tape */
+    uint64_t consumed;  /* bit i: tape last_tape - i was consumed, and not deleted since */
+    uint64_t last_tape; /* the number in the newest tape's name */
 };
 
 /* A new session with one user; NULL without memory. `limit` is that of its account. */
@@ -84,6 +88,8 @@ bool session_set(struct session *s, struct item *item, const struct tensor *valu
 /* The same with a value that is held already; takes over the reference and cannot fail. */
 void session_set_held(struct session *s, struct item *item, struct held value);
 void session_remove(struct session *s, struct item *item);
+/* Puts the items into the order of their identities, where somebody has given them other ones. */
+void session_sort(struct session *s);
 
 /* Replaces all labels by one; false past the limit. A NULL value removes. */
 bool session_label(struct session *s, const char *key, const char *value);

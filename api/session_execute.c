@@ -1,5 +1,6 @@
 /* POST .../execute: a graph on the session's variables, constants and earlier results. Recording tapes
  * see it; what it names stays. */
+#include "api/session_journal.h"
 #include "api/session_services.h"
 #include "api/session_tape.h"
 
@@ -22,6 +23,7 @@ static bool execute(struct oneshot *o, struct writer *out) {
         return false;
     if (w->on_program && !recorder_record(r, o->b.begin)) return false;
     if (!session_extra(o, o->b.begin, &extra) || !oneshot_answer_with(o, &extra, out)) return false;
+    if (w->on_program && !journal_note(o, JOURNAL_EXECUTE, 0)) return false;
     session_commit(o);
     session_changed(o->call);
     return true;

@@ -5,6 +5,7 @@
 
 #include "api/expr.h"
 #include "api/place.h"
+#include "api/session_journal.h"
 #include "api/session_question.h"
 #include "api/session_services.h"
 #include "api/session_tape.h"
@@ -323,7 +324,8 @@ static const char recorded_words[] =
     "the context if you actually want to trace the gradient in order to compute higher order "
     "derivatives.";
 
-static bool ask(struct asking *a, bool (*differentiate)(struct asking *a), struct writer *out) {
+static bool ask(struct asking *a, bool (*differentiate)(struct asking *a), enum journal_what what,
+                struct writer *out) {
     struct oneshot *o = &a->o;
     struct recorder *r = a->w.session->recorder;
     struct extra extra = {.finish = finish};
@@ -342,18 +344,20 @@ static bool ask(struct asking *a, bool (*differentiate)(struct asking *a), struc
     if (!differentiate(a)) return false;
     a->w.scratch = !recorder_is_recording(r);
     if (!a->w.scratch && !recorder_record(r, a->begin)) return false;
-    return session_extra(o, a->begin, &extra) && oneshot_answer_with(o, &extra, out);
+    return session_extra(o, a->begin, &extra) && oneshot_answer_with(o, &extra, out) &&
+           (a->w.scratch || journal_note(o, what, a->tape->number));
 }
 
 static bool serve(const struct service_call *call, enum request_route route, const char *consumed,
-                  bool (*differentiate)(struct asking *a), struct writer *out,
-                  struct error *error) {
+                  bool (*differentiate)(struct asking *a), enum journal_what what,
+                  struct writer *out, struct error *error) {
     struct asking a = {.tape = tape_of(call, consumed, error)};
     struct session *s = call->session;
     if (!a.tape) return false;
     if (question_answered(a.tape, call, route, out, error)) return !error->code;
     a.was_recording = a.tape->is_recording;
-    const bool ok = session_begin(&a.o, &a.w, call, route, error) && ask(&a, differentiate, out);
+    const bool ok =
+        session_begin(&a.o, &a.w, call, route, error) && ask(&a, differentiate, what, out);
     const bool changes = a.w.n_results || !a.w.scratch || !a.tape->persistent;
     if (ok) {
         session_commit(&a.o);
@@ -370,12 +374,14 @@ static bool serve(const struct service_call *call, enum request_route route, con
 
 bool service_tape_gradient(const struct service_call *call, struct writer *out,
                            struct error *error) {
-    return serve(call, REQUEST_TAPE_GRADIENT, tape_consumed_words, gradient, out, error);
+    return serve(call, REQUEST_TAPE_GRADIENT, tape_consumed_words, gradient, JOURNAL_GRADIENT, out,
+                 error);
 }
 
 bool service_tape_jacobian(const struct service_call *call, struct writer *out,
                            struct error *error) {
-    return serve(call, REQUEST_TAPE_JACOBIAN, tape_consumed_words, jacobian, out, error);
+    return serve(call, REQUEST_TAPE_JACOBIAN, tape_consumed_words, jacobian, JOURNAL_JACOBIAN, out,
+                 error);
 }
 
 bool service_tape_batch_jacobian(const struct service_call *call, struct writer *out,
@@ -385,7 +391,7 @@ bool service_tape_batch_jacobian(const struct service_call *call, struct writer 
         call, REQUEST_TAPE_BATCH_JACOBIAN,
         "A non-persistent GradientTape can only be used tocompute one set of gradients (or "
         "jacobians)",
-        batch_jacobian, out, error);
+        batch_jacobian, JOURNAL_BATCH_JACOBIAN, out, error);
 }
 
 /* ---- jvp ------------------------------------------------------------------------------------------- */
@@ -416,7 +422,8 @@ static bool jvp(struct asking *a, struct writer *out) {
     const node_id *at = tangents;
     return build_pack(&o->b, &o->value, o->request.zero_unconnected, &at, &packed) &&
            add_answer(a, "jvp", &packed) && session_extra(o, o->b.begin, &extra) &&
-           oneshot_answer_with(o, &extra, out);
+           oneshot_answer_with(o, &extra, out) &&
+           (a->w.scratch || journal_note(o, JOURNAL_JVP, a->tape->number));
 }
 
 bool service_tape_jvp(const struct service_call *call, struct writer *out, struct error *error) {

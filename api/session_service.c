@@ -8,6 +8,7 @@
 #include "api/place.h"
 #include "api/registry.h"
 #include "api/session_io.h"
+#include "api/session_journal.h"
 #include "core/plan.h"
 
 /* ---- making ---- */
@@ -24,17 +25,64 @@ static bool read_dtype(struct asked *a, enum dtype *out) {
     return error_under(a->error, "dtype");
 }
 
+/* An item of a request, or of an export with the identity that its tapes know it by. */
+static bool new_item(struct asked *a, const struct item_change *c, bool none) {
+    const struct json *tapes = asked_member(a, "tapes");
+    uint64_t id;
+    bool placed;
+    struct item *item =
+        session_add(a->session, c->name, c->length, c->kind, c->trainable, none ? NULL : &c->value);
+    if (!item) return session_fail_memory(a->session, a->error);
+    if (tapes && journal_item(tapes, c->name, &id, &placed)) item->id = id;
+    return item->settled = true;
+}
+
+/* An item that its tapes have left: the exported one takes its place, unless it is that. */
+static bool settle_item(struct asked *a, struct item *item, const struct item_change *c,
+                        bool none) {
+    uint64_t id;
+    bool placed;
+    if (!journal_item(asked_member(a, "tapes"), c->name, &id, &placed)) placed = false, id = 0;
+    const bool same = item->kind == c->kind && (c->kind != ITEM_VARIABLE || item->id == id);
+    if (!same || (none && !placed)) {
+        session_remove(a->session, item);
+        return new_item(a, c, none);
+    }
+    item->trainable = c->trainable;
+    if (!placed && !session_set(a->session, item, &c->value))
+        return session_fail_memory(a->session, a->error);
+    item->id = id;
+    return item->settled = true;
+}
+
+/* What the tapes have left and the export does not have was deleted since. */
+static void remove_rest(struct session *s) {
+    for (uint32_t i = s->items.n; i-- > 0;) {
+        struct item *item = session_item(s, i);
+        if (item && !item->settled) session_remove(s, item);
+    }
+    session_sort(s);
+}
+
+/* The tapes are made first: the items are what they were then, and become what they are now. */
+static bool replay(struct asked *a) {
+    const struct json *tapes = asked_member(a, "tapes");
+    if (!tapes) return true;
+    if (json_type(tapes) != JSON_OBJECT) return asked_fail_type(a, tapes, "an object");
+    return journal_replay(a->call, a->session, tapes, &a->arena, a->error);
+}
+
 static bool add_item(struct asked *a, const struct json *v, enum item_kind kind) {
-    struct item_change c = {.trainable = false};
+    struct item_change c = {.name = json_key(v), .length = strlen(json_key(v)), .kind = kind};
     const bool none = kind == ITEM_TENSOR && json_type(v) == JSON_NULL;
     if (!none && !item_change_read(a, v, json_key(v), kind, &c)) return false;
-    const size_t length = strlen(json_key(v));
-    const struct item *there = session_find(a->session, json_key(v), length);
+    struct item *there = session_find(a->session, c.name, c.length);
+    if (there && asked_member(a, "tapes") && !there->settled)
+        return settle_item(a, there, &c, none);
     if (there)
         return error_set(a->error, ERROR_DUPLICATE_NAME, "\"%.80s\" is both a %s and a %s",
                          there->name, item_kind_names[there->kind], item_kind_names[kind]);
-    return session_add(a->session, json_key(v), length, kind, c.trainable, &c.value) ||
-           session_fail_memory(a->session, a->error);
+    return new_item(a, &c, none);
 }
 
 static bool add_items(struct asked *a, const char *member, enum item_kind kind) {
@@ -91,10 +139,11 @@ static bool create(struct asked *a, const char *id) {
     struct session *s = a->session = new_session(a, id ? id : random, dtype);
     if (!s) return false;
     s->ttl_seconds = ttl;
-    if (labels_merge(a, s, labels) && add_items(a, "variables", ITEM_VARIABLE) &&
-        add_items(a, "constants", ITEM_CONSTANT) && add_items(a, "tensors", ITEM_TENSOR) &&
-        register_new(a, s))
-        return true;
+    bool made = labels_merge(a, s, labels) && replay(a) &&
+                add_items(a, "variables", ITEM_VARIABLE) &&
+                add_items(a, "constants", ITEM_CONSTANT) && add_items(a, "tensors", ITEM_TENSOR);
+    if (made && asked_member(a, "tapes")) remove_rest(s);
+    if (made && register_new(a, s)) return true;
     session_free(s);
     return false;
 }
@@ -111,8 +160,8 @@ bool service_sessions_create(const struct service_call *call, struct writer *out
 
 bool service_sessions_import(const struct service_call *call, struct writer *out,
                              struct error *error) {
-    static const struct takes takes = {.members = {"variables", "constants", "tensors", "dtype",
-                                                   "ttl_seconds", "labels", "format"}};
+    static const struct takes takes = {.members = {"variables", "constants", "tensors", "tapes",
+                                                   "dtype", "ttl_seconds", "labels", "format"}};
     struct asked a;
     const bool ok = asked_begin(&a, call, &takes, out, error) && create(&a, NULL);
     asked_end(&a);
@@ -142,26 +191,15 @@ bool service_session_put(const struct service_call *call, struct writer *out, st
     return ok;
 }
 
-static bool copy_items(struct asked *a, const struct session *from, struct session *to) {
-    for (uint32_t i = 0; i < from->items.n; i++) {
-        const struct item *item = session_item(from, i);
-        if (!item) continue;
-        const struct tensor *value = item->value.owner ? &item->value.tensor : NULL;
-        if (!session_add(to, item->name, item->length, (enum item_kind)item->kind, item->trainable,
-                         value))
-            return session_fail_memory(to, a->error);
-    }
-    for (const struct label *l = from->labels; l; l = l->next)
-        if (!session_label(to, l->key, l->value)) return session_fail_memory(to, a->error);
-    to->ttl_seconds = from->ttl_seconds;
-    return true;
-}
-
+/* All of it again under a new id, tapes included. */
 static bool clone(struct asked *a) {
     char id[REGISTRY_ID + 1];
     if (!asked_within(a) || !registry_new_id(id, a->error)) return false;
-    struct session *s = new_session(a, id, a->session->dtype);
-    if (s && copy_items(a, a->session, s) && register_new(a, s)) return true;
+    const size_t limit = (size_t)a->call->limits->max_session_bytes;
+    struct session *s = session_copy(a->session, id, limit);
+    if (!s) return session_fail_memory(a->session, a->error);
+    s->created_at = now();
+    if (register_new(a, s)) return true;
     session_free(s);
     return false;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/place.h"
+#include "api/session_journal.h"
 #include "api/session_services.h"
 
 const char tape_consumed_words[] = "A non-persistent GradientTape can only be used to compute one "
@@ -58,7 +59,9 @@ struct recording *tape_of(const struct service_call *call, const char *consumed,
 void tape_end(struct session *s, struct recording *tape, bool consumed) {
     if (consumed && s->last_tape - tape->number < CONSUMED_KEPT)
         s->consumed |= UINT64_C(1) << (s->last_tape - tape->number);
+    const uint64_t number = tape->number;
     recorder_drop(s->recorder, tape);
+    journal_ended(s, number);
     session_settle(s);
     s->changes++;
 }
@@ -173,6 +176,10 @@ static bool set_state(const struct service_call *call, enum state state, struct 
     will.is_recording = state != STOP;
     if (state == RESET) will.n_watched = will.n_seen = 0;
     if (!write_tape(call->session, &will, out, error)) return false;
+    static const enum journal_what notes[] = {
+        [STOP] = JOURNAL_STOP, [RESUME] = JOURNAL_RESUME, [RESET] = JOURNAL_RESET};
+    if (!journal_add(call->session, notes[state], tape->number))
+        return session_fail_memory(call->session, error);
     tape->is_recording = will.is_recording;
     if (state == RESET) recorder_reset(call->session->recorder, tape);
     call->session->changes++;
@@ -299,7 +306,7 @@ bool service_tape_watch(const struct service_call *call, struct writer *out, str
         tape_describe(call->session, tape, out);
         if (o.warnings) oneshot_write_warnings(&o, out);
         write_text(out, "}");
-        ok = whole(out, error);
+        ok = whole(out, error) && journal_note(&o, JOURNAL_WATCH, tape->number);
     }
     if (ok) {
         session_commit(&o);
@@ -377,7 +384,8 @@ static bool open_tape(struct opening *opening, struct writer *out) {
         (tape->is_forward && !push_all(o, tape)))
         return false;
     forget_reads(o);
-    return o->request.graph ? record_graph(opening, out) : open_empty(opening, out);
+    return (o->request.graph ? record_graph(opening, out) : open_empty(opening, out)) &&
+           journal_note(o, JOURNAL_OPEN, tape->number);
 }
 
 bool service_tape_open(const struct service_call *call, struct writer *out, struct error *error) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/place.h"
+#include "api/session_journal.h"
 
 static bool read_item(struct builder *b, struct name *name);
 
@@ -46,7 +47,8 @@ bool session_names(struct oneshot *o) {
     o->b.read = read_item;
     o->b.reader = o;
     w->items = arena_alloc(&o->arena, (items->n + 1) * sizeof *w->items);
-    if (!w->items) return build_fail_memory(&o->b);
+    w->entered = arena_zalloc(&o->arena, items->n + 1);
+    if (!w->items || !w->entered) return build_fail_memory(&o->b);
     for (uint32_t i = 0; i < items->n; i++) {
         struct item *item = items->list[i];
         if (!item) continue;
@@ -64,10 +66,13 @@ static bool read_item(struct builder *b, struct name *name) {
     struct session_work *w = o->work;
     struct item *item = w->items[name - b->names.list];
     node_id node = NODE_NONE;
+    const struct recorder *r = w->session->recorder;
     if (!item->value.owner) {
         name->value = (struct value){.kind = VALUE_MISSING};
         return true;
     }
+    if (w->on_program && !(recorder_knows(r, &item->places) && item->places.is_read))
+        w->entered[name - b->names.list] = true;
     if (!w->on_program) {
         if (!oneshot_keep_late(o, &item->value.tensor, &node)) return false;
     } else if (w->executes && item->kind == ITEM_VARIABLE) {
@@ -216,6 +221,8 @@ void session_commit(struct oneshot *o) {
     if (recorded) {
         recorder_commit(s->recorder);
         w->on_program = false;
+        if (w->entry) journal_link(s, w->entry);
+        w->entry = NULL;
     }
     for (size_t i = 0; i < w->n_results; i++) {
         struct result *result = &w->results[i];
@@ -245,6 +252,7 @@ void session_settle(struct session *s) {
             places_free(&s->account, &item->places);
     }
     if (r->tapes) return;
+    journal_free(s);
     recorder_free(r);
     s->recorder = NULL;
 }
@@ -272,6 +280,7 @@ void session_end(struct oneshot *o) {
     struct session_work *w = o->work;
     if (w) {
         if (w->on_program && o->error->code) name_limit(o);
+        journal_drop(w->session, w->entry);
         for (size_t i = 0; i < w->n_results; i++) {
             struct result *result = &w->results[i];
             block_release(result->value.owner);

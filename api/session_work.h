@@ -23,6 +23,8 @@ struct session_work {
     bool scratch;        /* what is appended is thrown away after the answer */
     struct item **items; /* of the first names, in their order */
     uint32_t n_items;
+    bool *entered;               /* which of them this request brought into the program */
+    struct journal_entry *entry; /* of this request */
     struct result *results;
     size_t n_results;
     node_id *needed; /* nodes whose values the recorder keeps */

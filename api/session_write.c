@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "api/session_io.h"
+#include "api/session_journal.h"
 #include "api/session_services.h"
 
 void write_shape(struct writer *out, const struct shape *shape) {
@@ -158,6 +159,9 @@ void session_write_export(struct writer *out, const struct session *s) {
     export_items(out, ",\"variables\":{", s, ITEM_VARIABLE);
     export_items(out, ",\"constants\":{", s, ITEM_CONSTANT);
     export_items(out, ",\"tensors\":{", s, ITEM_TENSOR);
+    if (!s->last_tape) return;
+    write_text(out, ",\"tapes\":");
+    journal_write(s, out);
 }
 
 bool session_encode(const void *object, struct writer *out) {

@@ -177,9 +177,10 @@ static node_id chosen(struct density *d, node_id y, node_id classes) {
                          "%s: y has shape %s, which does not broadcast with the rows of %s, of "
                          "shape %s",
                          d->op->name, shape_text(from, a), name, shape_text(shape, b));
-    struct op_arg expand[2] = {{.given = true, .node = y}, {.given = true, .i = -1}};
-    struct op_arg numbers[4] = {{.given = true, .f = (double)shape->dim[rows.rank], .b = true},
-                                [3] = {.given = true, .dtype = d->dtype}};
+    struct op_arg expand[OP_PARAMS_MAX] = {{.given = true, .node = y}, {.given = true, .i = -1}};
+    struct op_arg numbers[OP_PARAMS_MAX] = {
+        {.given = true, .f = (double)shape->dim[rows.rank], .b = true},
+        [3] = {.given = true, .dtype = d->dtype}};
     return emit_equal(t, op_table[OP_expand_dims]->emit(t, expand),
                       op_table[OP_range]->emit(t, numbers));
 }
@@ -197,7 +198,7 @@ static node_id categorical(struct density *d, const node_id *x) {
 static node_id categorical_logit(struct density *d, const node_id *x) {
     struct tape *t = d->t;
     node_id here = chosen(d, density_count(d, x[0]), x[1]);
-    struct op_arg call[2] = {{.given = true, .node = x[1]}, {.given = false}};
+    struct op_arg call[OP_PARAMS_MAX] = {{.given = true, .node = x[1]}};
     if (here == NODE_NONE) return NODE_NONE;
     node_id log = op_table[OP_log_softmax]->emit(t, call);
     node_id any = density_over_event(d, OP_reduce_any, here);

@@ -235,7 +235,8 @@ OP(inner)
 OP(vdot)
 OP(matvec)
 OP(cross)
-FAMILY("factorizations and functions of matrices") /* core/op_qr.c, op_eigh.c, op_svd.c, op_lstsq.c, op_expm.c, op_norm.c */
+/* core/op_qr.c, op_eigh.c, op_svd.c, op_lstsq.c, op_expm.c, op_norm.c */
+FAMILY("factorizations and functions of matrices")
 OP(qr_factors)
 OP(qr)
 OP(eigh_factors)
@@ -338,6 +339,11 @@ OP(geometric_lpmf)
 OP(categorical_lpmf)
 OP(categorical_logit_lpmf)
 OP(multinomial_lpmf)
+FAMILY("densities of vectors and matrices") /* core/op_density_multivariate.c */
+OP(dirichlet_lpdf)
+OP(multi_normal_lpdf)
+OP(multi_normal_cholesky_lpdf)
+OP(lkj_corr_cholesky_lpdf)
 FAMILY("rules") /* core/op_custom.c */
 OP(custom)
 FAMILY("windows and pooling") /* core/op_window.c and core/op_pool.c */

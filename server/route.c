@@ -12,7 +12,7 @@
 static const char json[] = "application/json", text[] = "text/plain; charset=utf-8";
 
 #define STATE(method, path, name, flags)                                                           \
-    {METHOD_##method, path, service_##name, ROUTE_STATE, json, flags}
+    { METHOD_##method, path, service_##name, ROUTE_STATE, json, flags }
 /* Below one session, which is held meanwhile. */
 #define SESSION(method, path, name, flags)                                                         \
     STATE(method, "/v1/sessions/{session}" path, name, ROUTE_SESSION | (flags))

@@ -14,7 +14,7 @@ void lapack_ready(void) { pthread_once(&once, one_thread); }
     bool lapack_finite_##tag(struct run *run, const char *op, const T *x, int64_t n) {             \
         for (int64_t i = 0; i < n; i++) {                                                          \
             if (isfinite(x[i])) continue;                                                          \
-            run_fail(run, ERROR_INVALID_ARGUMENT,                                                     \
+            run_fail(run, ERROR_INVALID_ARGUMENT,                                                  \
                      "%s: Input is not finite; element %lld of its matrices is %g", op,            \
                      (long long)i, (double)x[i]);                                                  \
             return false;                                                                          \

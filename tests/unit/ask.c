@@ -72,7 +72,9 @@ const char *ask_session(struct session *s, service_function service, const char 
     return answer(service, &call);
 }
 
-struct plan_stats ask_plans(void) { return plan_cache_stats(plans); }
+struct plan_stats ask_plans(void) {
+    return plan_cache_stats(plans);
+}
 
 const char *ask_query(service_function service, const struct service_pair *query, size_t n) {
     struct service_call call = new_call(&service_limits_default);

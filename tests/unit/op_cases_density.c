@@ -106,3 +106,49 @@ CLASS_CASES(categorical_logit_lpmf, N(3), X(1))
           {#id " of one class", 2, {M(2, 1), V(1)}, 0.3, 0.9, inert, build_##id##_none},           \
           {#id " of no rows", 2, {M(0, 3), V(3)}, 0.3, 0.9, inert, build_##id##_none})
 EVENT_CASES(multinomial_lpmf, 1, N(4), NODE(simplex(t, x[1])))
+
+EVENT_CASES(dirichlet_lpdf, 0, NODE(simplex(t, x[0])), X(1))
+
+/* A matrix that is positive definite, of which both triangles count, and one with a positive diagonal. */
+static node_id covariance(struct tape *t, node_id a) {
+    if (a == NODE_NONE) return NODE_NONE;
+    const int64_t n = tape_shape(t, a)->dim[tape_shape(t, a)->rank - 1];
+    node_id eye = CALL(eye, INT(n), NONE, {.given = true, .dtype = tape_dtype(t, a)});
+    return emit_add(t, emit_matmul(t, a, a, false, true), eye);
+}
+#define NORMAL_CASES(id, ...)                                                                      \
+    DENSITY_BUILDS(id, __VA_ARGS__)                                                                \
+    CASES(id, {#id " of one", 3, {V(3), V(3), M(3, 3)}, 0.3, 0.9, 0, build_##id},                  \
+          {#id " of data", 3, {T3(2, 1, 3), V(3), M(3, 3)}, 0.3, 0.9, 0, build_##id},              \
+          {#id " of rows", 3, {M(2, 3), V(3), M(3, 3)}, 0.3, 0.9, 0, build_##id##_none},           \
+          {#id " of matrices", 3, {V(3), M(2, 3), T3(2, 3, 3)}, 0.3, 0.9, 0, build_##id##_none},   \
+          {#id ", outer", 3, {T3(2, 1, 2), V(2), T3(3, 2, 2)}, 0.3, 0.9, 0, build_##id##_none},    \
+          {#id " of length 1", 3, {M(2, 1), V(1), M(1, 1)}, 0.3, 0.9, 0, build_##id},              \
+          {#id " of nothing", 3, {M(0, 3), V(3), M(3, 3)}, 0.3, 0.9, 0, build_##id##_none})
+NORMAL_CASES(multi_normal_lpdf, X(0), X(1), NODE(covariance(t, x[2])))
+NORMAL_CASES(multi_normal_cholesky_lpdf, X(0), X(1), X(2))
+
+DENSITY_BUILDS(lkj_corr_cholesky_lpdf, X(0), X(1))
+CASES(lkj_corr_cholesky_lpdf,
+      {"lkj_corr_cholesky_lpdf", 2, {M(3, 3), SCALAR}, 0.3, 0.9, 0, build_lkj_corr_cholesky_lpdf},
+      {"lkj_corr_cholesky_lpdf of 1 by 1",
+       2,
+       {M(1, 1), SCALAR},
+       0.3,
+       0.9,
+       0,
+       build_lkj_corr_cholesky_lpdf},
+      {"lkj_corr_cholesky_lpdf of many",
+       2,
+       {T3(2, 3, 3), M(3, 1)},
+       0.3,
+       0.9,
+       0,
+       build_lkj_corr_cholesky_lpdf_none},
+      {"lkj_corr_cholesky_lpdf of none",
+       2,
+       {T3(0, 2, 2), SCALAR},
+       0.3,
+       0.9,
+       0,
+       build_lkj_corr_cholesky_lpdf_none})

@@ -19,7 +19,9 @@ static node_id apart(struct tape *t, node_id x) {
     double *d = arena_alloc(t->arena, (size_t)n * sizeof *d + 8);
     for (int64_t i = 0; i < n; i++) d[i] = 3 * (double)(i + 1);
     const node_id diagonal = tape_const(t, DTYPE_F64, &(struct shape)V(n), d);
-    return emit_add(t, x, emit_cast(t, CALL(diag, NODE(diagonal), NONE, NONE, NONE, NONE, NONE), tape_dtype(t, x)));
+    return emit_add(
+        t, x,
+        emit_cast(t, CALL(diag, NODE(diagonal), NONE, NONE, NONE, NONE, NONE), tape_dtype(t, x)));
 }
 
 BUILD(eigenvalues, RESULT(0, eigh, NODE(apart(t, x[0]))))

@@ -1,0 +1,244 @@
+/* The journal of a session: noted, forgotten, copied and written. How it is done again is in
+ * session_replay.c. */
+#include "api/session_journal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A value that a request brought into the program. */
+struct journal_value {
+    struct held value;
+    uint64_t id;
+    uint8_t kind;
+    bool trainable;
+    const char *name; /* behind the entry's body */
+};
+
+struct journal_entry {
+    struct journal_entry *next;
+    size_t size; /* charged */
+    uint64_t tape;
+    uint32_t begin; /* the program's length before it */
+    enum journal_what what;
+    const char *body; /* behind the values, NUL-terminated */
+    size_t n_values;
+    struct journal_value values[];
+};
+
+static void free_entry(struct session *s, struct journal_entry *e) {
+    for (size_t i = 0; i < e->n_values; i++) block_release(e->values[i].value.owner);
+    account_free(&s->account, e, e->size);
+}
+
+/* `text` bytes of names and body follow the values. */
+static struct journal_entry *new_entry(struct session *s, enum journal_what what, uint64_t tape,
+                                       size_t n_values, size_t text) {
+    const size_t size =
+        sizeof(struct journal_entry) + n_values * sizeof(struct journal_value) + text;
+    struct journal_entry *e = account_alloc(&s->account, size);
+    if (!e) return NULL;
+    memset(e, 0, sizeof *e);
+    e->size = size;
+    e->what = what;
+    e->tape = tape;
+    e->begin = s->recorder ? s->recorder->own.count : 0;
+    return e;
+}
+
+/* Copies a text behind what stands there already. */
+static const char *put(char **at, const char *text, size_t n) {
+    char *copy = *at;
+    if (n) memcpy(copy, text, n);
+    copy[n] = '\0';
+    *at += n + 1;
+    return copy;
+}
+
+bool journal_note(struct oneshot *o, enum journal_what what, uint64_t tape) {
+    struct session_work *w = o->work;
+    struct session *s = w->session;
+    const struct service_call *call = o->call;
+    size_t n = 0, text = call->body_length + 1;
+    for (uint32_t i = 0; i < w->n_items; i++) {
+        if (!w->entered[i]) continue;
+        n++;
+        text += w->items[i]->length + 1;
+    }
+    struct journal_entry *e = new_entry(s, what, tape, n, text);
+    if (!e) return session_fail_memory(s, o->error);
+    char *at = (char *)&e->values[n];
+    for (uint32_t i = 0; i < w->n_items; i++) {
+        const struct item *item = w->items[i];
+        if (!w->entered[i]) continue;
+        block_hold(item->value.owner);
+        e->values[e->n_values++] =
+            (struct journal_value){.value = item->value,
+                                   .id = item->id,
+                                   .kind = item->kind,
+                                   .trainable = item->trainable,
+                                   .name = put(&at, item->name, item->length)};
+    }
+    e->body = put(&at, call->body, call->body_length);
+    w->entry = e;
+    return true;
+}
+
+void journal_link(struct session *s, struct journal_entry *entry) {
+    *(s->journal_last ? &s->journal_last->next : &s->journal) = entry;
+    s->journal_last = entry;
+}
+
+void journal_drop(struct session *s, struct journal_entry *entry) {
+    if (entry) free_entry(s, entry);
+}
+
+bool journal_add(struct session *s, enum journal_what what, uint64_t tape) {
+    struct journal_entry *e = new_entry(s, what, tape, 0, 1);
+    if (!e) return false;
+    char *at = (char *)e->values;
+    e->body = put(&at, "", 0);
+    journal_link(s, e);
+    return true;
+}
+
+void journal_free(struct session *s) {
+    for (struct journal_entry *e = s->journal, *next; e; e = next) {
+        next = e->next;
+        free_entry(s, e);
+    }
+    s->journal = s->journal_last = NULL;
+}
+
+void journal_ended(struct session *s, uint64_t tape) {
+    const struct recorder *r = s->recorder;
+    bool remembered = false;
+    if (!r || !r->tapes) {
+        journal_free(s);
+        return;
+    }
+    struct journal_entry *kept = NULL;
+    for (struct journal_entry **at = &s->journal, *e; (e = *at);) {
+        if (e->begin >= r->own.count && !recorder_find(r, e->tape)) {
+            *at = e->next;
+            free_entry(s, e);
+            continue;
+        }
+        remembered = remembered || e->tape == tape;
+        kept = e;
+        at = &e->next;
+    }
+    s->journal_last = kept;
+    /* Without room for this the tape is ended at the end of a replay, as it is not among the live. */
+    if (remembered) journal_add(s, JOURNAL_DELETE, tape);
+}
+
+bool journal_copy(const struct session *from, struct session *to) {
+    for (const struct journal_entry *e = from->journal; e; e = e->next) {
+        size_t text = strlen(e->body) + 1;
+        for (size_t i = 0; i < e->n_values; i++) text += strlen(e->values[i].name) + 1;
+        struct journal_entry *copy = new_entry(to, e->what, e->tape, e->n_values, text);
+        if (!copy) return false;
+        copy->begin = e->begin;
+        char *at = (char *)&copy->values[e->n_values];
+        copy->body = "";
+        journal_link(to, copy);
+        for (size_t i = 0; i < e->n_values; i++) {
+            struct journal_value *v = &copy->values[i];
+            *v = e->values[i];
+            held_copy(&to->account, &e->values[i].value.tensor, &v->value);
+            if (!v->value.owner) return false;
+            copy->n_values = i + 1;
+            v->name = put(&at, e->values[i].name, strlen(e->values[i].name));
+        }
+        copy->body = put(&at, e->body, strlen(e->body));
+    }
+    return true;
+}
+
+/* ---- writing --------------------------------------------------------------------------------------- */
+
+static const char *const kinds[] = {
+    [ITEM_VARIABLE] = "variable", [ITEM_CONSTANT] = "constant", [ITEM_TENSOR] = "tensor"};
+
+static void write_value(const struct journal_value *v, struct writer *out) {
+    write_text(out, "{\"name\":");
+    write_string(out, v->name);
+    write_text(out, ",\"kind\":");
+    write_string(out, kinds[v->kind]);
+    write_text(out, ",\"id\":");
+    write_int(out, (int64_t)v->id);
+    write_text(out, v->trainable ? ",\"trainable\":true" : ",\"trainable\":false");
+    write_text(out, ",\"value\":");
+    write_tensor(out, &v->value.tensor, FORMAT_BASE64);
+    write_text(out, "}");
+}
+
+static void write_entry(const struct journal_entry *e, struct writer *out) {
+    static const char *const routes[] = {
+#define JOURNAL_ROUTE(tag, route, serve) route,
+        JOURNAL(JOURNAL_ROUTE)
+#undef JOURNAL_ROUTE
+    };
+    write_text(out, "{\"do\":");
+    write_string(out, routes[e->what]);
+    write_text(out, ",\"tape\":");
+    write_int(out, (int64_t)e->tape);
+    write_text(out, ",\"values\":[");
+    for (size_t i = 0; i < e->n_values; i++) {
+        if (i) write_text(out, ",");
+        write_value(&e->values[i], out);
+    }
+    write_text(out, "],\"body\":");
+    write_string(out, e->body);
+    write_text(out, "}");
+}
+
+static void write_items(const struct session *s, struct writer *out) {
+    const char *separator = "";
+    for (uint32_t i = 0; i < s->items.n; i++) {
+        const struct item *item = s->items.list[i];
+        if (!item) continue;
+        const bool placed = recorder_knows(s->recorder, &item->places) && item->places.is_read;
+        write_text(out, separator);
+        write_string(out, item->name);
+        write_text(out, ":{\"id\":");
+        write_int(out, (int64_t)item->id);
+        write_text(out, placed ? ",\"recorded\":true}" : ",\"recorded\":false}");
+        separator = ",";
+    }
+}
+
+static void write_numbers(struct writer *out, const char *name, const struct session *s,
+                          bool consumed) {
+    const char *separator = "";
+    write_text(out, name);
+    for (uint64_t back = 0; consumed && back < 64 && back < s->last_tape; back++) {
+        if (!(s->consumed >> back & 1)) continue;
+        write_text(out, separator);
+        write_int(out, (int64_t)(s->last_tape - back));
+        separator = ",";
+    }
+    const struct recording *first = s->recorder && !consumed ? s->recorder->tapes : NULL;
+    for (const struct recording *tape = first; tape; tape = tape->next) {
+        write_text(out, separator);
+        write_int(out, (int64_t)tape->number);
+        separator = ",";
+    }
+    write_text(out, "]");
+}
+
+void journal_write(const struct session *s, struct writer *out) {
+    write_text(out, "{\"last\":");
+    write_int(out, (int64_t)s->last_tape);
+    write_numbers(out, ",\"live\":[", s, false);
+    write_numbers(out, ",\"consumed\":[", s, true);
+    write_text(out, ",\"program\":[");
+    for (const struct journal_entry *e = s->journal; e; e = e->next) {
+        if (e != s->journal) write_text(out, ",");
+        write_entry(e, out);
+    }
+    write_text(out, "],\"items\":{");
+    write_items(s, out);
+    write_text(out, "}}");
+}
