@@ -47,49 +47,57 @@ struct plan_stats plan_cache_stats(struct plan_cache *cache) {
 
 /* ---- keys -------------------------------------------------------------------------------------- */
 
-/* A set of nodes, 64 a word: a session's program may be long, and what is live of it short. */
-static void set_add(uint64_t *set, node_id n) { set[n / 64] |= UINT64_C(1) << n % 64; }
+/* Flags are looked at several at a time where none is set: a session's program may be long, and what is
+ * live of it short. */
+enum { STRIDE = 8 };
 
-/* What is wanted and all that it depends on; *n is how many that are. */
-static uint64_t *find_live(const struct tape *t, const node_id *wanted, size_t n_wanted,
-                           uint32_t n_words, struct arena *scratch, uint32_t *n) {
-    uint64_t *live = arena_zalloc(scratch, n_words * sizeof *live);
-    *n = 0;
-    if (!live) return NULL;
-    for (size_t i = 0; i < n_wanted; i++) set_add(live, wanted[i]);
-    for (uint32_t w = n_words; w-- > 0;) {
-        /* Arguments come before what reads them, perhaps in the same word. */
-        for (uint64_t ahead = UINT64_MAX; live[w] & ahead; ++*n) {
-            const uint32_t bit = 63 - (uint32_t)__builtin_clzll(live[w] & ahead), i = 64 * w + bit;
-            ahead = (UINT64_C(1) << bit) - 1;
-            const struct node *node = tape_node(t, i);
-            const node_id *args = node_args(t, node);
-            if (i < t->n_known && t->known[i]) continue;
-            for (uint32_t k = 0; k < node->n_args; k++) set_add(live, args[k]);
+static bool none_set(const uint8_t *flags) {
+    uint64_t all;
+    memcpy(&all, flags, STRIDE);
+    return !all;
+}
+
+/* Marks all that the live nodes below `count` depend on; how many are live then. */
+static uint32_t mark_live(const struct tape *t, uint32_t count, uint8_t *live) {
+    uint32_t n = 0;
+    for (uint32_t i = count; i > 0;) {
+        if (i % STRIDE == 0 && none_set(live + i - STRIDE)) {
+            i -= STRIDE;
+            continue;
         }
+        if (!live[--i]) continue;
+        const struct node *node = tape_node(t, i);
+        const node_id *args = node_args(t, node);
+        n++;
+        if (i < t->n_known && t->known[i]) continue;
+        for (uint32_t k = 0; k < node->n_args; k++) live[args[k]] = 1;
     }
-    return live;
+    return n;
 }
 
 static bool number_live(const struct tape *t, const node_id *wanted, size_t n_wanted,
                         struct arena *scratch, struct program *p) {
-    uint32_t last = 0, n;
+    uint32_t last = 0;
     for (size_t i = 0; i < n_wanted; i++)
         if (wanted[i] > last) last = wanted[i];
-    const uint32_t n_words = n_wanted ? last / 64 + 1 : 0;
-    const uint64_t *live = find_live(t, wanted, n_wanted, n_words, scratch, &n);
-    uint32_t *index = arena_alloc(scratch, 64 * (size_t)n_words * sizeof *index);
-    node_id *node = arena_alloc(scratch, n * sizeof *node);
-    if (!live || !index || !node) return false;
+    const uint32_t count = n_wanted ? last + 1 : 0;
+    uint8_t *live = arena_zalloc(scratch, count + STRIDE);
+    uint32_t *index = arena_alloc(scratch, count * sizeof *index);
+    if (!live || !index) return false;
+    for (size_t i = 0; i < n_wanted; i++) live[wanted[i]] = 1;
+    node_id *node = arena_alloc(scratch, mark_live(t, count, live) * sizeof *node);
+    if (!node) return false;
     *p = (struct program){
         .tape = t, .node = node, .index = index, .wanted = wanted, .n_wanted = (uint32_t)n_wanted};
-    for (uint32_t w = 0; w < n_words; w++) {
-        for (uint64_t left = live[w]; left; left &= left - 1) {
-            const uint32_t i = 64 * w + (uint32_t)__builtin_ctzll(left);
-            index[i] = p->n;
-            node[p->n++] = i;
-            p->n_inputs += program_is_input(p, p->n - 1);
+    for (uint32_t i = 0; i < count; i++) {
+        if (i % STRIDE == 0 && none_set(live + i)) {
+            i += STRIDE - 1;
+            continue;
         }
+        if (!live[i]) continue;
+        index[i] = p->n;
+        node[p->n++] = i;
+        p->n_inputs += program_is_input(p, p->n - 1);
     }
     return true;
 }
