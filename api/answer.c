@@ -139,7 +139,7 @@ void oneshot_add(struct oneshot *o, const char *name, struct value value) {
 
 const struct tensor *oneshot_bound(const struct oneshot *o, node_id input) {
     if (input < o->n_bound) return &o->tensors[input];
-    if (o->work && session_bound(o, input)) return session_bound(o, input);
+    if (o->work && session_knows(o, input)) return session_bound(o, input);
     uint32_t low = 0, high = o->n_late;
     while (high - low > 1) {
         const uint32_t middle = low + (high - low) / 2;
@@ -148,7 +148,7 @@ const struct tensor *oneshot_bound(const struct oneshot *o, node_id input) {
         else
             high = middle;
     }
-    return &o->late[low].tensor;
+    return low < o->n_late && o->late[low].node == input ? &o->late[low].tensor : NULL;
 }
 
 struct plan *oneshot_plan(struct oneshot *o, const node_id *wanted, size_t n,
@@ -157,12 +157,16 @@ struct plan *oneshot_plan(struct oneshot *o, const node_id *wanted, size_t n,
         plan_get(o->call->plans, &o->b.tape, wanted, n, inputs, n_inputs, &o->arena, o->error);
     if (!plan) return NULL;
     *bound = arena_alloc(&o->arena, (*n_inputs + 1) * sizeof **bound);
-    if (!*bound || !within_budget(o, plan)) {
-        if (!*bound) build_fail_memory(&o->b);
+    bool whole = *bound;
+    for (size_t i = 0; whole && i < *n_inputs; i++) {
+        (*bound)[i] = oneshot_bound(o, (*inputs)[i]);
+        whole = (*bound)[i];
+    }
+    if (!whole || !within_budget(o, plan)) {
+        if (!whole) build_fail_memory(&o->b);
         plan_release(plan);
         return NULL;
     }
-    for (size_t i = 0; i < *n_inputs; i++) (*bound)[i] = oneshot_bound(o, (*inputs)[i]);
     o->bound = *bound;
     return plan;
 }

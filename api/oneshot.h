@@ -106,9 +106,10 @@ struct extra {
     bool (*finish)(struct oneshot *o, struct run *run, struct plan *plan, size_t at,
                    struct writer *out, bool *taken);
 };
-/* The value of a node of a session's program, or NULL. */
+/* Whether the value of a node of a session's program is there, and that value; NULL without memory. */
+bool session_knows(const struct oneshot *o, node_id node);
 const struct tensor *session_bound(const struct oneshot *o, node_id node);
-/* The tensor that an input node is bound to. */
+/* The tensor that an input node is bound to; NULL without memory. */
 const struct tensor *oneshot_bound(const struct oneshot *o, node_id input);
 /* The plan for what is wanted, refused where its work or its memory is over the limits. */
 struct plan *oneshot_plan(struct oneshot *o, const node_id *wanted, size_t n,

@@ -2,6 +2,7 @@
  * the recorder's, and requests are other files' business. */
 #include "api/session.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,7 @@ void session_free(struct session *s) {
     }
     journal_free(s);
     recorder_free(s->recorder);
+    assert(s->account.bytes == sizeof *s);
     free(s);
 }
 
@@ -197,15 +199,32 @@ void session_set_held(struct session *s, struct item *item, struct held value) {
     item->places.is_read = false;
 }
 
+/* The slot of an item that is there. */
+static uint32_t *slot_of(const struct items *t, const struct item *item) {
+    uint32_t at = item->hash & (t->n_slots - 1);
+    while (t->list[t->slots[at] - 1] != item) at = (at + 1) & (t->n_slots - 1);
+    return &t->slots[at];
+}
+
 void session_remove(struct session *s, struct item *item) {
     struct items *t = &s->items;
-    uint32_t i = 0;
+    uint32_t i = t->n_slots ? *slot_of(t, item) - 1 : 0;
     while (t->list[i] != item) i++;
     t->list[i] = NULL;
     t->removed++;
     s->changes++;
     free_item(s, item);
     if (t->removed > REMOVED_MOST && 2 * t->removed > t->n) close_gaps(t);
+}
+
+void session_take_back(struct session *s, struct item *item) {
+    struct items *t = &s->items;
+    assert(t->list[t->n - 1] == item);
+    if (t->n_slots) *slot_of(t, item) = 0;
+    t->n--;
+    s->last_id = item->id - 1;
+    s->changes = item->version - 1;
+    free_item(s, item);
 }
 
 static bool copy_item(const struct item *from, struct session *to) {

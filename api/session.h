@@ -88,6 +88,8 @@ bool session_set(struct session *s, struct item *item, const struct tensor *valu
 /* The same with a value that is held already; takes over the reference and cannot fail. */
 void session_set_held(struct session *s, struct item *item, struct held value);
 void session_remove(struct session *s, struct item *item);
+/* Takes the newest item back as if it had never been added; nothing else has changed since. */
+void session_take_back(struct session *s, struct item *item);
 /* Puts the items into the order of their identities, where somebody has given them other ones. */
 void session_sort(struct session *s);
 

@@ -63,9 +63,9 @@ void items_commit(struct session *s, struct item_change *changes, size_t n) {
 }
 
 void items_undo(struct session *s, struct item_change *changes, size_t n) {
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = n; i-- > 0;) {
         if (changes[i].added)
-            session_remove(s, changes[i].item);
+            session_take_back(s, changes[i].item);
         else
             block_release(changes[i].held.owner);
     }

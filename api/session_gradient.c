@@ -68,31 +68,29 @@ static bool watched_by_name(struct asking *a) {
     return build_object(&o->b, items, n, &a->structure);
 }
 
+static bool has_reads(const struct recorder *r, const struct item *item) {
+    return item && item->kind == ITEM_VARIABLE && recorder_knows(r, &item->places);
+}
+
 /* All reads of the sources that are variables; of others themselves. */
 static bool expand_sources(struct asking *a) {
     struct oneshot *o = &a->o;
     const struct recorder *r = a->w.session->recorder;
-    const uint32_t count = o->b.tape.count;
-    struct item **variable = arena_zalloc(&o->arena, (count + 1) * sizeof *variable);
+    struct item **items = session_items_of(o);
     a->first = arena_alloc(&o->arena, (a->n_sources + 2) * sizeof *a->first);
-    if (!variable || !a->first) return build_fail_memory(&o->b);
-    for (uint32_t i = 0; i < a->w.n_items; i++) {
-        const struct value *v = &o->b.names.list[i].value;
-        if (v->kind == VALUE_NODE && v->node != NODE_NONE && a->w.items[i]->kind == ITEM_VARIABLE)
-            variable[v->node] = a->w.items[i];
-    }
+    if (!items) return false;
+    if (!a->first) return build_fail_memory(&o->b);
     size_t n = 0;
     for (size_t i = 0; i < a->n_sources; i++) {
-        const struct item *item = variable[a->sources[i]];
+        const struct item *item = items[a->sources[i]];
         a->first[i] = n;
-        n += item && recorder_knows(r, &item->places) ? item->places.n_reads : 1;
+        n += has_reads(r, item) ? item->places.n_reads : 1;
     }
     a->first[a->n_sources] = n;
     if (!(a->reads = new_nodes(a, n))) return false;
     for (size_t i = 0; i < a->n_sources; i++) {
-        const struct item *item = variable[a->sources[i]];
-        const node_id *reads =
-            item && recorder_knows(r, &item->places) ? item->places.reads : &a->sources[i];
+        const struct item *item = items[a->sources[i]];
+        const node_id *reads = has_reads(r, item) ? item->places.reads : &a->sources[i];
         memcpy(a->reads + a->first[i], reads, (a->first[i + 1] - a->first[i]) * sizeof *a->reads);
     }
     return true;
@@ -125,6 +123,30 @@ static void gather_reads(struct asking *a, const node_id *by_read, node_id *by_s
 
 /* ---- names for the results ------------------------------------------------------------------------- */
 
+static bool name_leaves(struct asking *a, const struct json *as, const struct value *v);
+
+/* The members of an object, by name. */
+static bool name_members(struct asking *a, const struct json *as, const struct value *v) {
+    struct oneshot *o = &a->o;
+    struct names members;
+    names_init(&members, &o->arena, o->call->seed);
+    for (uint32_t k = 0; k < v->n; k += 2) {
+        const char *key = v->items[k].string;
+        bool added;
+        struct name *name = names_add(&members, key, strlen(key), &added);
+        if (!name) return build_fail_memory(&o->b);
+        name->value = v->items[k + 1];
+    }
+    for (const struct json *m = json_first(as); m; m = json_next(m)) {
+        const char *key = json_key(m);
+        const struct name *name = names_find(&members, key, strlen(key));
+        if (!name)
+            error_set(o->error, ERROR_INVALID_VALUE, "the answer has no member \"%.80s\"", key);
+        if (!name || !name_leaves(a, m, &name->value)) return error_under(o->error, key);
+    }
+    return true;
+}
+
 /* `as` in the structure of the derivative: a name for each leaf, null for none. */
 static bool name_leaves(struct asking *a, const struct json *as, const struct value *v) {
     struct oneshot *o = &a->o;
@@ -143,19 +165,10 @@ static bool name_leaves(struct asking *a, const struct json *as, const struct va
                          "as must have the structure of the answer, %s of %zu; found %s of %zu",
                          object ? "an object" : "a list", n, json_type_name(as), json_length(as));
     }
+    if (object) return name_members(a, as, v);
     uint32_t i = 0;
-    for (const struct json *m = json_first(as); m; m = json_next(m), i++) {
-        const struct value *leaf = object ? NULL : &v->items[i];
-        for (uint32_t k = 0; object && k < v->n; k += 2)
-            if (strcmp(v->items[k].string, json_key(m)) == 0) leaf = &v->items[k + 1];
-        if (!leaf) {
-            error_set(o->error, ERROR_INVALID_VALUE, "the answer has no member \"%.80s\"",
-                      json_key(m));
-            return error_under(o->error, json_key(m));
-        }
-        if (name_leaves(a, m, leaf)) continue;
-        return object ? error_under(o->error, json_key(m)) : error_under_index(o->error, i);
-    }
+    for (const struct json *m = json_first(as); m; m = json_next(m), i++)
+        if (!name_leaves(a, m, &v->items[i])) return error_under_index(o->error, i);
     return true;
 }
 
@@ -164,6 +177,7 @@ static bool add_answer(struct asking *a, const char *name, const struct value *v
     const struct json *as = o->request.as;
     oneshot_add(o, name, *v);
     a->w.results = arena_alloc(&o->arena, (build_leaves(v) + 1) * sizeof *a->w.results);
+    names_init(&a->w.named, &o->arena, o->call->seed);
     if (!a->w.results) return build_fail_memory(&o->b);
     return !as || name_leaves(a, as, v) || error_under(o->error, "as");
 }
@@ -365,6 +379,7 @@ static bool serve(const struct service_call *call, enum request_route route, con
         question_keep(a.tape, &a.o, call, route);
     } else {
         a.tape->is_recording = a.was_recording;
+        plan_release(a.o.plan);
     }
     session_end(&a.o);
     if (ok && !a.tape->persistent) tape_end(s, a.tape, true);
@@ -396,11 +411,11 @@ bool service_tape_batch_jacobian(const struct service_call *call, struct writer 
 
 /* ---- jvp ------------------------------------------------------------------------------------------- */
 
-static node_id tangent_of(struct asking *a, node_id target) {
-    const struct item *item = session_item_of(&a->o, target);
-    for (uint32_t i = 0; item && item->kind == ITEM_VARIABLE && i < a->tape->n_watched; i++)
-        if (a->tape->watched[i].variable == item->id) return a->tape->watched[i].tangent;
-    return target < a->tape->n_seen ? a->tape->tangent[target] : NODE_NONE;
+static node_id tangent_of(const struct recording *tape, const struct item *item, node_id target) {
+    const bool variable = item && item->kind == ITEM_VARIABLE;
+    const node_id tangent = variable ? recorder_tangent(tape, item->id) : NODE_NONE;
+    if (tangent != NODE_NONE) return tangent;
+    return target < tape->n_seen ? tape->tangent[target] : NODE_NONE;
 }
 
 static bool jvp(struct asking *a, struct writer *out) {
@@ -417,8 +432,10 @@ static bool jvp(struct asking *a, struct writer *out) {
     if (!session_names(o) || !read_targets(a)) return false;
     a->w.scratch = !o->request.as;
     node_id *tangents = new_nodes(a, a->n_targets);
-    if (!tangents) return false;
-    for (size_t i = 0; i < a->n_targets; i++) tangents[i] = tangent_of(a, a->targets[i]);
+    struct item **items = session_items_of(o);
+    if (!tangents || !items) return false;
+    for (size_t i = 0; i < a->n_targets; i++)
+        tangents[i] = tangent_of(a->tape, items[a->targets[i]], a->targets[i]);
     const node_id *at = tangents;
     return build_pack(&o->b, &o->value, o->request.zero_unconnected, &at, &packed) &&
            add_answer(a, "jvp", &packed) && session_extra(o, o->b.begin, &extra) &&

@@ -110,13 +110,8 @@ void journal_free(struct session *s) {
     s->journal = s->journal_last = NULL;
 }
 
-void journal_ended(struct session *s, uint64_t tape) {
+void journal_shorten(struct session *s) {
     const struct recorder *r = s->recorder;
-    bool remembered = false;
-    if (!r || !r->tapes) {
-        journal_free(s);
-        return;
-    }
     struct journal_entry *kept = NULL;
     for (struct journal_entry **at = &s->journal, *e; (e = *at);) {
         if (e->begin >= r->own.count && !recorder_find(r, e->tape)) {
@@ -124,11 +119,21 @@ void journal_ended(struct session *s, uint64_t tape) {
             free_entry(s, e);
             continue;
         }
-        remembered = remembered || e->tape == tape;
         kept = e;
         at = &e->next;
     }
     s->journal_last = kept;
+}
+
+void journal_ended(struct session *s, uint64_t tape) {
+    bool remembered = false;
+    if (!s->recorder || !s->recorder->tapes) {
+        journal_free(s);
+        return;
+    }
+    journal_shorten(s);
+    for (const struct journal_entry *e = s->journal; e; e = e->next)
+        remembered = remembered || e->tape == tape;
     /* Without room for this the tape is ended at the end of a replay, as it is not among the live. */
     if (remembered) journal_add(s, JOURNAL_DELETE, tape);
 }

@@ -33,8 +33,9 @@ void question_keep(struct recording *tape, struct oneshot *o, const struct servi
     struct account *account = &call->session->account;
     struct plan *plan = o->plan;
     if (!plan) return;
+    const size_t charged = o->arena.held + plan_bytes(plan);
     struct question *q = account_alloc(account, sizeof *q + call->body_length);
-    if (q && !account_charge(account, o->arena.held)) {
+    if (q && !account_charge(account, charged)) {
         account_free(account, q, sizeof *q + call->body_length);
         q = NULL;
     }
@@ -46,7 +47,7 @@ void question_keep(struct recording *tape, struct oneshot *o, const struct servi
                            .plan = plan,
                            .changes = call->session->changes,
                            .route = route,
-                           .charged = o->arena.held,
+                           .charged = charged,
                            .length = call->body_length};
     memcpy(q->body, call->body, call->body_length);
     writer_init(&q->o.query, 0);

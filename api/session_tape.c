@@ -181,7 +181,11 @@ static bool set_state(const struct service_call *call, enum state state, struct 
     if (!journal_add(call->session, notes[state], tape->number))
         return session_fail_memory(call->session, error);
     tape->is_recording = will.is_recording;
-    if (state == RESET) recorder_reset(call->session->recorder, tape);
+    if (state == RESET) {
+        recorder_reset(call->session->recorder, tape);
+        session_settle(call->session);
+        journal_shorten(call->session);
+    }
     call->session->changes++;
     session_changed(call);
     return true;
@@ -210,6 +214,8 @@ static bool watch(struct oneshot *o, struct recording *tape) {
         !oneshot_leaves(o, &v, &nodes, &n) ||
         !oneshot_warn_of_integers(o, o->request.watch, &v, "/watch"))
         return false;
+    struct item **items = session_items_of(o);
+    if (!items) return false;
     for (size_t i = 0; i < n; i++) {
         if (nodes[i] == NODE_NONE) {
             error_set(o->error, ERROR_MISSING_GRADIENT,
@@ -217,7 +223,7 @@ static bool watch(struct oneshot *o, struct recording *tape) {
                       "ExtensionType.");
             return error_under(o->error, "watch");
         }
-        struct item *item = session_item_of(o, nodes[i]);
+        const struct item *item = items[nodes[i]];
         if (item && item->kind == ITEM_VARIABLE
                 ? !recorder_watch_variable(r, tape, item->id, &item->places)
                 : !recorder_watch(r, tape, nodes[i]))
@@ -243,7 +249,7 @@ static bool push(struct oneshot *o, struct recording *tape, const struct json *v
     const bool known = held.owner && recorder_define(s->recorder, tangent, &held);
     block_release(held.owner);
     if (!known) return session_fail_memory(s, o->error);
-    struct item *item = session_item_of(o, primal);
+    const struct item *item = session_find(s, json_key(v), strlen(json_key(v)));
     return item && item->kind == ITEM_VARIABLE
                ? recorder_push_variable(s->recorder, tape, item->id, &item->places, tangent)
                : recorder_push(s->recorder, tape, primal, tangent);
@@ -301,6 +307,7 @@ bool service_tape_watch(const struct service_call *call, struct writer *out, str
         ok = error_set(error, ERROR_INVALID_REQUEST, "member \"watch\" is missing");
     if (ok) session_lend(&o);
     ok = ok && session_names(&o) && watch(&o, tape);
+    ok = ok && recorder_pay(call->session->recorder);
     if (ok) {
         write_head(tape, out);
         tape_describe(call->session, tape, out);
@@ -355,6 +362,7 @@ static bool open_empty(struct opening *opening, struct writer *out) {
         error_set(o->error, ERROR_INVALID_REQUEST, "\"fetch\" needs a \"graph\"");
         return error_under(o->error, "fetch");
     }
+    if (!recorder_pay(o->work->session->recorder)) return false;
     write_head(opening->tape, out);
     tape_describe(o->work->session, opening->tape, out);
     if (o->warnings) oneshot_write_warnings(o, out);
@@ -391,6 +399,7 @@ static bool open_tape(struct opening *opening, struct writer *out) {
 bool service_tape_open(const struct service_call *call, struct writer *out, struct error *error) {
     struct opening opening = {.tape = NULL};
     struct session *s = call->session;
+    const uint64_t changes = s->changes;
     const bool ok = session_begin(&opening.o, &opening.w, call, REQUEST_TAPE, error) &&
                     open_tape(&opening, out);
     if (ok) {
@@ -404,7 +413,9 @@ bool service_tape_open(const struct service_call *call, struct writer *out, stru
                  "/v1/sessions/%.64s/tapes/t%" PRIu64, s->id, s->last_tape);
     }
     session_end(&opening.o);
-    if (!ok && opening.tape) recorder_drop(s->recorder, opening.tape);
-    if (!ok) session_settle(s);
-    return ok;
+    if (ok) return true;
+    if (opening.tape) recorder_close(s->recorder, opening.tape);
+    if (s->recorder && !s->recorder->tapes) session_settle(s);
+    s->changes = changes;
+    return false;
 }

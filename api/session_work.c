@@ -85,18 +85,23 @@ static bool read_item(struct builder *b, struct name *name) {
     return node != NODE_NONE;
 }
 
-struct item *session_item_of(const struct oneshot *o, node_id node) {
+struct item **session_items_of(struct oneshot *o) {
     const struct session_work *w = o->work;
-    for (uint32_t i = 0; i < w->n_items; i++) {
+    struct item **of = arena_zalloc(&o->arena, (o->b.tape.count + 1) * sizeof *of);
+    if (!of) build_fail_memory(&o->b);
+    for (uint32_t i = w->n_items; of && i-- > 0;) {
         const struct value *v = &o->b.names.list[i].value;
-        if (v->kind == VALUE_NODE && v->node == node) return w->items[i];
+        if (v->kind == VALUE_NODE && v->node != NODE_NONE) of[v->node] = w->items[i];
     }
-    return NULL;
+    return of;
+}
+
+bool session_knows(const struct oneshot *o, node_id node) {
+    return o->work->on_program && recorder_is_known(o->work->session->recorder, node);
 }
 
 const struct tensor *session_bound(const struct oneshot *o, node_id node) {
     struct session_work *w = o->work;
-    if (!w->on_program || !recorder_is_known(w->session->recorder, node)) return NULL;
     struct tensor *t = arena_alloc(w->bound_arena, sizeof *t);
     if (t) *t = recorder_value(w->session->recorder, node);
     return t;
@@ -107,14 +112,13 @@ const struct tensor *session_bound(const struct oneshot *o, node_id node) {
 bool session_name(struct oneshot *o, const char *name, node_id node) {
     struct session_work *w = o->work;
     struct item *item = session_find(w->session, name, strlen(name));
+    bool added;
     if (item && item->kind != ITEM_TENSOR) {
         return error_set(o->error, ERROR_DUPLICATE_NAME, "\"%.80s\" is a %s and cannot be assigned",
                          name, item->kind == ITEM_VARIABLE ? "variable" : "constant");
     }
-    for (size_t i = 0; i < w->n_results; i++) {
-        if (strcmp(w->results[i].name, name) != 0) continue;
-        return error_set(o->error, ERROR_DUPLICATE_NAME, "\"%.80s\" is given twice", name);
-    }
+    if (!names_add(&w->named, name, strlen(name), &added)) return build_fail_memory(&o->b);
+    if (!added) return error_set(o->error, ERROR_DUPLICATE_NAME, "\"%.80s\" is given twice", name);
     w->results[w->n_results++] = (struct result){.name = name, .node = node, .item = item};
     return true;
 }
@@ -211,7 +215,7 @@ bool session_keep(struct oneshot *o, struct run *run, struct plan *plan, size_t 
         if (!recorder_put(r, &result->item->places, result->node)) return false;
         if (!recorder_is_known(r, result->node)) recorder_know(r, result->node, &result->value);
     }
-    return recorder_keep(r, w->needed, w->n_needed, run, plan, at, taken);
+    return recorder_keep(r, w->needed, w->n_needed, run, plan, at, taken) && recorder_pay(r);
 }
 
 void session_commit(struct oneshot *o) {
@@ -286,8 +290,8 @@ void session_end(struct oneshot *o) {
             block_release(result->value.owner);
         }
         if (w->on_program) recorder_cancel(w->session->recorder);
-        for (size_t i = 0; i < w->n_results; i++)
-            if (w->results[i].is_new) session_remove(w->session, w->results[i].item);
+        for (size_t i = w->n_results; i-- > 0;)
+            if (w->results[i].is_new) session_take_back(w->session, w->results[i].item);
     }
     oneshot_end(o);
 }

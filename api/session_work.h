@@ -27,7 +27,8 @@ struct session_work {
     struct journal_entry *entry; /* of this request */
     struct result *results;
     size_t n_results;
-    node_id *needed; /* nodes whose values the recorder keeps */
+    struct names named; /* the names that `as` has given */
+    node_id *needed;    /* nodes whose values the recorder keeps */
     size_t n_needed;
     struct arena *bound_arena; /* of the tensors that session_bound lends */
 };
@@ -57,8 +58,8 @@ void session_commit(struct oneshot *o);
 /* Throws away what was appended in scratch. */
 void session_discard(struct oneshot *o);
 
-/* The item whose present value a node is, or NULL; of those that were looked up. */
-struct item *session_item_of(const struct oneshot *o, node_id node);
+/* By node the item whose present value it is, of those that were looked up, or NULL; NULL without memory. */
+struct item **session_items_of(struct oneshot *o);
 
 /* Ends the recorder where it has no tape any more, and forgets places that are gone. */
 void session_settle(struct session *s);

@@ -29,6 +29,14 @@ void account_free(struct account *a, void *memory, size_t size) {
     free(memory);
 }
 
+void *account_shrink(struct account *a, void *memory, size_t old_size, size_t size) {
+    if (size == old_size) return memory;
+    account_discharge(a, old_size - size);
+    void *shrunk = size ? realloc(memory, size) : NULL;
+    if (!size) free(memory);
+    return shrunk || !size ? shrunk : memory;
+}
+
 enum { ALIGNMENT = 64, SMALL = 16 };
 
 /* A scalar follows the block at once: sessions have many of them. */
@@ -56,7 +64,7 @@ void *block_data(struct block *b) {
 }
 
 struct block *block_of_run(struct account *a, struct run *run, struct plan *plan) {
-    const size_t size = sizeof(struct block) + plan_run_bytes(plan);
+    const size_t size = sizeof(struct block) + plan_run_bytes(plan) + plan_bytes(plan);
     if (!account_charge(a, size)) return NULL;
     struct block *b = malloc(sizeof *b);
     if (!b) {

@@ -18,6 +18,8 @@ void account_discharge(struct account *a, size_t bytes);
 void *account_alloc(struct account *a, size_t size);
 void *account_grow(struct account *a, void *memory, size_t old_size, size_t size);
 void account_free(struct account *a, void *memory, size_t size);
+/* Gives the end back; what remains, NULL where that is nothing. */
+void *account_shrink(struct account *a, void *memory, size_t old_size, size_t size);
 
 struct run;
 struct plan;

@@ -344,6 +344,8 @@ struct plan *plan_hold(struct plan *plan) {
 
 int64_t plan_work(const struct plan *plan) { return plan->work; }
 
+size_t plan_bytes(const struct plan *plan) { return plan->arena.held; }
+
 size_t plan_run_bytes(const struct plan *plan) {
     return sizeof(struct run) + (BASE_INPUTS + plan->n_inputs) * sizeof(char *) +
            plan->n_cells * 8 + plan->tensor_bytes + 128;

@@ -33,6 +33,7 @@ void plan_release(struct plan *plan);
 /* One more reference; the argument. */
 struct plan *plan_hold(struct plan *plan);
 
+size_t plan_bytes(const struct plan *plan);     /* memory of the plan itself */
 size_t plan_run_bytes(const struct plan *plan); /* memory that a run takes */
 int64_t plan_work(const struct plan *plan);     /* estimated elementary operations of a run */
 

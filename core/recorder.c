@@ -106,7 +106,8 @@ bool recorder_define(struct recorder *r, node_id node, const struct held *value)
 /* ---- transactions ---------------------------------------------------------------------------------- */
 
 void recorder_begin(struct recorder *r, struct tape *tape, size_t memory) {
-    const size_t left = r->account->limit - r->account->bytes;
+    const struct account *a = r->account;
+    const size_t left = a->limit > a->bytes ? a->limit - a->bytes : 0;
     r->arena.ceiling = r->arena.held + (left < memory ? left : memory);
     r->own.error = tape->error;
     r->own.limits = tape->limits;
@@ -114,62 +115,26 @@ void recorder_begin(struct recorder *r, struct tape *tape, size_t memory) {
     r->program = tape;
     r->mark = arena_mark(&r->arena);
     r->undo = NULL;
+    r->n_kept_before = r->n_kept;
+    r->capacity_before = r->capacity;
+    for (struct recording *at = r->tapes; at; at = at->next) {
+        at->before.n_seen = at->n_seen;
+        at->before.capacity = at->capacity;
+        at->before.watched_capacity = at->watched_capacity;
+    }
 }
 
+bool recorder_pay(struct recorder *r) {
+    if (!account_charge(r->account, r->arena.held - r->charged)) return recorder_fail(r);
+    r->charged = r->arena.held;
+    return true;
+}
+
+/* Where it became less, or little more. */
 static void pay(struct recorder *r) {
     r->account->bytes += r->arena.held;
     r->account->bytes -= r->charged;
     r->charged = r->arena.held;
-}
-
-/* A program again in an arena of its own, without what was thrown away since, and with room: it is not
- * to be copied again for the next few nodes. */
-static bool copy_program(const struct tape *t, struct arena *arena, struct tape *out) {
-    const uint32_t capacity = t->count + t->count / 2, pool_capacity = t->n_pool + t->n_pool / 2;
-    struct node *nodes = arena_alloc(arena, capacity * sizeof *nodes + 1);
-    node_id *pool = arena_alloc(arena, pool_capacity * sizeof *pool + 1);
-    bool done = nodes && pool;
-    for (uint32_t i = 0; done && i < t->count; i++) {
-        const struct node *old = &t->nodes[i];
-        struct shape *shape = NULL;
-        void *attrs = NULL;
-        nodes[i] = *old;
-        if (i && old->shape == t->nodes[i - 1].shape)
-            nodes[i].shape = nodes[i - 1].shape;
-        else if (old->shape != &shape_scalar && (shape = arena_alloc(arena, sizeof *shape)))
-            *shape = *old->shape, nodes[i].shape = shape;
-        else
-            done = old->shape == &shape_scalar;
-        if (old->attrs_size && (attrs = arena_alloc_tensor(arena, old->attrs_size)))
-            nodes[i].attrs = memcpy(attrs, old->attrs, old->attrs_size);
-        done = done && (attrs || !old->attrs_size);
-    }
-    if (!done) return false;
-    if (t->n_pool) memcpy(pool, t->arg_pool, t->n_pool * sizeof *pool);
-    *out = *t;
-    out->arena = arena;
-    out->nodes = nodes;
-    out->capacity = capacity;
-    out->arg_pool = pool;
-    out->pool_capacity = pool_capacity;
-    return true;
-}
-
-/* Where much was thrown away. */
-static void make_compact(struct recorder *r) {
-    struct arena arena;
-    if (r->arena.held <= 2 * r->compact + GARBAGE) return;
-    arena_init(&arena, SIZE_MAX);
-    arena.first = FIRST_CHUNK;
-    if (!copy_program(&r->own, &arena, &r->own)) {
-        arena_free(&arena);
-        return;
-    }
-    arena_free(&r->arena);
-    r->arena = arena;
-    r->own.arena = &r->arena;
-    r->compact = arena.held;
-    pay(r);
 }
 
 /* The program is what it was lent as, or what has become of it. */
@@ -205,13 +170,18 @@ static void cut(struct recorder *r, uint32_t count) {
 
 /* The list of reads may have grown, and stands elsewhere then. */
 static void restore_places(struct recorder *r, struct places *p, const struct places *before) {
-    node_id *reads = p->reads;
-    const uint32_t capacity = p->capacity;
-    if (!before->reads) places_free(r->account, p);
+    node_id *reads = account_shrink(r->account, p->reads, p->capacity * sizeof *reads,
+                                    before->capacity * sizeof *reads);
     *p = *before;
-    if (!before->reads) return;
     p->reads = reads;
-    p->capacity = capacity;
+}
+
+static void trim_values(struct recorder *r) {
+    const uint32_t n = r->capacity, less = r->capacity_before;
+    forget_values_from(r, r->n_kept_before);
+    r->kept = account_shrink(r->account, r->kept, n * sizeof *r->kept, less * sizeof *r->kept);
+    r->known = account_shrink(r->account, r->known, n, less);
+    r->capacity = less;
 }
 
 void recorder_cancel(struct recorder *r) {
@@ -222,15 +192,10 @@ void recorder_cancel(struct recorder *r) {
             recorder_unwatch(r, undo);
         }
     }
-    cut(r, r->own.count);
+    for (struct recording *tape = r->tapes; tape; tape = tape->next) recorder_trim_tape(r, tape);
+    trim_values(r);
     arena_rewind(&r->arena, r->mark);
     end(r);
-}
-
-void recorder_commit(struct recorder *r) {
-    r->own = *r->program;
-    end(r);
-    make_compact(r);
 }
 
 /* ---- places of named things ------------------------------------------------------------------------ */
@@ -290,32 +255,31 @@ void places_free(struct account *account, struct places *p) {
 
 enum { NEEDED = 1, VALUELESS = 2 };
 
-/* Inputs that nobody binds, and what depends on them. */
+/* Inputs that nobody binds, and what depends on them. flags[i] is of node first + i. */
 static void mark_valueless(const struct recorder *r, node_id first, const node_id *bound,
                            size_t n_bound, uint8_t *flags) {
     const struct tape *t = r->program;
+    size_t at = 0;
     for (node_id id = first; id < t->count; id++) {
         const struct node *node = tape_node(t, id);
         const node_id *args = node_args(t, node);
-        uint8_t *own = &flags[id - first];
+        uint8_t *f = &flags[id - first];
         if (r->known[id]) continue;
-        if (node->op == OP_input) *own |= VALUELESS;
+        while (at < n_bound && bound[at] < id) at++;
+        if (node->op == OP_input && !(at < n_bound && bound[at] == id)) *f |= VALUELESS;
         for (uint32_t i = 0; i < node->n_args; i++)
-            if (args[i] >= first) *own |= flags[args[i] - first] & VALUELESS;
-        for (size_t i = 0; node->op == OP_input && i < n_bound; i++)
-            if (bound[i] == id) *own &= NEEDED;
+            if (args[i] >= first) *f |= flags[args[i] - first] & VALUELESS;
     }
 }
 
-/* Looks at nothing before `first`, so that a program may grow through many executes. */
-bool recorder_needs(struct recorder *r, struct arena *arena, node_id first, const node_id *bound,
+bool recorder_needs(struct recorder *r, struct arena *scratch, node_id first, const node_id *bound,
                     size_t n_bound, node_id **nodes, size_t *n) {
-    const uint32_t count = r->program->count;
+    const uint32_t count = r->program->count, more = count - first;
     if (!fit_values(r)) return false;
-    uint8_t *flags = arena_zalloc(arena, count - first + 1);
-    *nodes = arena_alloc(arena, (count - first + 1) * sizeof **nodes);
+    uint8_t *flags = arena_zalloc(scratch, more + 1);
+    *nodes = arena_alloc(scratch, (more + 1) * sizeof **nodes);
     *n = 0;
-    if (!flags || !*nodes) return tape_fail_memory(r->program, "the graph");
+    if (!flags || !*nodes) return recorder_fail(r);
     for (const struct recording *tape = r->tapes; tape; tape = tape->next)
         if (tape->is_recording) recorder_mark_needed(r, tape, first, count, flags);
     mark_valueless(r, first, bound, n_bound, flags);
@@ -389,23 +353,97 @@ bool recorder_keep(struct recorder *r, const node_id *nodes, size_t n, struct ru
     return keep_run(r, nodes, n, run, plan, at, taken);
 }
 
-void recorder_drop(struct recorder *r, struct recording *tape) {
-    struct recording **at = &r->tapes;
-    while (*at != tape) at = &(*at)->next;
-    *at = tape->next;
-    recorder_free_tape(r, tape);
-    if (!r->tapes) return; /* whoever dropped it frees the recorder now */
+/* A program again in an arena of its own, without what was thrown away since. It has room to grow: an
+ * array that grows at once would leave its old self as so much garbage that all is copied again. */
+static bool copy_program(const struct tape *t, struct arena *arena, struct tape *out) {
+    const uint32_t capacity = t->count + t->count / 2, pool_capacity = t->n_pool + t->n_pool / 2;
+    struct node *nodes = arena_alloc(arena, capacity * sizeof *nodes + 1);
+    node_id *pool = arena_alloc(arena, pool_capacity * sizeof *pool + 1);
+    bool done = nodes && pool;
+    for (uint32_t i = 0; done && i < t->count; i++) {
+        const struct node *old = &t->nodes[i];
+        struct shape *shape = NULL;
+        void *attrs = NULL;
+        nodes[i] = *old;
+        if (i && old->shape == t->nodes[i - 1].shape)
+            nodes[i].shape = nodes[i - 1].shape;
+        else if (old->shape != &shape_scalar && (shape = arena_alloc(arena, sizeof *shape)))
+            *shape = *old->shape, nodes[i].shape = shape;
+        else
+            done = old->shape == &shape_scalar;
+        if (old->attrs_size && (attrs = arena_alloc_tensor(arena, old->attrs_size)))
+            nodes[i].attrs = memcpy(attrs, old->attrs, old->attrs_size);
+        done = done && (attrs || !old->attrs_size);
+    }
+    if (!done) return false;
+    if (t->n_pool) memcpy(pool, t->arg_pool, t->n_pool * sizeof *pool);
+    *out = *t;
+    out->arena = arena;
+    out->nodes = nodes;
+    out->capacity = capacity;
+    out->arg_pool = pool;
+    out->pool_capacity = pool_capacity;
+    return true;
+}
+
+static void make_compact(struct recorder *r) {
+    struct arena arena;
+    if (r->arena.held <= 2 * r->compact + GARBAGE) return;
+    arena_init(&arena, SIZE_MAX);
+    arena.first = FIRST_CHUNK;
+    if (!copy_program(&r->own, &arena, &r->own)) {
+        arena_free(&arena);
+        return;
+    }
+    arena_free(&r->arena);
+    r->arena = arena;
+    r->own.arena = &r->arena;
+    r->compact = arena.held;
+    pay(r);
+}
+
+/* What was thrown away on the way goes with the transactions, so that a tape may record for ever. */
+void recorder_commit(struct recorder *r) {
+    r->own = *r->program;
+    for (struct recording *tape = r->tapes; tape; tape = tape->next)
+        if (tape->is_recording || tape->n_seen != tape->before.n_seen)
+            recorder_forget_question(r, tape);
+    end(r);
+    make_compact(r);
+}
+
+/* The end of what any tape has looked at. */
+static uint32_t seen_by_any(const struct recorder *r) {
     uint32_t end = 0;
     for (const struct recording *t = r->tapes; t; t = t->next) {
-        const uint32_t sees = t->is_recording ? r->program->count : t->n_seen;
-        if (sees > end) end = sees;
+        if (t->n_seen > end) end = t->n_seen;
+        for (uint32_t i = 0; i < t->n_watched; i++)
+            if (t->watched[i].tangent != NODE_NONE && t->watched[i].tangent >= end)
+                end = t->watched[i].tangent + 1;
     }
+    return end;
+}
+
+/* The program's arguments end with those of its last node that has many. */
+static uint32_t pool_of(const struct tape *t) {
+    for (uint32_t id = t->count; id-- > 0;) {
+        const struct node *node = tape_node(t, id);
+        if (node->n_args > NODE_INLINE_ARGS) return node->arg[0] + node->n_args;
+    }
+    return 0;
+}
+
+void recorder_shorten(struct recorder *r) {
+    const uint32_t end = seen_by_any(r);
     cut(r, end);
-    r->program->count = end;
-    r->program->n_known = r->n_kept;
+    r->own.count = end;
+    r->own.n_pool = pool_of(&r->own);
+    r->own.n_known = r->n_kept;
     uint8_t *needed = calloc(end + 1, 1);
-    for (const struct recording *t = r->tapes; needed && t; t = t->next)
-        recorder_mark_needed(r, t, 0, end, needed);
+    for (struct recording *t = r->tapes; t; t = t->next) {
+        if (t->begin > end) t->begin = end;
+        if (needed) recorder_mark_needed(r, t, 0, end, needed);
+    }
     for (node_id n = 0; needed && n < r->n_kept; n++)
         if (!needed[n] && r->known[n]) forget_value(r, n);
     free(needed);

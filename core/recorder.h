@@ -39,6 +39,9 @@ struct recording {
     node_id *tangent;        /* of an accumulator, for the same nodes */
     struct watched *watched; /* in the order of the variables' creation */
     uint32_t n_watched, watched_capacity;
+    struct {
+        uint32_t n_seen, capacity, watched_capacity;
+    } before; /* the transaction */
     /* The latest question and how it was answered; the api's, freed by `forget`. */
     void *question;
     void (*forget)(struct account *account, void *question);
@@ -67,6 +70,7 @@ struct recorder {
     /* The transaction. */
     struct arena_mark mark;
     struct undo *undo;
+    uint32_t n_kept_before, capacity_before;
 };
 
 /* NULL past the account's limit. `generation` was never given before in this session. */
@@ -83,6 +87,8 @@ bool places_copy(struct account *account, const struct places *from, struct plac
 void recorder_begin(struct recorder *r, struct tape *tape, size_t memory);
 /* Takes everything back since recorder_begin. */
 void recorder_cancel(struct recorder *r);
+/* Charges what the program has grown by; false past the limit. The last that may fail before: */
+bool recorder_pay(struct recorder *r);
 void recorder_commit(struct recorder *r);
 
 /* The node of something's present value: its place, or a new input with that value. NODE_NONE after a
@@ -102,10 +108,12 @@ static inline bool recorder_knows(const struct recorder *r, const struct places 
 struct recording *recorder_open(struct recorder *r, uint64_t number);
 struct recording *recorder_find(const struct recorder *r, uint64_t number);
 bool recorder_is_recording(const struct recorder *r); /* whether any tape does */
-/* Forgets what it watched and recorded. */
+/* Takes an opened tape back whose transaction was cancelled. */
+void recorder_close(struct recorder *r, struct recording *tape);
+/* Forgets what it watched and recorded: values that no other tape needs are freed, and the program ends
+ * where the last of them has looked (places_cut everything then). */
 void recorder_reset(struct recorder *r, struct recording *tape);
-/* Ends a tape: values that no other tape needs are freed, and the program ends where the last of them
- * looks no further (places_cut everything then). */
+/* Ends a tape; the same. */
 void recorder_drop(struct recorder *r, struct recording *tape);
 void places_cut(const struct recorder *r, struct places *places);
 void places_free(struct account *account, struct places *places);
@@ -123,13 +131,16 @@ bool recorder_push_variable(struct recorder *r, struct recording *tape, uint64_t
  * TensorFlow does: accumulators append tangents, which the tapes around them see. */
 bool recorder_record(struct recorder *r, node_id first);
 
+/* The tangent that an accumulator has for a variable; NODE_NONE where it watches it not. */
+node_id recorder_tangent(const struct recording *tape, uint64_t variable);
+
 /* The window through which a tape sees the program and what is appended from now on. */
 struct window recorder_window(const struct recorder *r, const struct recording *tape);
 
-/* In *nodes (in `arena`), each once: the nodes from `first` on whose values recording tapes will need
- * and do not have. bound[0..n_bound) are the inputs among them that the run binds; what
+/* In *nodes (in the scratch arena), each once: the nodes from `first` on whose values recording tapes
+ * will need and do not have. bound[0..n_bound) are the inputs among them that the run binds, in their order; what
  * depends on another was a rule's stepping stone and has no value. False after a failure. */
-bool recorder_needs(struct recorder *r, struct arena *arena, node_id first, const node_id *bound,
+bool recorder_needs(struct recorder *r, struct arena *scratch, node_id first, const node_id *bound,
                     size_t n_bound, node_id **nodes, size_t *n);
 
 /* The same of a node that was just appended. False past the limit. */

@@ -19,14 +19,19 @@ struct undo {
 /* A new entry, in the program's arena; NULL after a failure. */
 struct undo *recorder_note(struct recorder *r);
 bool recorder_fail(struct recorder *r);
+void recorder_forget_question(struct recorder *r, struct recording *tape);
 /* Room in a tape's arrays for every node of the program. */
 bool recorder_fit_tape(struct recorder *r, struct recording *tape);
 void recorder_free_tape(struct recorder *r, struct recording *tape);
 bool recorder_copy_tapes(const struct recorder *r, struct recorder *copy);
 /* Takes back one entry about a tape. */
 void recorder_unwatch(struct recorder *r, const struct undo *undo);
-/* Marks in needed[i - first], for every node i from `first` on and below n, whether a tape needs its
- * value for what it recorded from `first` on. */
+/* Makes a tape's arrays what they were when the transaction began. */
+void recorder_trim_tape(struct recorder *r, struct recording *tape);
+/* Frees the values that no tape needs and what of the program none has looked at. */
+void recorder_shorten(struct recorder *r);
+/* Marks in needed[i] whether a tape needs the value of node first + i, which is below n; looks at the
+ * nodes from `first` on alone. */
 void recorder_mark_needed(const struct recorder *r, const struct recording *tape, node_id first,
                           uint32_t n, uint8_t *needed);
 

@@ -28,13 +28,13 @@ bool recorder_is_recording(const struct recorder *r) {
     return false;
 }
 
-static void forget_question(struct recorder *r, struct recording *tape) {
+void recorder_forget_question(struct recorder *r, struct recording *tape) {
     if (tape->question) tape->forget(r->account, tape->question);
     tape->question = NULL;
 }
 
 static void forget_all(struct recorder *r, struct recording *tape) {
-    forget_question(r, tape);
+    recorder_forget_question(r, tape);
     account_free(r->account, tape->flags, tape->capacity);
     account_free(r->account, tape->tangent,
                  tape->tangent ? tape->capacity * sizeof *tape->tangent : 0);
@@ -51,9 +51,36 @@ void recorder_free_tape(struct recorder *r, struct recording *tape) {
     r->n_tapes--;
 }
 
+void recorder_close(struct recorder *r, struct recording *tape) {
+    struct recording **at = &r->tapes;
+    while (*at != tape) at = &(*at)->next;
+    *at = tape->next;
+    recorder_free_tape(r, tape);
+}
+
+void recorder_drop(struct recorder *r, struct recording *tape) {
+    recorder_close(r, tape);
+    if (r->tapes) recorder_shorten(r); /* else whoever dropped it frees the recorder now */
+}
+
 void recorder_reset(struct recorder *r, struct recording *tape) {
     forget_all(r, tape);
+    recorder_shorten(r);
     tape->begin = r->program->count;
+}
+
+void recorder_trim_tape(struct recorder *r, struct recording *tape) {
+    const uint32_t n = tape->capacity, less = tape->before.capacity;
+    struct account *a = r->account;
+    tape->n_seen = tape->before.n_seen;
+    tape->flags = account_shrink(a, tape->flags, n, less);
+    if (tape->is_forward)
+        tape->tangent = account_shrink(a, tape->tangent, n * sizeof *tape->tangent,
+                                       less * sizeof *tape->tangent);
+    tape->capacity = less;
+    tape->watched = account_shrink(a, tape->watched, tape->watched_capacity * sizeof *tape->watched,
+                                   tape->before.watched_capacity * sizeof *tape->watched);
+    tape->watched_capacity = tape->before.watched_capacity;
 }
 
 bool recorder_fit_tape(struct recorder *r, struct recording *tape) {
@@ -182,7 +209,6 @@ void recorder_unwatch(struct recorder *r, const struct undo *undo) {
 }
 
 bool recorder_watch(struct recorder *r, struct recording *tape, node_id node) {
-    forget_question(r, tape);
     return mark(r, tape, node, NODE_NONE);
 }
 
@@ -192,11 +218,15 @@ bool recorder_push(struct recorder *r, struct recording *tape, node_id primal, n
 
 bool recorder_push_variable(struct recorder *r, struct recording *tape, uint64_t variable,
                             const struct places *places, node_id tangent) {
-    forget_question(r, tape);
     if (!list(r, tape, variable, tangent)) return false;
     for (uint32_t i = 0; recorder_knows(r, places) && i < places->n_reads; i++)
         if (!mark(r, tape, places->reads[i], tangent)) return false;
     return true;
+}
+
+node_id recorder_tangent(const struct recording *tape, uint64_t variable) {
+    const struct watched *watched = find_watched(tape, variable);
+    return watched ? watched->tangent : NODE_NONE;
 }
 
 bool recorder_watch_variable(struct recorder *r, struct recording *tape, uint64_t variable,
@@ -233,9 +263,7 @@ static bool record(struct recorder *r, struct recording *tape, node_id first) {
 static bool record_from(struct recorder *r, struct recording *tape, node_id first) {
     if (!tape) return true;
     if (!record_from(r, tape->next, first)) return false;
-    if (!tape->is_recording) return true;
-    forget_question(r, tape);
-    return record(r, tape, first);
+    return !tape->is_recording || record(r, tape, first);
 }
 
 bool recorder_record(struct recorder *r, node_id first) { return record_from(r, r->tapes, first); }
@@ -247,29 +275,26 @@ struct window recorder_window(const struct recorder *r, const struct recording *
                            .n_seen = tape->n_seen};
 }
 
-/* Nodes from `first` on and below n. */
-struct range {
-    node_id first;
-    uint32_t n;
-};
-
-static void need(struct range range, node_id id, uint8_t *needed) {
-    if (id >= range.first && id < range.n) needed[id - range.first] = 1;
-}
-
 void recorder_mark_needed(const struct recorder *r, const struct recording *tape, node_id first,
                           uint32_t n, uint8_t *needed) {
-    const struct range range = {first, n};
     const uint32_t end = tape->n_seen < n ? tape->n_seen : n;
     for (node_id id = first; id < end; id++) {
-        if (tape->is_forward) need(range, tape->tangent[id], needed);
-        if (tape->is_forward || !(tape->flags[id] & TAPE_RECORDED)) continue;
+        if (tape->is_forward) {
+            const node_id tangent = tape->tangent[id];
+            if (tangent < n && tangent >= first) needed[tangent - first] = 1;
+            continue;
+        }
+        if (!(tape->flags[id] & TAPE_RECORDED)) continue;
         const struct node *node = tape_node(r->program, id);
         const node_id *args = node_args(r->program, node);
-        need(range, id, needed);
-        for (uint32_t i = 0; i < node->n_args; i++) need(range, args[i], needed);
+        needed[id - first] = 1;
+        for (uint32_t i = 0; i < node->n_args; i++)
+            if (args[i] >= first) needed[args[i] - first] = 1;
     }
-    for (uint32_t i = 0; i < tape->n_watched; i++) need(range, tape->watched[i].tangent, needed);
+    for (uint32_t i = 0; i < tape->n_watched; i++) {
+        const node_id tangent = tape->watched[i].tangent;
+        if (tangent < n && tangent >= first) needed[tangent - first] = 1;
+    }
 }
 
 void recorder_measure(const struct recorder *r, const struct recording *tape, uint32_t *nodes,

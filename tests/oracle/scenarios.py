@@ -25,12 +25,16 @@ ERRORS = {  # what TensorFlow raises, and how gradd says which kind it is
 }
 
 
+MORE_OPS = {"gather": tf.gather, "unsorted_segment_sum": tf.math.unsorted_segment_sum,
+            "segment_max": tf.math.segment_max, "cumsum": tf.cumsum, "add_n": tf.add_n}
+
+
 class Session:
     """One scenario: a session here, and what it means in TensorFlow."""
 
     def __init__(self, id, variables=None, constants=None, dtype="float32"):
         self.id, self.dtype, self.lines, self.tapes = id, dtype, [], {}
-        self.names = {}
+        self.names, self.keeps = {}, []
         for name, v in (variables or {}).items():
             trainable = True
             if isinstance(v, dict) and "value" in v:
@@ -66,7 +70,7 @@ class Session:
 
     def run(self, text):
         code, last = tf_answer._compile(text)
-        scope = dict(tf_answer.OPS, **self.names)
+        scope = dict(tf_answer.OPS, **MORE_OPS, **self.names)
         before = set(scope)
         exec(code, scope)
         for name in set(scope) - before - {"__builtins__", "_last"}:
@@ -94,7 +98,7 @@ class Session:
 
     def watched(self, tape):
         by_identity = {id(v): name for name, v in self.names.items()}
-        return [by_identity[id(v)] for v in tape.watched_variables()]
+        return [by_identity[id(v)] for v in tape.watched_variables() if id(v) in by_identity]
 
     def accumulator(self, **tangents):
         number = len(self.tapes) + 1
@@ -115,6 +119,21 @@ class Session:
         answer = {"name": name, "value": self.encode(self.names[name])}
         self.request("POST", f"/variables/{name}/{how}", {"value": value}, 200, answer)
 
+    def constants(self, **values):
+        for name, v in values.items():
+            self.names[name] = tf.constant(tf_answer.decode(v, self.dtype))
+        self.request("PATCH", "", {"constants": values}, 200, {"id": self.id})
+
+    def variable(self, name, value):
+        """A new one: TensorFlow knows a variable by its identity, not by its name."""
+        self.names[name] = tf.Variable(tf_answer.decode(value, self.dtype))
+        answer = {"name": name, "value": self.encode(self.names[name])}
+        self.request("PUT", f"/variables/{name}", value, 201, answer)
+
+    def forget(self, kind, name):
+        self.keeps.append(self.names.pop(name))  # TensorFlow may give a dead variable's handle to another
+        self.request("DELETE", f"/{kind}/{name}", None, 204, None)
+
     def state(self, tape, what):
         t = self.tapes[tape]
         forward = isinstance(t, tf.autodiff.ForwardAccumulator)
@@ -125,7 +144,7 @@ class Session:
                 else:
                     t._pop_tape()
             elif what == "resume":
-                t._push_tape()
+                t._push_accumulator() if forward else t._push_tape()
             else:
                 t.reset()
         except ValueError as error:
@@ -777,6 +796,322 @@ def a_persistent_tape_records_its_own_gradient(s):
     s.gradient("t1", "g", "x", **{"as": "h"})
     s.stop("t1")
     s.gradient("t1", "h", "x")
+
+
+CUSTOM = """def f(a, b): return a * exp(b)
+def f_grad(g, a, b): return [g * a * 100, g * b * 10]
+h = custom_gradient(f, f_grad)
+"""
+INTEGERS = {"n": {"dtype": "int32", "shape": [3], "data": [2, 0, 2]}}
+
+
+@scenario(**TWO)
+def a_custom_gradient_is_recorded(s):
+    s.tape(CUSTOM + "y = h(x1, x2) * x1", persistent=True)
+    s.gradient("t1", "y", ["x1", "x2"])
+    s.jacobian("t1", "y", ["x1", "x2"])
+    s.delete("t1")
+
+
+@scenario(**TWO)
+def a_custom_gradient_is_differentiated_again(s):
+    s.tape(persistent=True)
+    s.tape()
+    s.execute(CUSTOM + "y = h(x1, x2 * x1)")
+    s.gradient("t2", "y", ["x1", "x2"], **{"as": ["g1", "g2"]})
+    s.stop("t1")
+    s.gradient("t1", "g1", ["x1", "x2"])
+    s.gradient("t1", "g2", ["x1", "x2"])
+
+
+@scenario(**VECTOR)
+def functions_of_the_text_are_seen_through(s):
+    s.tape(persistent=True)
+    s.execute("def sq(a, k=2): return a ** k\ny = sq(v) * w\nz = sq(y, k=3)")
+    s.stop("t1")
+    s.gradient("t1", "z", ["v", "w", "y"])
+    s.delete("t1")
+
+
+@scenario(variables={"v": [1.0, 2.0, 3.0], **INTEGERS})
+def integer_variables_have_no_gradient(s):
+    s.tape("y = v * cast(n, 'float32'); k = n * n", persistent=True)
+    s.gradient("t1", "y", ["v", "n"])
+    s.gradient("t1", "k", ["n", "v"])
+    s.gradient("t1", "y", "n", unconnected_gradients="zero")
+    s.assign("n", [1, 1, 1], "assign_add")
+    s.execute("k = n + 1")
+    s.gradient("t1", "y", "v")
+    s.delete("t1")
+
+
+@scenario(variables={"v": [1.0, 2.0, 3.0], **INTEGERS})
+def rows_that_are_gathered_twice_add_up(s):
+    s.tape("y = gather(v, n) ** 2; z = gather(y, [0, 1]) * v[1]", persistent=True)
+    s.gradient("t1", "y", "v")
+    s.gradient("t1", "z", ["v", "y"])
+    s.jacobian("t1", "y", "v")
+    s.delete("t1")
+
+
+@scenario(variables={"m": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], **INTEGERS})
+def segments_on_tapes(s):
+    s.tape(persistent=True)
+    s.tape()
+    s.execute("y = unsorted_segment_sum(m ** 2, n, 3)")
+    s.execute("z = reduce_sum(segment_max(m * y, [0, 0, 1]) ** 2)")
+    s.gradient("t2", "z", "m", **{"as": "g"})
+    s.stop("t1")
+    s.gradient("t1", "y", "m")
+    s.gradient("t1", "g", "m")
+    s.delete("t1")
+
+
+@scenario(**TWO)
+def a_variable_that_was_deleted_was_read(s):
+    s.tape(persistent=True)
+    s.execute("y = x1 ** 2 * x2")
+    s.forget("variables", "x1")
+    s.execute("z = y * x2")
+    s.watch("t1", "x2")
+    s.stop("t1")
+    s.gradient("t1", "z", ["x2", "y"])
+    s.gradient("t1", "z", {"x2": "x2"})
+    s.delete("t1")
+
+
+@scenario(**TWO)
+def a_new_variable_under_an_old_name_is_another(s):
+    s.tape(persistent=True)
+    s.execute("y = x1 ** 2 * x2")
+    s.forget("variables", "x1")
+    s.variable("x1", 7.0)
+    s.gradient("t1", "y", ["x1", "x2"])
+    s.execute("z = y * x1")
+    s.stop("t1")
+    s.gradient("t1", "z", ["x1", "x2", "y"])
+    s.delete("t1")
+
+
+@scenario(**CONSTANTS)
+def a_constant_that_was_replaced_is_another(s):
+    s.tape(persistent=True, watch=["a"])
+    s.execute("y = a * b")
+    s.gradient("t1", "y", ["a", "b"])
+    s.constants(a=10.0)
+    s.execute("z = y * a")
+    s.gradient("t1", "z", ["a", "y"])
+    s.watch("t1", "a")
+    s.execute("q = z * a")
+    s.stop("t1")
+    s.gradient("t1", "q", ["a", "b", "y", "z"])
+    s.delete("t1")
+
+
+@scenario(**TWO)
+def tensors_that_were_deleted_are_still_needed(s):
+    s.tape(persistent=True)
+    s.execute("a = x1 * x2; b = sin(a) * x1; y = b ** 3")
+    s.forget("tensors", "a")
+    s.forget("tensors", "b")
+    s.execute("a = x2 * 2; z = y * a")
+    s.stop("t1")
+    s.gradient("t1", "z", ["x1", "x2", "a"])
+    s.delete("t1")
+
+
+@scenario(variables={"x": 2.0})
+def results_take_names_that_were_there(s):
+    s.tape(persistent=True)
+    s.execute("y = x ** 4; g = x * 2")
+    s.gradient("t1", "y", "x", **{"as": "g"})
+    s.gradient("t1", "g", "x", **{"as": "y"})
+    s.gradient("t1", "y", "x", **{"as": "y"})
+    s.execute("q = y * g")
+    s.stop("t1")
+    s.gradient("t1", "q", ["x", "y", "g"])
+    s.delete("t1")
+
+
+@scenario(variables={"x": 2.0})
+def results_of_a_tape_that_nobody_recorded_are_constants(s):
+    s.tape("y = x ** 4", persistent=True)
+    s.gradient("t1", "y", "x", **{"as": "y"})
+    s.gradient("t1", "y", "x")
+    s.tape("z = y * x", watch=["y"])
+    s.gradient("t2", "z", ["x", "y"])
+    s.delete("t1")
+
+
+@scenario(**VECTOR)
+def jacobians_are_differentiated(s):
+    s.tape(persistent=True)
+    s.tape(persistent=True)
+    s.execute("y = v ** 3 * w")
+    s.jacobian("t2", "y", ["v", "w"], **{"as": ["jv", "jw"]})
+    s.stop("t1")
+    s.stop("t2")
+    s.gradient("t1", "jv", ["v", "w"])
+    s.jacobian("t1", "jw", "v")
+    s.gradient("t1", ["jv", "jw"], {"v": "v", "y": "y"})
+    s.delete("t1")
+
+
+@scenario(variables={"m": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]})
+def batch_jacobians_are_differentiated(s):
+    s.tape(persistent=True)
+    s.tape()
+    s.execute("y = m ** 3")
+    s.batch_jacobian("t2", "y", "m", **{"as": "j"})
+    s.execute("z = reduce_sum(j ** 2)")
+    s.stop("t1")
+    s.gradient("t1", "z", ["m", "j"])
+    s.delete("t1")
+
+
+@scenario(variables={"x": 0.1, "v": [1.0, 2.0, 3.0]}, constants={"c": 3.0}, dtype="float64")
+def second_derivatives_in_double_precision(s):
+    s.accumulator(x=0.5, v=[1.0, -1.0, 0.25])
+    s.tape(watch=["c"])
+    s.execute(CUSTOM + "y = reduce_sum(sin(v * x) ** 3 / c) + log(c) * x")
+    s.gradient("t2", "y", {"x": "x", "v": "v", "c": "c"}, **{"as": {"x": "gx", "v": "gv", "c": "gc"}})
+    s.stop("t1")
+    s.jvp("t1", ["y", "gx", "gv", "gc"])
+
+
+@scenario(variables={"x": 1.5})
+def two_persistent_tapes_record_each_other(s):
+    s.tape(persistent=True)
+    s.tape(persistent=True)
+    s.execute("y = x ** 5")
+    s.gradient("t2", "y", "x", **{"as": "a"})
+    s.gradient("t1", "a", "x", **{"as": "b"})
+    s.gradient("t2", "b", ["x", "y", "a"], **{"as": ["c", "d", "e"]})
+    s.stop("t2")
+    s.gradient("t1", "c", ["x", "b"])
+    s.gradient("t2", "b", ["x", "a"])
+    s.delete("t1")
+    s.gradient("t2", "c", "x")
+    s.delete("t2")
+
+
+@scenario(variables={"x": 2.0, "n": {"value": 3.0, "trainable": False}})
+def a_variable_is_watched_and_assigned(s):
+    s.tape(persistent=True, watch_accessed_variables=False)
+    s.watch("t1", "x")
+    s.watch("t1", "n")
+    s.execute("y = x * n")
+    s.assign("x", 5.0)
+    s.assign("n", 1.0, "assign_sub")
+    s.execute("z = y + x * n")
+    s.watch("t1", "n")
+    s.stop("t1")
+    s.gradient("t1", "z", ["x", "n"])
+    s.gradient("t1", "x", ["x", "n"])
+    s.delete("t1")
+
+
+@scenario(variables={"x": 2.0, "y": 3.0, "v": [1.0, -2.0]})
+def an_accumulator_of_several_variables_goes_on(s):
+    s.accumulator(x=1.0, y=-2.0, v=[0.5, 0.25])
+    s.execute("a = x * y")
+    s.stop("t1")
+    s.execute("b = a * x")
+    s.jvp("t1", ["a", "b", "x", "v"])
+    s.resume("t1")
+    s.execute("d = a * v + y")
+    s.assign("y", 10.0)
+    s.execute("e = y * x")
+    s.jvp("t1", ["a", "b", "d", "e", "y"])
+    s.delete("t1")
+
+
+@scenario(variables={"e": {"dtype": "float32", "shape": [0], "data": []}, "x": 2.0})
+def empty_tensors(s):
+    s.tape("y = e * x; z = reduce_sum(y) + x; q = concat([y, [1.0]], 0) * x", persistent=True)
+    s.gradient("t1", "y", ["e", "x"])
+    s.gradient("t1", "z", ["e", "x", "y"])
+    s.gradient("t1", "q", ["e", "x"])
+    s.jacobian("t1", "y", "x")
+    s.delete("t1")
+
+
+@scenario(**VECTOR)
+def ops_of_many_arguments(s):
+    s.tape(persistent=True)
+    s.execute("y = stack([v, w, v * w, w, v]) ** 2; z = add_n([v, w, v, y[2], y[3]])")
+    s.tape("t = concat([v, w, v, w, v], 0) * 3")
+    s.gradient("t2", "t", ["v", "w"])
+    s.execute("q = add_n([z, w, v, z, y[0]])")
+    s.stop("t1")
+    s.gradient("t1", "q", ["v", "w", "z"])
+    s.delete("t1")
+
+
+@scenario(**TWO)
+def watched_results_of_before(s):
+    s.execute("y = x1 * x2")
+    s.tape("z = y ** 2 * x1", watch=["y"], persistent=True)
+    s.gradient("t1", "z", ["x1", "x2", "y"])
+    s.gradient("t1", "y", ["y", "x1"])
+    s.delete("t1")
+
+
+@scenario(variables={"x": 2.0})
+def a_tape_that_is_reset_again_and_again(s):
+    s.tape(persistent=True)
+    for i in range(3):
+        s.execute(f"y = x ** {i + 2}")
+        s.stop("t1")
+        s.gradient("t1", "y", "x")
+        s.resume("t1")
+        s.assign("x", 0.5, "assign_add")
+        s.reset("t1")
+    s.gradient("t1", "y", "x")
+
+
+@scenario(**TWO)
+def stopping_does_not_forget_what_is_watched(s):
+    s.tape(persistent=True, watch_accessed_variables=False, watch=["x1"])
+    s.stop("t1")
+    s.execute("y = x1 * x2")
+    s.resume("t1")
+    s.execute("z = y * x1 * x2")
+    s.tape("u = z * x2")
+    s.gradient("t2", "u", ["x1", "x2", "z"])
+    s.stop("t1")
+    s.gradient("t1", "u", ["x1", "x2", "y"])
+    s.delete("t1")
+
+
+@scenario(variables={"x": [3.0, 1.0, 3.0]})
+def ties_and_running_sums(s):
+    s.tape(persistent=True)
+    s.tape()
+    s.execute("y = reduce_max(x) * cumsum(x)[1] + reduce_prod(x)")
+    s.gradient("t2", "y", "x", **{"as": "g"})
+    s.stop("t1")
+    s.jacobian("t1", "g", "x")
+    s.delete("t1")
+
+
+@scenario(variables={"x": 2.0, "v": [1.0, 2.0, 3.0]})
+def a_jacobian_goes_where_its_tape_has_looked(s):
+    s.tape(persistent=True)
+    s.execute("a = x * v")
+    s.tape(persistent=True)
+    s.stop("t1")
+    s.execute("b = a * x")
+    s.resume("t1")
+    s.execute("z = b * a")
+    s.stop("t1")
+    s.stop("t2")
+    s.jacobian("t1", "z", "x")
+    s.gradient("t1", "z", ["x", "a", "b"])
+    s.jacobian("t2", "z", ["x", "v", "a"])
+    s.delete("t2")
+    s.jacobian("t1", "z", ["x", "a"])
+    s.delete("t1")
 
 
 def text_of(number, name, lines):
