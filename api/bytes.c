@@ -56,6 +56,15 @@ static bool read_descr(struct header *h, enum dtype *out) {
     return false;
 }
 
+static bool fail_descr(const char *at, struct error *error) {
+    at += strspn(at, " ");
+    const size_t n = strcspn(at, ",}");
+    return error_set(error, ERROR_INVALID_VALUE,
+                     "the .npy file has elements of type %.*s, expected '<f4', '<f8', '<i4', '<i8' "
+                     "or '|b1'",
+                     n < 40 ? (int)n : 40, at);
+}
+
 /* (2, 3), (4,) or () ; -1 as the rank where it has too many axes. */
 static void read_dims(struct header *h, struct shape *out) {
     out->rank = 0;
@@ -87,11 +96,7 @@ static bool read_header(const char *text, struct tensor *out, bool *fortran, str
         if (take(&h, "'descr'")) {
             seen |= 1;
             want(&h, ":");
-            if (h.ok && !read_descr(&h, &out->dtype))
-                return error_set(error, ERROR_INVALID_VALUE,
-                                 "the .npy file has elements of type %.24s, expected '<f4', '<f8', "
-                                 "'<i4', '<i8' or '|b1'",
-                                 h.at + strspn(h.at, " "));
+            if (h.ok && !read_descr(&h, &out->dtype)) return fail_descr(h.at, error);
         } else if (take(&h, "'fortran_order'")) {
             seen |= 2;
             want(&h, ":");
@@ -240,8 +245,10 @@ bool shape_parse(const char *text, struct shape *out, struct error *error) {
         at = end;
         if (*at == ',') at++;
     }
-    if (bracketed && (*at == ')' || *at == ']')) at++;
-    return !*at || error_set(error, ERROR_INVALID_VALUE,
-                             "\"%.60s\" is no shape; a shape is at most %d numbers, as in 2,3",
-                             text, RANK_MAX);
+    const bool closed = !bracketed || *at == ')' || *at == ']';
+    if (bracketed && closed) at++;
+    return (closed && !*at) ||
+           error_set(error, ERROR_INVALID_VALUE,
+                     "\"%.60s\" is no shape; a shape is at most %d numbers, as in 2,3", text,
+                     RANK_MAX);
 }

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "api/binding.h"
 #include "api/expr.h"
@@ -15,9 +14,6 @@
 #include "api/session_io.h"
 
 /* ---- putting ---- */
-
-/* Of a function's arena beyond its body, at first: there may be many small functions. */
-enum { ARENA_SPARE = 1024 };
 
 /* A request that makes a function: its document lives in the function's arena. */
 struct making {
@@ -196,9 +192,7 @@ static void tag(struct function *f, const struct service_call *call) {
 
 static bool make(struct asked *a, struct function *f) {
     struct making m = {.asked = a, .f = f};
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    f->created_at = (double)now.tv_sec + (double)(now.tv_nsec / 1000000) / 1e3;
+    f->created_at = wall_clock();
     strcpy(f->name, a->call->places[0]);
     tag(f, a->call);
     if (!parse(&m) || !read_dtype(&m, m.dtype, &f->dtype) || !read_constants(&m) ||
@@ -225,7 +219,6 @@ static bool put(struct asked *a) {
     if (!f) return asked_fail_memory(a);
     atomic_init(&f->references, 1);
     arena_init(&f->arena, (size_t)call->limits->max_request_bytes);
-    f->arena.first = call->body_length + ARENA_SPARE;
     if (make(a, f)) function_write(a->out, f, FORMAT_NESTED, false);
     if (a->error->code || !asked_written(a)) {
         function_release(f);

@@ -137,7 +137,8 @@ void shard_take_out(struct registry *r, struct shard *shard, struct seat *seat) 
     shard->n--;
     if (2 * shard->n <= shard->n_ordered) close_gaps(shard);
     shard->bytes -= (int64_t)seat->bytes;
-    seat->bytes = 0;
+    shard->tapes -= seat->tapes;
+    seat->bytes = seat->tapes = 0;
     seat->removed = true;
     atomic_fetch_sub(&r->n, 1);
 }
@@ -232,11 +233,15 @@ static char *labels_text(const struct label *labels) {
     return text;
 }
 
+static uint32_t tapes_of(const struct session *s) { return s->recorder ? s->recorder->n_tapes : 0; }
+
 /* What a list will say of the session. */
 static void describe(struct shard *shard, struct seat *seat) {
     const struct session *s = seat->session;
     shard->bytes += (int64_t)session_bytes(s) - (int64_t)seat->bytes;
     seat->bytes = session_bytes(s);
+    shard->tapes += (int64_t)tapes_of(s) - (int64_t)seat->tapes;
+    seat->tapes = tapes_of(s);
     const double most = 1e9; /* seconds, beyond which no clock here will run */
     seat->ttl_seconds = s->ttl_seconds;
     seat->ttl = s->ttl_seconds > 0 && s->ttl_seconds < most ? (int64_t)(s->ttl_seconds * 1e9) : 0;
@@ -322,16 +327,18 @@ static bool put_in(struct registry *r, struct shard *shard, struct seat *seat, i
 struct seat *registry_add(struct registry *r, struct session *s, int64_t now, struct error *error) {
     if (!check_count(r, error)) return NULL;
     struct seat *seat = calloc(1, sizeof *seat), *old = NULL;
-    bool ok = seat || error_set(error, ERROR_MEMORY_BUDGET, "no memory for one more session");
-    if (ok) {
-        seat->session = s;
-        seat->held = true;
-        seat->hash = name_hash(r->seed, s->id, strlen(s->id));
-        struct shard *shard = shard_of(r, seat->hash);
-        pthread_mutex_lock(&shard->lock);
-        ok = put_in(r, shard, seat, now, &old, error);
-        pthread_mutex_unlock(&shard->lock);
+    if (!seat) {
+        atomic_fetch_sub(&r->n, 1);
+        error_set(error, ERROR_MEMORY_BUDGET, "no memory for one more session");
+        return NULL;
     }
+    seat->session = s;
+    seat->held = true;
+    seat->hash = name_hash(r->seed, s->id, strlen(s->id));
+    struct shard *shard = shard_of(r, seat->hash);
+    pthread_mutex_lock(&shard->lock);
+    const bool ok = put_in(r, shard, seat, now, &old, error);
+    pthread_mutex_unlock(&shard->lock);
     if (old) free_seat(old);
     if (ok) return seat;
     atomic_fetch_sub(&r->n, 1);

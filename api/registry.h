@@ -81,7 +81,7 @@ void registry_sweep(struct registry *r, int64_t now, void (*expired)(void *conte
                     void *context);
 
 struct registry_stats {
-    int64_t sessions, bytes, waiting;
+    int64_t sessions, bytes, tapes, waiting; /* bytes and tapes as they were at the last releases */
 };
 struct registry_stats registry_stats(struct registry *r);
 

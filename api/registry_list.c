@@ -150,6 +150,7 @@ struct registry_stats registry_stats(struct registry *r) {
         pthread_mutex_lock(&shard->lock);
         sum.sessions += (int64_t)shard->n;
         sum.bytes += shard->bytes;
+        sum.tapes += shard->tapes;
         sum.waiting += shard->n_waiting;
         pthread_mutex_unlock(&shard->lock);
     }

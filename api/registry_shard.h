@@ -19,6 +19,7 @@ struct seat {
     int64_t used, ttl;  /* when it was released; how long it may be idle, 0: for ever */
     double ttl_seconds; /* this and those below are as the session had them at the last release */
     size_t bytes;
+    uint32_t tapes;
     char *labels;
 };
 
@@ -29,7 +30,7 @@ struct shard {
     struct seat **ordered; /* by creation; NULL where one was removed */
     size_t n_ordered, capacity;
     struct waiter *waiters; /* all of them, in no order */
-    int64_t n_waiting, bytes;
+    int64_t n_waiting, bytes, tapes;
     int64_t expiry; /* nothing expires before; INT64_MAX: never */
 };
 

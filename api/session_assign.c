@@ -82,15 +82,18 @@ static void combine(const struct tensor *has, struct tensor *value, enum assignm
 
 static bool read_value(struct asked *a, const struct item *item, struct tensor *out) {
     const struct json *v = asked_member(a, "value");
-    if (!v) return error_set(a->error, ERROR_INVALID_REQUEST, "member \"value\" is missing");
-    if (json_type(v) == JSON_NULL) {
+    if (v && json_type(v) != JSON_NULL)
+        return json_tensor(&a->arena, v, item->value.tensor.dtype, a->call->limits->max_elements,
+                           "/value", out, a->error);
+    if (!v) {
+        error_set(a->error, ERROR_INVALID_REQUEST, "member \"value\" is missing");
+    } else {
         error_set(a->error, ERROR_INVALID_VALUE,
                   "Attempt to convert a value (None) with an unsupported type (<class "
                   "'NoneType'>) to a Tensor.");
-        return error_under(a->error, "value");
+        error_under(a->error, "value");
     }
-    return json_tensor(&a->arena, v, item->value.tensor.dtype, a->call->limits->max_elements,
-                       "/value", out, a->error);
+    return false;
 }
 
 static bool assign(struct asked *a, enum assignment how) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "api/etag.h"
 #include "api/place.h"
@@ -162,6 +163,13 @@ bool asked_within(struct asked *a) {
 void session_etag(const struct session *s, uint64_t version, char out[ETAG]) {
     snprintf(out, ETAG, "\"%" PRIx64 "-%" PRIx64 "\"", (uint64_t)(int64_t)(s->created_at * 1e6),
              version);
+}
+
+double wall_clock(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    const int64_t microseconds = t.tv_sec * 1000000 + t.tv_nsec / 1000;
+    return (double)microseconds / 1e6;
 }
 
 bool asked_precondition(struct asked *a, const char *etag, const char *what, const char *name) {

@@ -53,6 +53,9 @@ bool asked_precondition(struct asked *a, const char *etag, const char *what, con
 enum { ETAG = 40 };
 void session_etag(const struct session *s, uint64_t version, char out[ETAG]);
 
+/* Seconds since the epoch, to the microsecond. */
+double wall_clock(void);
+
 extern const char *const item_kind_names[]; /* "variable", ... by enum item_kind */
 /* Finds an item of the path's second place; not_found says which is near. */
 struct item *asked_item(struct asked *a, enum item_kind kind);

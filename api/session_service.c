@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "api/place.h"
 #include "api/registry.h"
@@ -97,12 +96,6 @@ static bool add_items(struct asked *a, const char *member, enum item_kind kind) 
     return true;
 }
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (double)t.tv_sec + (double)(t.tv_nsec / 1000) / 1e6;
-}
-
 /* Writes the answer of a new session and puts it into the registry, whose it is then. */
 static bool register_new(struct asked *a, struct session *s) {
     struct service_reply *reply = a->call->reply;
@@ -120,7 +113,7 @@ static bool register_new(struct asked *a, struct session *s) {
 static struct session *new_session(struct asked *a, const char *id, enum dtype dtype) {
     struct session *s = session_new(id, dtype, (size_t)a->call->limits->max_session_bytes);
     if (s)
-        s->created_at = now();
+        s->created_at = wall_clock();
     else
         error_set(a->error, ERROR_MEMORY_BUDGET, "no memory for one more session");
     return s;
@@ -198,7 +191,7 @@ static bool clone(struct asked *a) {
     const size_t limit = (size_t)a->call->limits->max_session_bytes;
     struct session *s = session_copy(a->session, id, limit);
     if (!s) return session_fail_memory(a->session, a->error);
-    s->created_at = now();
+    s->created_at = wall_clock();
     if (register_new(a, s)) return true;
     session_free(s);
     return false;

@@ -385,3 +385,5 @@ OP(weighted_cross_entropy_with_logits)
 OP(global_norm)
 OP(clip_by_norm)
 OP(matrix_transpose)
+FAMILY("images") /* core/op_image.c */
+OP(resize_bilinear)

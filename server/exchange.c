@@ -29,6 +29,7 @@ void exchange_begin(struct exchange *x, struct engine *engine, const char *metho
     x->query = NULL;
     x->n_query = x->query_capacity = 0;
     x->places_text = NULL;
+    x->place[0] = x->place[1] = NULL;
     x->media = NULL;
     x->seat = NULL;
     x->reply = (struct service_reply){0};

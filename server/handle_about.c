@@ -37,6 +37,8 @@ bool handle_index(const struct service_call *call, struct writer *out, struct er
                     "POST /v1/vjp        reverse mode: cotangents drawn back to the sources\n"
                     "POST /v1/hvp        the Hessian times a vector\n"
                     "POST /v1/check      gradients beside finite differences\n"
+                    "/v1/functions       graphs by name, sent once\n"
+                    "/v1/sessions        variables and tapes that stay until they are deleted\n"
                     "GET  /v1/ops        what a graph may call\n"
                     "GET  /v1/limits     how large a request may be\n"
                     "GET  /v1/stats      counters\n"

@@ -45,7 +45,8 @@ bool handle_stats(const struct service_call *call, struct writer *out, struct er
                 {"accepted", stats_sum(STAT_ACCEPTED)}, {"timed_out", stats_sum(STAT_TIMED_OUT)});
     const struct registry_stats state = registry_stats(call->registry);
     WRITE_GROUP(out, "state", {"sessions", state.sessions}, {"session_bytes", state.bytes},
-                {"waiting", state.waiting}, {"functions", functions_count(call->functions)});
+                {"tapes", state.tapes}, {"waiting", state.waiting},
+                {"functions", functions_count(call->functions)});
     WRITE_GROUP(out, "memory", {"resident_bytes", machine_resident()}, {"body_bytes", body_held()});
     write_text(out, "}");
     return true;

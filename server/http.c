@@ -145,10 +145,12 @@ static void work(struct task *task) { exchange_work(&((struct connection *)task)
 static void on_wake(struct exchange *x, bool over) {
     struct connection *c =
         (struct connection *)(void *)((char *)x - offsetof(struct connection, x));
-    if (over)
+    if (over) {
         settle(c);
-    else
-        worker_add(c->house->http->workers, &c->task);
+        return;
+    }
+    stats_add(STAT_QUEUED, 1);
+    worker_add(c->house->http->workers, &c->task);
 }
 
 static enum MHD_Result begin(struct connection *c, const char *path, const char *method,

@@ -172,9 +172,11 @@ const struct route *route_find(const char *path, unsigned method, struct route_p
     places->n = 0;
     for (size_t i = 0; i < route_count; i++) {
         if (!matches(&patterns[i], &segments)) continue;
-        if (!found) find_places(&patterns[i], &segments, places);
-        if (!found || route_takes(&route_table[i], method)) found = &route_table[i];
-        if (route_takes(found, method)) return found;
+        const bool takes = route_takes(&route_table[i], method);
+        if (found && !takes) continue;
+        found = &route_table[i];
+        find_places(&patterns[i], &segments, places);
+        if (takes) return found;
     }
     return found;
 }

@@ -267,7 +267,7 @@ def references(node):
 
 def check_references(document):
     """What is referred to is there, and what is there is referred to."""
-    used = set(references(document.root))
+    used = {"/".join(ref.split("/")[:4]) for ref in references(document.root)}
     there = {
         f"#/components/{kind}/{name}"
         for kind, parts in document.root["components"].items()

@@ -1,5 +1,6 @@
-/* What wire.c speaks and hears with: gradd as a child process, sockets, answers, the numbers of
- * /v1/stats. Included once; nothing here knows what is tested. */
+/* What wire.c and sessions.c speak and hear with: gradd as a child process,
+ * sockets, answers, the numbers of /v1/stats. Each uses what it needs; nothing here knows what is
+ * tested. */
 #ifndef GRADD_TESTS_HTTP_WIRE_H
 #define GRADD_TESTS_HTTP_WIRE_H
 
@@ -28,13 +29,13 @@ static int patience = 1;  /* by how much it is slower than usual here */
 
 /* ---- time ---- */
 
-static int64_t now_ms(void) {
+static inline int64_t now_ms(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static void sleep_ms(int ms) {
+static inline void sleep_ms(int ms) {
     nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
 }
 
@@ -46,7 +47,7 @@ struct child {
     int port;
 };
 
-static struct child spawn(const char *const *arguments) {
+static inline struct child spawn(const char *const *arguments) {
     int out[2], err[2];
     if (pipe(out) != 0 || pipe(err) != 0) abort();
     struct child child = {.pid = fork(), .out = out[0], .err = err[0]};
@@ -65,7 +66,7 @@ static struct child spawn(const char *const *arguments) {
     return child;
 }
 
-static size_t read_all(int fd, char *text, size_t size) {
+static inline size_t read_all(int fd, char *text, size_t size) {
     size_t n = 0;
     for (ssize_t got; n + 1 < size && (got = read(fd, text + n, size - 1 - n)) > 0;)
         n += (size_t)got;
@@ -74,7 +75,7 @@ static size_t read_all(int fd, char *text, size_t size) {
 }
 
 /* Waits for the end and returns the exit code, or -1 after `ms` milliseconds. */
-static int reap(struct child *child, int ms) {
+static inline int reap(struct child *child, int ms) {
     int status = 0;
     int64_t end = now_ms() + (int64_t)ms * patience;
     while (waitpid(child->pid, &status, WNOHANG) == 0) {
@@ -87,7 +88,7 @@ static int reap(struct child *child, int ms) {
 }
 
 /* A gradd that listens: its port is in the ready line. What it logs is of no interest. */
-static struct child start(const char *first, const char *second) {
+static inline struct child start(const char *first, const char *second) {
     const char *arguments[] = {"--listen", "127.0.0.1:0", "--log-level", "error",
                                first,      second,        NULL};
     struct child child = spawn(arguments);
@@ -102,7 +103,7 @@ static struct child start(const char *first, const char *second) {
     exit(1);
 }
 
-static bool stop(struct child *child) {
+static inline bool stop(struct child *child) {
     kill(child->pid, SIGTERM);
     return reap(child, 10000) == 0;
 }
@@ -116,7 +117,7 @@ static struct {
     size_t at, have;
 } heard;
 
-static int dial(const struct child *child) {
+static inline int dial(const struct child *child) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((in_port_t)child->port)};
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -126,7 +127,7 @@ static int dial(const struct child *child) {
     return -1;
 }
 
-static bool say_bytes(int fd, const char *bytes, size_t n) {
+static inline bool say_bytes(int fd, const char *bytes, size_t n) {
     while (n > 0) {
         ssize_t sent = send(fd, bytes, n, MSG_NOSIGNAL);
         if (sent < 0) return false;
@@ -136,7 +137,7 @@ static bool say_bytes(int fd, const char *bytes, size_t n) {
     return true;
 }
 
-static bool say(int fd, const char *format, ...) {
+static inline bool say(int fd, const char *format, ...) {
     static char text[64 << 10];
     va_list args;
     va_start(args, format);
@@ -157,7 +158,7 @@ struct reply {
 static struct reply reply;
 
 /* Reads one byte of what has come; false at the end, or where nothing comes in time. */
-static bool read_byte(int fd, char *c, int64_t end) {
+static inline bool read_byte(int fd, char *c, int64_t end) {
     if (heard.fd != fd) heard.at = heard.have = 0, heard.fd = fd;
     if (heard.at == heard.have) {
         int64_t left = end - now_ms();
@@ -172,7 +173,7 @@ static bool read_byte(int fd, char *c, int64_t end) {
     return true;
 }
 
-static const char *header(const char *name) {
+static inline const char *header(const char *name) {
     size_t n = strlen(name);
     for (const char *line = reply.head; (line = strchr(line, '\n'));) {
         line++;
@@ -182,14 +183,14 @@ static const char *header(const char *name) {
     return NULL;
 }
 
-static bool header_is(const char *name, const char *value) {
+static inline bool header_is(const char *name, const char *value) {
     const char *found = header(name);
     size_t n = strlen(value);
     return found && strncmp(found, value, n) == 0 && found[n] == '\r';
 }
 
 /* Reads an answer into `reply`, and returns its status; `bodiless` where it is to have no body. */
-static int hear_one(int fd, bool bodiless, int ms) {
+static inline int hear_one(int fd, bool bodiless, int ms) {
     int64_t end = now_ms() + (int64_t)ms * patience;
     size_t n = 0;
     reply.status = 0;
@@ -212,20 +213,20 @@ static int hear_one(int fd, bool bodiless, int ms) {
     return reply.status;
 }
 
-static int hear(int fd) { return hear_one(fd, false, 10000); }
+static inline int hear(int fd) { return hear_one(fd, false, 10000); }
 
 /* The other side closes, cleanly or not, and says nothing more. */
-static bool hears_end(int fd) {
+static inline bool hears_end(int fd) {
     char c;
     int64_t begin = now_ms();
     bool more = read_byte(fd, &c, begin + 5000 * patience);
     return !more && now_ms() - begin < 5000 * patience;
 }
 
-static bool says(const char *part) { return strstr(reply.body, part) != NULL; }
+static inline bool says(const char *part) { return strstr(reply.body, part) != NULL; }
 
 /* A number out of /v1/stats, or -1. */
-static long stat_of(const struct child *child, const char *group, const char *name) {
+static inline long stat_of(const struct child *child, const char *group, const char *name) {
     int fd = dial(child);
     char quoted[64];
     long value = -1;
@@ -241,8 +242,8 @@ static long stat_of(const struct child *child, const char *group, const char *na
 }
 
 /* Waits until a number of /v1/stats is at least (or, where `below`, at most) `wanted`; false after `ms`. */
-static bool stat_becomes(const struct child *child, const char *group, const char *name,
-                         long wanted, bool below, int ms) {
+static inline bool stat_becomes(const struct child *child, const char *group, const char *name,
+                                long wanted, bool below, int ms) {
     int64_t end = now_ms() + (int64_t)ms * patience;
     for (;;) {
         long value = stat_of(child, group, name);

@@ -13,7 +13,7 @@ import tf_derivatives
 from table import seed_of
 
 HERE = pathlib.Path(__file__).resolve().parent
-TABLES = ("elementwise", "pointwise", "special_functions", "arrays", "reductions", "matmul", "linalg", "spectral", "special", "second_order", "derivatives", "composite", "tape", "functions", "article", "iris", "statistics", "losses", "layout", "index", "nets", "products", "random", "conv", "densities", "further", "event_densities")
+TABLES = ("elementwise", "pointwise", "special_functions", "arrays", "reductions", "matmul", "linalg", "spectral", "special", "second_order", "derivatives", "composite", "tape", "functions", "article", "iris", "statistics", "losses", "layout", "index", "nets", "products", "random", "conv", "densities", "further", "event_densities", "images")
 RTOL = {"float32": 2e-6, "float64": 1e-12}
 # TensorFlow flushes subnormal numbers to zero, gradd does not: below this they are equal.
 TINY = {"float32": 1.2e-38, "float64": 2.3e-308}

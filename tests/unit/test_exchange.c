@@ -12,7 +12,8 @@
 
 #include <cmocka.h>
 
-#include "server/exchange.h"
+#include "api/functions.h"
+#include "exchanges.h"
 #include "store_suite.h"
 
 static struct engine engine;
@@ -60,69 +61,19 @@ static void slow_close(struct store *store) { (void)store; }
 static const struct store_verbs slow_verbs = {
     .name = "slow", .save = slow_save, .close = slow_close};
 
-/* ---- a transport of one request ---- */
+/* ---- requests ---- */
 
-struct request {
-    struct exchange x; /* first */
-    pthread_mutex_t lock;
-    pthread_cond_t woken;
-    bool over, works;
-    atomic_bool left;
-};
-
-static void wake(struct exchange *x, bool over) {
-    struct request *r = (struct request *)(void *)x;
-    pthread_mutex_lock(&r->lock);
-    *(over ? &r->over : &r->works) = true;
-    pthread_cond_signal(&r->woken);
-    pthread_mutex_unlock(&r->lock);
-}
+static struct got got;
 
 static void begin(struct request *r, const char *method, const char *path, const char *body) {
-    memset(r, 0, sizeof *r);
-    pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->woken, NULL);
-    exchange_begin(&r->x, &engine, method, path, false, wake, &r->left);
-    exchange_header(&r->x, "Host", 4, "gradd");
-    assert_true(exchange_admit(&r->x));
-    if (body) assert_true(exchange_body(&r->x, body, strlen(body)));
-    if (!exchange_run(&r->x)) exchange_work(&r->x);
+    request_begin(r, &engine, method, path, body);
 }
-
-static bool is_over(struct request *r) {
-    pthread_mutex_lock(&r->lock);
-    const bool over = r->over;
-    pthread_mutex_unlock(&r->lock);
-    return over;
-}
-
-/* Waits for the end, and works where it must; returns the status and keeps the body. */
-static char answer_text[4096], location[512];
 
 static int end(struct request *r) {
-    struct answer a;
-    pthread_mutex_lock(&r->lock);
-    while (!r->over) {
-        if (r->works) {
-            r->works = false;
-            pthread_mutex_unlock(&r->lock);
-            exchange_work(&r->x);
-            pthread_mutex_lock(&r->lock);
-        } else {
-            pthread_cond_wait(&r->woken, &r->lock);
-        }
-    }
-    pthread_mutex_unlock(&r->lock);
+    const int status = request_end(r, &got);
     if (slow.done) pthread_join(slow.thread, NULL);
     slow.done = NULL;
-    exchange_answer(&r->x, &a);
-    snprintf(answer_text, sizeof answer_text, "%.*s", (int)a.length, a.data ? a.data : "");
-    snprintf(location, sizeof location, "%s", a.location ? a.location : "");
-    if (a.owned) free(a.data);
-    exchange_end(&r->x);
-    pthread_mutex_destroy(&r->lock);
-    pthread_cond_destroy(&r->woken);
-    return a.status;
+    return status;
 }
 
 static int ask_server(const char *method, const char *path, const char *body) {
@@ -154,9 +105,9 @@ static void a_change_is_answered_when_the_store_has_it(void **state) {
     (void)state;
     struct request r;
     begin(&r, "PUT", "/v1/sessions/s", "{\"variables\":{\"x\":2}}");
-    assert_false(is_over(&r));
+    assert_false(request_is_over(&r));
     assert_int_equal(end(&r), 201);
-    assert_string_equal(location, "/v1/sessions/s");
+    assert_string_equal(got.location, "/v1/sessions/s");
     assert_non_null(strstr(slow.last, "+0 s {\"id\":\"s\""));
     assert_non_null(strstr(slow.last, "\"base64\":\"AAAAQA==\""));
     assert_int_equal(ask_server("DELETE", "/v1/sessions/s", NULL), 204);
@@ -169,7 +120,7 @@ static void what_only_reads_does_not_ask_the_store(void **state) {
     assert_int_equal(ask_server("PUT", "/v1/sessions/s", "{}"), 201);
     slow.last[0] = '\0';
     begin(&r, "GET", "/v1/sessions/s", NULL);
-    assert_true(is_over(&r));
+    assert_true(request_is_over(&r));
     assert_int_equal(end(&r), 200);
     assert_string_equal(slow.last, "");
     /* Nor does what fails. */
@@ -183,17 +134,17 @@ static void a_session_is_held_until_the_store_has_its_change(void **state) {
     assert_int_equal(ask_server("PUT", "/v1/sessions/s", "{\"variables\":{\"x\":2}}"), 201);
     begin(&change, "POST", "/v1/sessions/s/variables/x/assign_add", "{\"value\":1}");
     begin(&read, "GET", "/v1/sessions/s/variables/x", NULL);
-    assert_false(is_over(&read));
+    assert_false(request_is_over(&read));
     assert_int_equal(end(&change), 200);
     assert_int_equal(end(&read), 200);
-    assert_non_null(strstr(answer_text, "\"value\":3.0"));
+    assert_non_null(strstr(got.body, "\"value\":3.0"));
 }
 
 static void what_the_store_does_not_take_is_a_failure(void **state) {
     (void)state;
     slow.fails = true;
     assert_int_equal(ask_server("PUT", "/v1/sessions/s", "{}"), 507);
-    assert_non_null(strstr(answer_text, "the store is full"));
+    assert_non_null(strstr(got.body, "the store is full"));
 }
 
 static void a_new_session_is_seen_when_the_store_has_it(void **state) {
@@ -201,7 +152,7 @@ static void a_new_session_is_seen_when_the_store_has_it(void **state) {
     struct request make, read;
     begin(&make, "PUT", "/v1/sessions/s", "{}");
     begin(&read, "GET", "/v1/sessions/s", NULL);
-    assert_false(is_over(&read));
+    assert_false(request_is_over(&read));
     assert_int_equal(end(&make), 201);
     assert_int_equal(end(&read), 200);
 }
@@ -212,7 +163,7 @@ static void functions_are_kept_too(void **state) {
     assert_non_null(strstr(slow.last, "+1 f {\"name\":\"f\""));
     assert_int_equal(ask_server("POST", "/v1/functions/f/gradient", "{\"variables\":{\"x\":3}}"),
                      200);
-    assert_string_equal(answer_text, "{\"value\":9.0,\"gradient\":{\"x\":6.0}}");
+    assert_string_equal(got.body, "{\"value\":9.0,\"gradient\":{\"x\":6.0}}");
     assert_int_equal(ask_server("DELETE", "/v1/functions/f", NULL), 204);
     assert_string_equal(slow.last, "-1 f ");
 }
@@ -225,11 +176,72 @@ static void a_draining_server_lets_nobody_wait(void **state) {
     atomic_store(&engine.draining, true);
     struct request read;
     begin(&read, "GET", "/v1/sessions/s", NULL);
-    assert_true(is_over(&read));
+    assert_true(request_is_over(&read));
     assert_int_equal(end(&change), 200);
     assert_int_equal(end(&read), 503);
-    assert_non_null(strstr(answer_text, "\"code\":\"draining\""));
+    assert_non_null(strstr(got.body, "\"code\":\"draining\""));
     atomic_store(&engine.draining, false);
+}
+
+/* ---- limits ---- */
+
+static void a_session_holds_what_it_may_and_no_more(void **state) {
+    (void)state;
+    engine.limits.max_session_bytes = engine.small.max_session_bytes = 2000;
+    assert_int_equal(ask_server("PUT", "/v1/sessions/s", "{\"variables\":{\"x\":2}}"), 201);
+    char body[4096] = "[0", *at = body + 2;
+    for (int i = 1; i < 500; i++) at = stpcpy(at, ",0");
+    strcpy(at, "]");
+    assert_int_equal(ask_server("PUT", "/v1/sessions/s/variables/w", body), 507);
+    assert_non_null(strstr(got.body, "\"code\":\"session_memory\""));
+    assert_non_null(strstr(got.body, "and may hold 2000 (max_session_bytes)"));
+    assert_int_equal(
+        ask_server("PUT", "/v1/sessions/s/variables",
+                   "{\"variables\":{\"a\":1,\"b\":1,"
+                   "\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1}}"),
+        507);
+    /* Nothing of it is there. */
+    assert_int_equal(ask_server("GET", "/v1/sessions/s", NULL), 200);
+    assert_non_null(strstr(got.body, "\"variables\":{\"x\":2.0}"));
+    const struct registry_stats stats = registry_stats(engine.registry);
+    assert_in_range(stats.bytes, 1, 1000);
+}
+
+static void there_are_as_many_as_there_may_be(void **state) {
+    (void)state;
+    registry_free(engine.registry);
+    functions_free(engine.functions);
+    engine.registry = registry_new(2, 1);
+    engine.functions = functions_new(1, 1);
+    assert_int_equal(ask_server("PUT", "/v1/sessions/a", "{}"), 201);
+    assert_int_equal(ask_server("PUT", "/v1/sessions/b", "{}"), 201);
+    assert_int_equal(ask_server("POST", "/v1/sessions", "{}"), 429);
+    assert_non_null(strstr(got.body, "there are 2 sessions; the limit is 2 (max_sessions)"));
+    assert_int_equal(ask_server("POST", "/v1/sessions/a/clone", ""), 429);
+    assert_int_equal(ask_server("DELETE", "/v1/sessions/b", NULL), 204);
+    assert_int_equal(ask_server("POST", "/v1/sessions/a/clone", ""), 201);
+    assert_int_equal(ask_server("PUT", "/v1/functions/f", "{\"graph\":\"x\"}"), 201);
+    assert_int_equal(ask_server("PUT", "/v1/functions/f", "{\"graph\":\"x + 1\"}"), 200);
+    assert_int_equal(ask_server("PUT", "/v1/functions/g", "{\"graph\":\"x\"}"), 429);
+    assert_non_null(strstr(got.body, "there are 1 functions; the limit is 1 (max_functions)"));
+}
+
+/* Past what a network thread may do, a request is run again; what it does is done once. */
+static void what_is_too_large_for_a_network_thread_is_done_once(void **state) {
+    (void)state;
+    engine.small.max_answer_bytes = 60;
+    assert_int_equal(ask_server("PUT", "/v1/sessions/s", "{\"variables\":{\"x\":[1,2,3]}}"), 201);
+    assert_int_equal(
+        ask_server("POST", "/v1/sessions/s/variables/x/assign_add", "{\"value\":[1,1,1]}"), 200);
+    assert_non_null(strstr(got.body, "[2.0,3.0,4.0]"));
+    assert_int_equal(
+        ask_server("PUT", "/v1/sessions/s/variables", "{\"variables\":{\"x\":[5,6,7]}}"), 200);
+    assert_int_equal(ask_server("PATCH", "/v1/sessions/s", "{\"labels\":{\"a\":\"b\"}}"), 200);
+    assert_int_equal(ask_server("POST", "/v1/sessions/s/clone", ""), 201);
+    assert_int_equal(registry_stats(engine.registry).sessions, 2);
+    assert_int_equal(ask_server("PUT", "/v1/functions/f", "{\"graph\":\"x ** 2\"}"), 201);
+    assert_int_equal(ask_server("GET", "/v1/sessions/s/variables/x", NULL), 200);
+    assert_non_null(strstr(got.body, "[5.0,6.0,7.0]"));
 }
 
 static void the_memory_store_does_what_a_store_must(void **state) {
@@ -250,6 +262,9 @@ int main(void) {
         TEST(a_new_session_is_seen_when_the_store_has_it),
         TEST(functions_are_kept_too),
         TEST(a_draining_server_lets_nobody_wait),
+        TEST(a_session_holds_what_it_may_and_no_more),
+        TEST(there_are_as_many_as_there_may_be),
+        TEST(what_is_too_large_for_a_network_thread_is_done_once),
         cmocka_unit_test(the_memory_store_does_what_a_store_must),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
