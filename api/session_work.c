@@ -138,7 +138,9 @@ static bool node_of(struct oneshot *o, const struct name *name, node_id *node, b
 
 bool session_collect(struct oneshot *o) {
     struct session_work *w = o->work;
-    w->results = arena_alloc(&o->arena, (o->b.names.n + 1) * sizeof *w->results);
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < o->b.names.n; i++) most += o->b.names.list[i].place < PLACE_TENSOR;
+    w->results = arena_alloc(&o->arena, (most + 1) * sizeof *w->results);
     if (!w->results) return build_fail_memory(&o->b);
     for (uint32_t i = 0; i < o->b.names.n; i++) {
         const struct name *name = &o->b.names.list[i];

@@ -361,10 +361,12 @@ bool recorder_keep(struct recorder *r, const node_id *nodes, size_t n, struct ru
     return keep_run(r, nodes, n, run, plan, at, taken);
 }
 
-/* A program again in an arena of its own, without what was thrown away since. */
+/* A program again in an arena of its own, without what was thrown away since. It has room to grow: an
+ * array that grows at once would leave its old self as so much garbage that all is copied again. */
 static bool copy_program(const struct tape *t, struct arena *arena, struct tape *out) {
-    struct node *nodes = arena_alloc(arena, t->count * sizeof *nodes + 1);
-    node_id *pool = arena_alloc(arena, t->n_pool * sizeof *pool + 1);
+    const uint32_t capacity = t->count + t->count / 2, pool_capacity = t->n_pool + t->n_pool / 2;
+    struct node *nodes = arena_alloc(arena, capacity * sizeof *nodes + 1);
+    node_id *pool = arena_alloc(arena, pool_capacity * sizeof *pool + 1);
     bool done = nodes && pool;
     for (uint32_t i = 0; done && i < t->count; i++) {
         const struct node *old = &t->nodes[i];
@@ -386,9 +388,9 @@ static bool copy_program(const struct tape *t, struct arena *arena, struct tape 
     *out = *t;
     out->arena = arena;
     out->nodes = nodes;
-    out->capacity = t->count;
+    out->capacity = capacity;
     out->arg_pool = pool;
-    out->pool_capacity = t->n_pool;
+    out->pool_capacity = pool_capacity;
     return true;
 }
 

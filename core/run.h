@@ -107,7 +107,7 @@ static inline void *run_scratch(const struct run *run, const struct step *step) 
 struct program {
     const struct tape *tape;
     const node_id *node;   /* of each index */
-    const uint32_t *index; /* of each node up to the last that is wanted */
+    const uint32_t *index; /* of each live node; what stands at others means nothing */
     uint32_t n;
     const node_id *wanted;
     uint32_t n_wanted;

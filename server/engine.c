@@ -3,6 +3,7 @@
 #include "server/engine.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -113,7 +114,23 @@ static void on_expired(void *context, struct seat *seat) {
     e->store->verbs->save(e->store, &change, 1, on_gone, f);
 }
 
-void engine_sweep(struct engine *e) { registry_sweep(e->registry, clock_coarse(), on_expired, e); }
+/* Many small sessions that have gone leave holes, which the C library keeps unless it is told. That
+ * takes it a while, and so waits until no more of them go. */
+static void give_back(struct engine *e) {
+    enum { HOLES = 4 << 20 };
+    const int64_t held = registry_stats(e->registry).bytes;
+    const bool falls = held < e->held;
+    e->held = held;
+    if (held > e->most_held) e->most_held = held;
+    if (falls || e->most_held - held < HOLES) return;
+    malloc_trim(0);
+    e->most_held = held;
+}
+
+void engine_sweep(struct engine *e) {
+    registry_sweep(e->registry, clock_coarse(), on_expired, e);
+    give_back(e);
+}
 
 void engine_etag(const char *data, size_t n, char out[ENGINE_ETAG]) {
     /* FNV-1a in 64 bits. */

@@ -26,7 +26,8 @@ struct engine {
     struct registry *registry;
     struct functions *functions;
     struct store *store;
-    atomic_bool draining; /* the process is about to end: nothing new that is large */
+    int64_t held, most_held; /* bytes of sessions at the last sweep, and since memory went back */
+    atomic_bool draining;    /* the process is about to end: nothing new that is large */
 };
 
 /* False, with one sentence, where memory or randomness is missing. */

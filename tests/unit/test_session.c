@@ -119,6 +119,35 @@ static void nested_tapes_give_second_derivatives(void **state) {
     DELETE("t1");
 }
 
+static void a_long_recording_grows_by_what_each_execute_adds(void **state) {
+    (void)state;
+    enum { EXECUTES = 500, EACH_BYTES = 1100 };
+    const size_t before = session_bytes(s);
+    OPEN("{}");
+    for (int i = 0; i < EXECUTES; i++)
+        SAYS(EXECUTE("{\"graph\":\"y = x1 * x2 + 1\"}"), "{\"value\":7.0}");
+    assert_in_range(session_bytes(s) - before, 1, EXECUTES * EACH_BYTES);
+    SAYS(GRADIENT("t1", "{\"target\":\"y\",\"sources\":\"x1\"}"), "{\"gradient\":3.0}");
+}
+
+static void recorded_gradients_grow_by_what_each_adds(void **state) {
+    (void)state;
+    enum { STEPS = 200, STEP_BYTES = 4000 };
+    const size_t before = session_bytes(s);
+    OPEN("{\"persistent\":true}");
+    for (int i = 0; i < STEPS; i++) {
+        char tape[8];
+        snprintf(tape, sizeof tape, "t%d", i + 2);
+        OPEN("{}");
+        EXECUTE("{\"graph\":\"y = x1 ** 3 * x2\"}");
+        SAYS(GRADIENT(tape, "{\"target\":\"y\",\"sources\":\"x1\",\"as\":\"g\"}"),
+             "{\"gradient\":36.0}");
+    }
+    assert_in_range(session_bytes(s) - before, 1, STEPS * STEP_BYTES);
+    STOP("t1");
+    SAYS(GRADIENT("t1", "{\"target\":\"g\",\"sources\":\"x1\"}"), "{\"gradient\":36.0}");
+}
+
 static void gradient_descent_leaves_nothing_behind(void **state) {
     (void)state;
     float x = 0;
@@ -255,6 +284,8 @@ int main(void) {
         TEST(a_persistent_tape_is_used_again),
         TEST(constants_need_a_watch),
         TEST(nested_tapes_give_second_derivatives),
+        TEST(a_long_recording_grows_by_what_each_execute_adds),
+        TEST(recorded_gradients_grow_by_what_each_adds),
         TEST(gradient_descent_leaves_nothing_behind),
         TEST(reads_before_and_after_an_assignment_add_up),
         TEST(an_accumulator_pushes_tangents_forward),
