@@ -109,6 +109,7 @@ void recorder_begin(struct recorder *r, struct tape *tape, size_t memory) {
     const struct account *a = r->account;
     const size_t left = a->limit > a->bytes ? a->limit - a->bytes : 0;
     r->arena.ceiling = r->arena.held + (left < memory ? left : memory);
+    r->scratch = tape->arena;
     r->own.error = tape->error;
     r->own.limits = tape->limits;
     *tape = r->own;
@@ -151,7 +152,7 @@ static void end(struct recorder *r) {
 }
 
 struct undo *recorder_note(struct recorder *r) {
-    struct undo *undo = arena_zalloc(&r->arena, sizeof *undo);
+    struct undo *undo = arena_zalloc(r->scratch, sizeof *undo);
     if (!undo) {
         recorder_fail(r);
         return NULL;

@@ -70,6 +70,7 @@ struct recorder {
     uint32_t n_kept, capacity;
     size_t charged, compact; /* of the arena: what is paid; what it held when it was last compact */
     /* The transaction. */
+    struct arena *scratch; /* the request's */
     struct arena_mark mark;
     struct undo *undo;
     uint32_t n_kept_before, capacity_before;

@@ -14,7 +14,7 @@ struct undo {
     uint8_t flags;
 };
 
-/* A new entry, in the program's arena; NULL after a failure. */
+/* A new entry, in the request's arena; NULL after a failure. */
 struct undo *recorder_note(struct recorder *r);
 bool recorder_fail(struct recorder *r);
 void recorder_forget_question(struct recorder *r, struct recording *tape);

@@ -244,14 +244,21 @@ static struct session *new_session(const char *id) {
 /* Names, values and tapes. */
 static void look_at_all(struct session *s, struct writer *out) {
     static const service_function lists[] = {service_variables_get, service_constants_get,
-                                             service_tensors_get, service_tape_list};
+                                             service_tensors_get};
+    const struct recording *tape = s->recorder ? s->recorder->tapes : NULL;
     writer_init(out, 64 << 20);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 3; i++) {
         const struct line line = {.function = lists[i]};
         struct writer list;
         ask(s, &line, &list);
         write_bytes(out, list.data, list.length);
         writer_free(&list);
+    }
+    for (; tape; tape = tape->next) {
+        write_text(out, tape->is_recording ? " recording " : " stopped ");
+        write_int(out, (int64_t)tape->number);
+        write_text(out, " watches ");
+        write_int(out, tape->n_watched);
     }
 }
 
