@@ -193,6 +193,12 @@ bool session_set(struct session *s, struct item *item, const struct tensor *valu
 }
 
 void session_set_held(struct session *s, struct item *item, struct held value) {
+    const struct tensor *was = &item->value.tensor, *is = &value.tensor;
+    /* A gradient has the shape of its source: what was read of another shape or dtype is not read of
+     * this variable any more. */
+    if (item->kind == ITEM_VARIABLE &&
+        (was->dtype != is->dtype || !shape_equal(&was->shape, &is->shape)))
+        item->places.n_reads = 0;
     block_release(item->value.owner);
     item->value = value;
     item->version = ++s->changes;

@@ -223,7 +223,7 @@ static bool watch(struct oneshot *o, struct recording *tape) {
                       "ExtensionType.");
             return error_under(o->error, "watch");
         }
-        const struct item *item = items[nodes[i]];
+        struct item *item = items[nodes[i]];
         if (item && item->kind == ITEM_VARIABLE
                 ? !recorder_watch_variable(r, tape, item->id, &item->places)
                 : !recorder_watch(r, tape, nodes[i]))
@@ -249,7 +249,7 @@ static bool push(struct oneshot *o, struct recording *tape, const struct json *v
     const bool known = held.owner && recorder_define(s->recorder, tangent, &held);
     block_release(held.owner);
     if (!known) return session_fail_memory(s, o->error);
-    const struct item *item = session_find(s, json_key(v), strlen(json_key(v)));
+    struct item *item = session_find(s, json_key(v), strlen(json_key(v)));
     return item && item->kind == ITEM_VARIABLE
                ? recorder_push_variable(s->recorder, tape, item->id, &item->places, tangent)
                : recorder_push(s->recorder, tape, primal, tangent);

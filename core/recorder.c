@@ -249,6 +249,13 @@ node_id recorder_node(struct recorder *r, struct places *p, const struct held *v
     return p->current;
 }
 
+bool recorder_leave(struct recorder *r, struct places *p) {
+    if (!recorder_knows(r, p) || !p->is_read || p->current >= r->own.count) return true;
+    if (!note_places(r, p)) return false;
+    p->is_read = false;
+    return true;
+}
+
 void places_cut(const struct recorder *r, struct places *p) {
     if (!recorder_knows(r, p)) return;
     while (p->n_reads && p->reads[p->n_reads - 1] >= r->program->count) p->n_reads--;

@@ -11,8 +11,9 @@
 #include "core/block.h"
 #include "core/tape.h"
 
-/* Where something that has a name stands in a program. A variable is read anew after each assignment;
- * its gradient is the sum over all its reads. Zeroed: nowhere. */
+/* Where something that has a name stands in a program. A variable is read anew after each assignment,
+ * and where a tape looks on that has not seen the read before; its gradient is the sum over all its
+ * reads. Zeroed: nowhere. */
 struct places {
     uint64_t generation; /* of the recorder that all this is about */
     node_id *reads;      /* in the order of the program */
@@ -125,11 +126,11 @@ void places_free(struct account *account, struct places *places);
 /* Watches a node from now on; a variable with all its later reads. False after a failure. */
 bool recorder_watch(struct recorder *r, struct recording *tape, node_id node);
 bool recorder_watch_variable(struct recorder *r, struct recording *tape, uint64_t variable,
-                             const struct places *places);
+                             struct places *places);
 /* An accumulator's primal and its tangent, both nodes of the program. */
 bool recorder_push(struct recorder *r, struct recording *tape, node_id primal, node_id tangent);
 bool recorder_push_variable(struct recorder *r, struct recording *tape, uint64_t variable,
-                            const struct places *places, node_id tangent);
+                            struct places *places, node_id tangent);
 
 /* Lets every recording tape look at the nodes that were appended since `first`, the innermost first, as
  * TensorFlow does: accumulators append tangents, which the tapes around them see. */

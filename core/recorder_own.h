@@ -17,6 +17,8 @@ struct undo {
 /* A new entry, in the request's arena; NULL after a failure. */
 struct undo *recorder_note(struct recorder *r);
 bool recorder_fail(struct recorder *r);
+/* The thing is read once more when it is needed next, unless nothing can have used the present read. */
+bool recorder_leave(struct recorder *r, struct places *places);
 void recorder_forget_question(struct recorder *r, struct recording *tape);
 /* Room in a tape's arrays for every node of the program. */
 bool recorder_fit_tape(struct recorder *r, struct recording *tape);

@@ -202,11 +202,15 @@ static bool list(struct recorder *r, struct recording *tape, uint64_t variable, 
     return true;
 }
 
+static bool is_marked(const struct recording *tape, node_id node) {
+    if (node >= tape->n_seen) return false;
+    return tape->is_forward ? tape->tangent[node] != NODE_NONE : tape->flags[node] & TAPE_ON;
+}
+
 /* Puts a node on the tape, or gives it a tangent. */
 static bool mark(struct recorder *r, struct recording *tape, node_id node, node_id tangent) {
     if (!recorder_fit_tape(r, tape)) return false;
-    if (tape->is_forward ? tape->tangent[node] != NODE_NONE : tape->flags[node] & TAPE_ON)
-        return true;
+    if (is_marked(tape, node)) return true;
     struct undo *undo = recorder_note(r);
     if (!undo) return false;
     *undo =
@@ -231,12 +235,13 @@ bool recorder_push(struct recorder *r, struct recording *tape, node_id primal, n
     return mark(r, tape, primal, tangent);
 }
 
+/* TensorFlow's tape sees what is read after the watch: a read that an op has used is none of it. */
 bool recorder_push_variable(struct recorder *r, struct recording *tape, uint64_t variable,
-                            const struct places *places, node_id tangent) {
+                            struct places *places, node_id tangent) {
     if (!list(r, tape, variable, tangent)) return false;
-    for (uint32_t i = 0; recorder_knows(r, places) && i < places->n_reads; i++)
-        if (!mark(r, tape, places->reads[i], tangent)) return false;
-    return true;
+    if (!recorder_knows(r, places) || !places->is_read) return true;
+    return places->current < r->own.count ? recorder_leave(r, places)
+                                          : mark(r, tape, places->current, tangent);
 }
 
 node_id recorder_tangent(const struct recording *tape, uint64_t variable) {
@@ -245,18 +250,34 @@ node_id recorder_tangent(const struct recording *tape, uint64_t variable) {
 }
 
 bool recorder_watch_variable(struct recorder *r, struct recording *tape, uint64_t variable,
-                             const struct places *places) {
+                             struct places *places) {
     return recorder_push_variable(r, tape, variable, places, NODE_NONE);
+}
+
+/* Whether a tape looks at reads of the variable. */
+static bool looks(const struct recording *tape, uint64_t variable, bool trainable) {
+    return tape->is_recording && (find_watched(tape, variable) ||
+                                  (!tape->is_forward && trainable && tape->watches_variables));
+}
+
+/* All tapes that look at it have seen the present read; else it is read once more. */
+static bool read_for_all(struct recorder *r, struct places *places, uint64_t variable,
+                         bool trainable) {
+    if (!recorder_knows(r, places) || !places->is_read) return true;
+    for (const struct recording *tape = r->tapes; tape; tape = tape->next)
+        if (looks(tape, variable, trainable) && !is_marked(tape, places->current))
+            return recorder_leave(r, places);
+    return true;
 }
 
 node_id recorder_read(struct recorder *r, struct places *places, const struct held *value,
                       uint64_t variable, bool trainable) {
+    if (!read_for_all(r, places, variable, trainable)) return NODE_NONE;
     const node_id node = recorder_node(r, places, value);
     if (node == NODE_NONE) return NODE_NONE;
     for (struct recording *tape = r->tapes; tape; tape = tape->next) {
-        if (!tape->is_recording) continue;
+        if (!looks(tape, variable, trainable)) continue;
         const struct watched *watched = find_watched(tape, variable);
-        if (!watched && (tape->is_forward || !trainable || !tape->watches_variables)) continue;
         const node_id tangent = watched ? watched->tangent : NODE_NONE;
         if (!list(r, tape, variable, NODE_NONE) || !mark(r, tape, node, tangent)) return NODE_NONE;
     }

@@ -114,11 +114,13 @@ struct program {
     uint32_t n_inputs;
 };
 
-/* Whether node i is bound when a plan runs: an input, or a node whose value is known already. */
+/* Whether node i is bound when a plan runs: an input, or a node whose value is known already. A literal
+ * is part of the plan, known or not. */
 static inline bool program_is_input(const struct program *p, uint32_t i) {
     const struct tape *t = p->tape;
     const node_id n = p->node[i];
-    return tape_node(t, n)->op == OP_input || (n < t->n_known && t->known[n]);
+    const uint16_t op = tape_node(t, n)->op;
+    return op == OP_input || (op != OP_const && n < t->n_known && t->known[n]);
 }
 
 /* A new plan with one reference, without key; NULL after a failure. */
