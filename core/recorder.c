@@ -107,7 +107,8 @@ bool recorder_define(struct recorder *r, node_id node, const struct held *value)
 
 void recorder_begin(struct recorder *r, struct tape *tape, size_t memory) {
     const struct account *a = r->account;
-    const size_t left = a->limit > a->bytes ? a->limit - a->bytes : 0;
+    /* Half of it: values and what tapes note take the rest. */
+    const size_t left = a->limit > a->bytes ? (a->limit - a->bytes) / 2 : 0;
     r->arena.ceiling = r->arena.held + (left < memory ? left : memory);
     r->scratch = tape->arena;
     r->own.error = tape->error;
