@@ -143,8 +143,8 @@ node_id recorder_tangent(const struct recording *tape, uint64_t variable);
 struct window recorder_window(const struct recorder *r, const struct recording *tape);
 
 /* In *nodes (in the scratch arena), each once: the nodes from `first` on whose values recording tapes
- * will need and do not have. bound[0..n_bound) are the inputs among them that the run binds, in their order; what
- * depends on another was a rule's stepping stone and has no value. False after a failure. */
+ * will need and do not have. bound[0..n_bound) are the inputs among them that the run binds, in their
+ * order; what depends on another was a rule's stepping stone and has no value. False after a failure. */
 bool recorder_needs(struct recorder *r, struct arena *scratch, node_id first, const node_id *bound,
                     size_t n_bound, node_id **nodes, size_t *n);
 

@@ -1,6 +1,7 @@
 /* Any sequence of requests on two sessions. Each line is one: a letter for the route (a capital one
- * asks the second session), the path's place up to a space, the body. What fails must have changed nothing, at whatever byte or
- * allocation it fails, and what was asked again must be answered the same. */
+ * asks the second session), the path's place up to a space, the body. What fails must have changed
+ * nothing, at whatever byte or allocation it fails; what is asked again is answered the same; what is
+ * copied or exported and imported is the same session. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
