@@ -49,11 +49,24 @@ static void write_row(struct writer *out, const struct registry_row *row) {
     write_text(out, "}");
 }
 
+/* No session may have the label, and then all are looked at: of many that is no small work. */
+static bool check_work(struct asked *a, const struct registry_page *page) {
+    enum { LOOK = 200 }; /* operations a session: it stands anywhere in memory */
+    const int64_t most = a->call->limits->max_work,
+                  n = page->key ? registry_stats(a->call->registry).sessions : 0;
+    return n <= most / LOOK ||
+           error_set(a->error, ERROR_TOO_MUCH_WORK,
+                     "looking for a label among %" PRId64 " sessions takes about %" PRId64
+                     " operations; the limit is %" PRId64 " (max_work)",
+                     n, n * LOOK, most);
+}
+
 static bool list(struct asked *a) {
     struct registry_page page;
     uint64_t limit;
     if (!asked_number(a, "limit", 1, PAGE_MOST, PAGE, &limit) ||
-        !asked_number(a, "after", 0, UINT64_MAX, 0, &page.after) || !read_label(a, &page))
+        !asked_number(a, "after", 0, UINT64_MAX, 0, &page.after) || !read_label(a, &page) ||
+        !check_work(a, &page))
         return false;
     page.most = (size_t)limit;
     page.rows = arena_alloc(&a->arena, page.most * sizeof *page.rows);

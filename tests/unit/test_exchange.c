@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "api/functions.h"
+#include "api/session_services.h"
 #include "exchanges.h"
 #include "store_suite.h"
 
@@ -244,6 +245,31 @@ static void what_is_too_large_for_a_network_thread_is_done_once(void **state) {
     assert_non_null(strstr(got.body, "[5.0,6.0,7.0]"));
 }
 
+static void a_label_is_looked_for_among_many_sessions_by_a_worker(void **state) {
+    (void)state;
+    const struct service_pair label = {.name = "label", .value = "team:b"};
+    struct service_limits limits = engine.limits;
+    struct service_reply reply = {0};
+    const struct service_call call = {.limits = &limits,
+                                      .query = &label,
+                                      .n_query = 1,
+                                      .registry = engine.registry,
+                                      .reply = &reply};
+    struct writer out;
+    struct error error;
+    writer_init(&out, 1 << 10);
+    error_clear(&error);
+    assert_int_equal(ask_server("PUT", "/v1/sessions/s", "{}"), 201);
+    assert_int_equal(ask_server("PUT", "/v1/sessions/t", "{}"), 201);
+    limits.max_work = 200;
+    assert_false(service_sessions_list(&call, &out, &error));
+    assert_true(error_is_limit(error.code));
+    error_clear(&error);
+    limits.max_work = 400;
+    assert_true(service_sessions_list(&call, &out, &error));
+    writer_free(&out);
+}
+
 static void the_memory_store_does_what_a_store_must(void **state) {
     (void)state;
     char problem[128] = "";
@@ -265,6 +291,7 @@ int main(void) {
         TEST(a_session_holds_what_it_may_and_no_more),
         TEST(there_are_as_many_as_there_may_be),
         TEST(what_is_too_large_for_a_network_thread_is_done_once),
+        TEST(a_label_is_looked_for_among_many_sessions_by_a_worker),
         cmocka_unit_test(the_memory_store_does_what_a_store_must),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,7 +132,7 @@ static void a_long_recording_grows_by_what_each_execute_adds(void **state) {
 
 static void recorded_gradients_grow_by_what_each_adds(void **state) {
     (void)state;
-    enum { STEPS = 200, STEP_BYTES = 4000 };
+    enum { STEPS = 100, STEP_BYTES = 5000 };
     const size_t before = session_bytes(s);
     OPEN("{\"persistent\":true}");
     for (int i = 0; i < STEPS; i++) {
