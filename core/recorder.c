@@ -107,8 +107,10 @@ bool recorder_define(struct recorder *r, node_id node, const struct held *value)
 
 void recorder_begin(struct recorder *r, struct tape *tape, size_t memory) {
     const struct account *a = r->account;
-    const size_t left = a->limit > a->bytes ? a->limit - a->bytes : 0;
+    /* Half of it: values and what tapes note take the rest. */
+    const size_t left = a->limit > a->bytes ? (a->limit - a->bytes) / 2 : 0;
     r->arena.ceiling = r->arena.held + (left < memory ? left : memory);
+    r->scratch = tape->arena;
     r->own.error = tape->error;
     r->own.limits = tape->limits;
     *tape = r->own;
@@ -120,11 +122,13 @@ void recorder_begin(struct recorder *r, struct tape *tape, size_t memory) {
     for (struct recording *at = r->tapes; at; at = at->next) {
         at->before.n_seen = at->n_seen;
         at->before.capacity = at->capacity;
+        at->before.n_watched = at->n_watched;
         at->before.watched_capacity = at->watched_capacity;
     }
 }
 
 bool recorder_pay(struct recorder *r) {
+    for (struct recording *tape = r->tapes; tape; tape = tape->next) recorder_sort_watched(tape);
     if (!account_charge(r->account, r->arena.held - r->charged)) return recorder_fail(r);
     r->charged = r->arena.held;
     return true;
@@ -149,7 +153,7 @@ static void end(struct recorder *r) {
 }
 
 struct undo *recorder_note(struct recorder *r) {
-    struct undo *undo = arena_zalloc(&r->arena, sizeof *undo);
+    struct undo *undo = arena_zalloc(r->scratch, sizeof *undo);
     if (!undo) {
         recorder_fail(r);
         return NULL;
@@ -188,8 +192,10 @@ void recorder_cancel(struct recorder *r) {
     for (const struct undo *undo = r->undo; undo; undo = undo->next) {
         if (undo->places) {
             restore_places(r, undo->places, &undo->before);
-        } else {
-            recorder_unwatch(r, undo);
+        } else if (undo->tape) {
+            recorder_unwatch(undo);
+        } else if (undo->node < r->n_kept) {
+            forget_value(r, undo->node);
         }
     }
     for (struct recording *tape = r->tapes; tape; tape = tape->next) recorder_trim_tape(r, tape);
@@ -236,7 +242,11 @@ node_id recorder_node(struct recorder *r, struct places *p, const struct held *v
         if (n == NODE_NONE || !recorder_put(r, p, n)) return NODE_NONE;
     }
     if (!fit_values(r)) return NODE_NONE;
-    if (!r->known[p->current]) set_value(r, p->current, value->tensor.data, value->owner);
+    if (r->known[p->current]) return p->current;
+    struct undo *undo = recorder_note(r);
+    if (!undo) return NODE_NONE;
+    undo->node = p->current;
+    set_value(r, p->current, value->tensor.data, value->owner);
     return p->current;
 }
 
@@ -412,9 +422,12 @@ static void make_compact(struct recorder *r) {
 /* What was thrown away on the way goes with the transactions, so that a tape may record for ever. */
 void recorder_commit(struct recorder *r) {
     r->own = *r->program;
-    for (struct recording *tape = r->tapes; tape; tape = tape->next)
+    for (struct recording *tape = r->tapes; tape; tape = tape->next) {
         if (tape->is_recording || tape->n_seen != tape->before.n_seen)
             recorder_forget_question(r, tape);
+        if (tape->n_watched == tape->before.n_watched) continue;
+        for (uint32_t i = 0; i < tape->n_watched; i++) tape->watched[i].is_new = false;
+    }
     end(r);
     make_compact(r);
 }

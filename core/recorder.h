@@ -26,6 +26,7 @@ struct places {
 struct watched {
     uint64_t variable;
     node_id tangent;
+    bool is_new; /* in this transaction */
 };
 
 /* One GradientTape or ForwardAccumulator. */
@@ -36,12 +37,13 @@ struct recording {
     uint32_t begin;  /* the program's length when it was opened */
     uint32_t n_seen; /* and when it last looked */
     uint32_t capacity;
-    uint8_t *flags;          /* of tape_record, for the nodes below n_seen */
-    node_id *tangent;        /* of an accumulator, for the same nodes */
-    struct watched *watched; /* in the order of the variables' creation */
-    uint32_t n_watched, watched_capacity;
+    uint8_t *flags;   /* of tape_record, for the nodes below n_seen */
+    node_id *tangent; /* of an accumulator, for the same nodes */
+    /* In the order of the variables' creation, but within a transaction those past n_sorted. */
+    struct watched *watched;
+    uint32_t n_watched, n_sorted, watched_capacity;
     struct {
-        uint32_t n_seen, capacity, watched_capacity;
+        uint32_t n_seen, capacity, n_watched, watched_capacity;
     } before; /* the transaction */
     /* The latest question and how it was answered; the api's, freed by `forget`. */
     void *question;
@@ -69,6 +71,7 @@ struct recorder {
     uint32_t n_kept, capacity;
     size_t charged, compact; /* of the arena: what is paid; what it held when it was last compact */
     /* The transaction. */
+    struct arena *scratch; /* the request's */
     struct arena_mark mark;
     struct undo *undo;
     uint32_t n_kept_before, capacity_before;
@@ -88,7 +91,8 @@ bool places_copy(struct account *account, const struct places *from, struct plac
 void recorder_begin(struct recorder *r, struct tape *tape, size_t memory);
 /* Takes everything back since recorder_begin. */
 void recorder_cancel(struct recorder *r);
-/* Charges what the program has grown by; false past the limit. The last that may fail before: */
+/* Charges what the program has grown by and orders what is watched; false past the limit. To be done
+ * before: */
 bool recorder_pay(struct recorder *r);
 void recorder_commit(struct recorder *r);
 
@@ -139,8 +143,8 @@ node_id recorder_tangent(const struct recording *tape, uint64_t variable);
 struct window recorder_window(const struct recorder *r, const struct recording *tape);
 
 /* In *nodes (in the scratch arena), each once: the nodes from `first` on whose values recording tapes
- * will need and do not have. bound[0..n_bound) are the inputs among them that the run binds, in their order; what
- * depends on another was a rule's stepping stone and has no value. False after a failure. */
+ * will need and do not have. bound[0..n_bound) are the inputs among them that the run binds, in their
+ * order; what depends on another was a rule's stepping stone and has no value. False after a failure. */
 bool recorder_needs(struct recorder *r, struct arena *scratch, node_id first, const node_id *bound,
                     size_t n_bound, node_id **nodes, size_t *n);
 

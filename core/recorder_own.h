@@ -7,16 +7,14 @@
 /* One thing that recorder_cancel takes back. */
 struct undo {
     struct undo *next;
-    struct recording *tape; /* that began to watch `node`, and a variable with it where is_listed */
-    struct places *places;  /* or that got a place */
+    struct recording *tape; /* that began to watch `node` */
+    struct places *places;  /* or that got a place; neither: `node` got a value */
     struct places before;
     node_id node;
     uint8_t flags;
-    bool is_listed;
-    uint64_t variable;
 };
 
-/* A new entry, in the program's arena; NULL after a failure. */
+/* A new entry, in the request's arena; NULL after a failure. */
 struct undo *recorder_note(struct recorder *r);
 bool recorder_fail(struct recorder *r);
 /* The thing is read once more when it is needed next, unless nothing can have used the present read. */
@@ -27,7 +25,9 @@ bool recorder_fit_tape(struct recorder *r, struct recording *tape);
 void recorder_free_tape(struct recorder *r, struct recording *tape);
 bool recorder_copy_tapes(const struct recorder *r, struct recorder *copy);
 /* Takes back one entry about a tape. */
-void recorder_unwatch(struct recorder *r, const struct undo *undo);
+void recorder_unwatch(const struct undo *undo);
+/* Puts what a tape watches into order. */
+void recorder_sort_watched(struct recording *tape);
 /* Makes a tape's arrays what they were when the transaction began. */
 void recorder_trim_tape(struct recorder *r, struct recording *tape);
 /* Frees the values that no tape needs and what of the program none has looked at. */

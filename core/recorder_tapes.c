@@ -2,6 +2,7 @@
  * tape_record's, tangents are tape_tangents'. */
 #include "core/recorder_own.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/op.h"
@@ -42,7 +43,7 @@ static void forget_all(struct recorder *r, struct recording *tape) {
     tape->flags = NULL;
     tape->tangent = NULL;
     tape->watched = NULL;
-    tape->n_seen = tape->capacity = tape->n_watched = tape->watched_capacity = 0;
+    tape->n_seen = tape->capacity = tape->n_watched = tape->n_sorted = tape->watched_capacity = 0;
 }
 
 void recorder_free_tape(struct recorder *r, struct recording *tape) {
@@ -78,6 +79,10 @@ void recorder_trim_tape(struct recorder *r, struct recording *tape) {
         tape->tangent = account_shrink(a, tape->tangent, n * sizeof *tape->tangent,
                                        less * sizeof *tape->tangent);
     tape->capacity = less;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < tape->n_watched && kept < tape->before.n_watched; i++)
+        if (!tape->watched[i].is_new) tape->watched[kept++] = tape->watched[i];
+    tape->n_watched = tape->n_sorted = kept;
     tape->watched = account_shrink(a, tape->watched, tape->watched_capacity * sizeof *tape->watched,
                                    tape->before.watched_capacity * sizeof *tape->watched);
     tape->watched_capacity = tape->before.watched_capacity;
@@ -125,7 +130,7 @@ bool recorder_copy_tapes(const struct recorder *r, struct recorder *copy) {
             to->watched = account_alloc(copy->account, size);
             if (!to->watched) return false;
             memcpy(to->watched, from->watched, size);
-            to->n_watched = to->watched_capacity = from->n_watched;
+            to->n_watched = to->n_sorted = to->watched_capacity = from->n_watched;
         }
         if (!from->n_seen) continue;
         if (!recorder_fit_tape(copy, to)) return false;
@@ -138,9 +143,12 @@ bool recorder_copy_tapes(const struct recorder *r, struct recorder *copy) {
 
 /* ---- watching ------------------------------------------------------------------------------------- */
 
-/* The first entry of a variable that is not older. */
+/* Entries behind those in order: so many are looked through one by one. */
+enum { UNSORTED_MOST = 256 };
+
+/* The first entry of a variable that is not older, among those in order. */
 static uint32_t place_of(const struct recording *tape, uint64_t variable) {
-    uint32_t low = 0, high = tape->n_watched;
+    uint32_t low = 0, high = tape->n_sorted;
     while (low < high) {
         const uint32_t middle = low + (high - low) / 2;
         if (tape->watched[middle].variable < variable)
@@ -153,8 +161,28 @@ static uint32_t place_of(const struct recording *tape, uint64_t variable) {
 
 static struct watched *find_watched(const struct recording *tape, uint64_t variable) {
     const uint32_t at = place_of(tape, variable);
-    return at < tape->n_watched && tape->watched[at].variable == variable ? &tape->watched[at]
-                                                                          : NULL;
+    if (at < tape->n_sorted && tape->watched[at].variable == variable) return &tape->watched[at];
+    for (uint32_t i = tape->n_sorted; i < tape->n_watched; i++)
+        if (tape->watched[i].variable == variable) return &tape->watched[i];
+    return NULL;
+}
+
+static int compare_watched(const void *a, const void *b) {
+    const struct watched *x = a, *y = b;
+    return x->variable < y->variable ? -1 : x->variable > y->variable;
+}
+
+/* The few at the end are merged into the others from behind. */
+void recorder_sort_watched(struct recording *tape) {
+    struct watched few[UNSORTED_MOST], *w = tape->watched;
+    const uint32_t n = tape->n_watched - tape->n_sorted;
+    if (!n) return;
+    memcpy(few, w + tape->n_sorted, n * sizeof *w);
+    qsort(few, n, sizeof *few, compare_watched);
+    uint32_t left = tape->n_sorted, from = n, to = tape->n_watched;
+    while (from)
+        w[--to] = left && w[left - 1].variable > few[from - 1].variable ? w[--left] : few[--from];
+    tape->n_sorted = tape->n_watched;
 }
 
 static bool list(struct recorder *r, struct recording *tape, uint64_t variable, node_id tangent) {
@@ -167,17 +195,10 @@ static bool list(struct recorder *r, struct recording *tape, uint64_t variable, 
         tape->watched = grown;
         tape->watched_capacity = capacity;
     }
-    struct undo *undo = recorder_note(r);
-    if (!undo) return false;
-    *undo = (struct undo){.next = undo->next,
-                          .tape = tape,
-                          .node = NODE_NONE,
-                          .is_listed = true,
-                          .variable = variable};
-    struct watched *at = &tape->watched[place_of(tape, variable)];
-    memmove(at + 1, at, (size_t)(tape->watched + tape->n_watched - at) * sizeof *at);
-    *at = (struct watched){variable, tangent};
-    tape->n_watched++;
+    const uint32_t n = tape->n_watched++;
+    tape->watched[n] = (struct watched){variable, tangent, true};
+    if (tape->n_sorted == n && (!n || tape->watched[n - 1].variable < variable)) tape->n_sorted++;
+    if (tape->n_watched - tape->n_sorted == UNSORTED_MOST) recorder_sort_watched(tape);
     return true;
 }
 
@@ -199,17 +220,11 @@ static bool mark(struct recorder *r, struct recording *tape, node_id node, node_
     return true;
 }
 
-void recorder_unwatch(struct recorder *r, const struct undo *undo) {
+void recorder_unwatch(const struct undo *undo) {
     struct recording *tape = undo->tape;
-    (void)r;
-    if (undo->is_listed) {
-        struct watched *at = find_watched(tape, undo->variable);
-        memmove(at, at + 1, (size_t)(tape->watched + tape->n_watched - (at + 1)) * sizeof *at);
-        tape->n_watched--;
-    } else if (undo->node < tape->n_seen) {
-        tape->flags[undo->node] = undo->flags;
-        if (tape->is_forward) tape->tangent[undo->node] = NODE_NONE;
-    }
+    if (undo->node >= tape->n_seen) return;
+    tape->flags[undo->node] = undo->flags;
+    if (tape->is_forward) tape->tangent[undo->node] = NODE_NONE;
 }
 
 bool recorder_watch(struct recorder *r, struct recording *tape, node_id node) {
