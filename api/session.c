@@ -219,6 +219,7 @@ void session_remove(struct session *s, struct item *item) {
     t->list[i] = NULL;
     t->removed++;
     s->changes++;
+    if (s->journal && item->kind != ITEM_TENSOR) s->has_freed = true;
     free_item(s, item);
     if (t->removed > REMOVED_MOST && 2 * t->removed > t->n) close_gaps(t);
 }
@@ -268,6 +269,7 @@ struct session *session_copy(const struct session *s, const char *id, size_t lim
     to->last_id = s->last_id;
     to->last_tape = s->last_tape;
     to->consumed = s->consumed;
+    to->has_freed = s->has_freed;
     return to;
 }
 
