@@ -86,7 +86,7 @@ static int expression(const struct graph *g, int depth) {
     struct operand o = {0};
     draw(g, false, &o);
     if (depth == 0) return use(g, &o);
-    if (o.value->length && client_chance(g->c, 4)) {
+    if (o.value && o.value->length && client_chance(g->c, 4)) {
         say(&g->c->body, "reduce_sum(");
         const int a = use(g, &o);
         say(&g->c->body, ")");
