@@ -110,11 +110,25 @@ void journal_free(struct session *s) {
     s->journal = s->journal_last = NULL;
 }
 
+static bool was_reset_since(const struct journal_entry *e) {
+    for (const struct journal_entry *at = e->next; at; at = at->next)
+        if (at->what == JOURNAL_RESET && at->tape == e->tape) return true;
+    return false;
+}
+
+/* Whether an entry has done no more than append nodes that are gone. A watch may have marked nodes that
+ * are there, until its tape is reset. */
+static bool is_over(const struct recorder *r, const struct journal_entry *e) {
+    if (e->begin < r->own.count) return false;
+    if (!recorder_find(r, e->tape)) return true;
+    return e->what >= JOURNAL_GRADIENT || (e->what == JOURNAL_WATCH && was_reset_since(e));
+}
+
 void journal_shorten(struct session *s) {
     const struct recorder *r = s->recorder;
     struct journal_entry *kept = NULL;
     for (struct journal_entry **at = &s->journal, *e; (e = *at);) {
-        if (e->begin >= r->own.count && !recorder_find(r, e->tape)) {
+        if (is_over(r, e)) {
             *at = e->next;
             free_entry(s, e);
             continue;
