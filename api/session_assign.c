@@ -98,7 +98,7 @@ static bool read_value(struct asked *a, const struct item *item, struct tensor *
 
 static bool assign(struct asked *a, enum assignment how) {
     struct item *item = asked_item(a, ITEM_VARIABLE);
-    struct tensor value;
+    struct tensor value = {.data = NULL};
     struct held held;
     char etag[ETAG];
     if (!item) return false;

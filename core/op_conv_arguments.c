@@ -1,6 +1,7 @@
 /* TensorFlow's arguments of convolutions, read and checked: data_format, strides, dilations, padding,
  * filters, output_shape. What is emitted with them is told in op_convolution.c. Reference: tf.nn of
  * TensorFlow 2.21, whose words the refusals are. */
+#include <assert.h>
 #include <inttypes.h>
 #include <strings.h>
 
@@ -11,6 +12,7 @@
 static bool read_format(struct conv_call *r, const struct op_arg *format) {
     static const char *const names[CONV_AXES][2] = {
         {"NWC", "NCW"}, {"NHWC", "NCHW"}, {"NDHWC", "NCDHW"}};
+    assert(r->axes >= 1 && r->axes <= CONV_AXES);
     const char *const *name = names[r->axes - 1];
     r->channels_first = format->given && strcasecmp(format->string, name[1]) == 0;
     if (!format->given || r->channels_first || strcasecmp(format->string, name[0]) == 0)
