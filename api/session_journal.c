@@ -20,6 +20,7 @@ struct journal_entry {
     size_t size; /* charged */
     uint64_t tape;
     uint32_t begin; /* the program's length before it */
+    bool was_reset; /* its tape, since */
     enum journal_what what;
     const char *body; /* behind the values, NUL-terminated */
     size_t n_values;
@@ -110,21 +111,15 @@ void journal_free(struct session *s) {
     s->journal = s->journal_last = NULL;
 }
 
-static bool was_reset_since(const struct journal_entry *e) {
-    for (const struct journal_entry *at = e->next; at; at = at->next)
-        if (at->what == JOURNAL_RESET && at->tape == e->tape) return true;
-    return false;
-}
-
 /* Whether an entry has done no more than append nodes that are gone. A watch may have marked nodes that
  * are there, until its tape is reset. */
 static bool is_over(const struct recorder *r, const struct journal_entry *e) {
     if (e->begin < r->own.count) return false;
     if (!recorder_find(r, e->tape)) return true;
-    return e->what >= JOURNAL_GRADIENT || (e->what == JOURNAL_WATCH && was_reset_since(e));
+    return e->what >= JOURNAL_GRADIENT || (e->what == JOURNAL_WATCH && e->was_reset);
 }
 
-void journal_shorten(struct session *s) {
+static void shorten(struct session *s) {
     const struct recorder *r = s->recorder;
     struct journal_entry *kept = NULL;
     for (struct journal_entry **at = &s->journal, *e; (e = *at);) {
@@ -139,13 +134,19 @@ void journal_shorten(struct session *s) {
     s->journal_last = kept;
 }
 
+void journal_was_reset(struct session *s, uint64_t tape) {
+    for (struct journal_entry *e = s->journal; e; e = e->next)
+        if (e->tape == tape) e->was_reset = true;
+    shorten(s);
+}
+
 void journal_ended(struct session *s, uint64_t tape) {
     bool remembered = false;
     if (!s->recorder || !s->recorder->tapes) {
         journal_free(s);
         return;
     }
-    journal_shorten(s);
+    shorten(s);
     for (const struct journal_entry *e = s->journal; e; e = e->next)
         remembered = remembered || e->tape == tape;
     /* Without room for this the tape is ended at the end of a replay, as it is not among the live. */
@@ -159,6 +160,7 @@ bool journal_copy(const struct session *from, struct session *to) {
         struct journal_entry *copy = new_entry(to, e->what, e->tape, e->n_values, text);
         if (!copy) return false;
         copy->begin = e->begin;
+        copy->was_reset = e->was_reset;
         char *at = (char *)&copy->values[e->n_values];
         copy->body = "";
         journal_link(to, copy);
