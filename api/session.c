@@ -219,6 +219,7 @@ void session_remove(struct session *s, struct item *item) {
     t->list[i] = NULL;
     t->removed++;
     s->changes++;
+    if (s->journal && item->kind != ITEM_TENSOR) s->has_freed = true;
     free_item(s, item);
     if (t->removed > REMOVED_MOST && 2 * t->removed > t->n) close_gaps(t);
 }
@@ -268,6 +269,7 @@ struct session *session_copy(const struct session *s, const char *id, size_t lim
     to->last_id = s->last_id;
     to->last_tape = s->last_tape;
     to->consumed = s->consumed;
+    to->has_freed = s->has_freed;
     return to;
 }
 
@@ -279,7 +281,7 @@ static int compare_ids(const void *a, const void *b) {
 void session_sort(struct session *s) {
     struct items *t = &s->items;
     close_gaps(t);
-    qsort(t->list, t->n, sizeof *t->list, compare_ids);
+    if (t->n) qsort(t->list, t->n, sizeof *t->list, compare_ids);
     if (t->n_slots) fill_slots(t);
     if (t->n && t->list[t->n - 1]->id > s->last_id) s->last_id = t->list[t->n - 1]->id;
 }

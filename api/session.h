@@ -55,9 +55,10 @@ struct session {
     uint64_t changes; /* counts every change; versions are taken from it */
     uint64_t last_id; /* of an item */
     struct journal_entry *journal, *journal_last; /* what made the tapes */
-    struct recorder *recorder;                    /* NULL while there is no tape */
-    uint64_t consumed;  /* bit i: tape last_tape - i was consumed, and not deleted since */
-    uint64_t last_tape; /* the number in the newest tape's name */
+    bool has_freed;            /* a variable or constant was removed since the journal began */
+    struct recorder *recorder; /* NULL while there is no tape */
+    uint64_t consumed;         /* bit i: tape last_tape - i was consumed, and not deleted since */
+    uint64_t last_tape;        /* the number in the newest tape's name */
 };
 
 /* A new session with one user; NULL without memory. `limit` is that of its account. */

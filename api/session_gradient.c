@@ -61,6 +61,7 @@ static bool watched_by_name(struct asking *a) {
         struct item *item = a->w.items[i];
         while (at < a->tape->n_watched && a->tape->watched[at].variable < item->id) at++;
         if (at == a->tape->n_watched || a->tape->watched[at].variable != item->id) continue;
+        if (item->kind != ITEM_VARIABLE) continue;
         items[n++] = value_string(item->name);
         if (!build_lookup(&o->b, item->name, item->length, &items[n++])) return false;
     }

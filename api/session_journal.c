@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A value that a request brought into the program. */
+/* A value that a request brought into the program; without an owner, that no
+ * variable or constant had the name. */
 struct journal_value {
     struct held value;
     uint64_t id;
@@ -20,7 +21,6 @@ struct journal_entry {
     size_t size; /* charged */
     uint64_t tape;
     uint32_t begin; /* the program's length before it */
-    bool was_reset; /* its tape, since */
     enum journal_what what;
     const char *body; /* behind the values, NUL-terminated */
     size_t n_values;
@@ -56,6 +56,27 @@ static const char *put(char **at, const char *text, size_t n) {
     return copy;
 }
 
+/* Whether a name that the request gave may be that of a variable or constant in the journal. */
+static bool was_taken(const struct session *s, const struct result *result) {
+    if (!s->has_freed) return false;
+    for (const struct journal_entry *e = s->journal; e; e = e->next)
+        for (size_t i = 0; i < e->n_values; i++)
+            if (e->values[i].kind != ITEM_TENSOR && strcmp(e->values[i].name, result->name) == 0)
+                return true;
+    return false;
+}
+
+static void add_value(struct journal_entry *e, const struct item *item, bool is_free, char **at) {
+    struct journal_value *v = &e->values[e->n_values++];
+    *v = (struct journal_value){.id = item->id,
+                                .kind = item->kind,
+                                .trainable = item->trainable,
+                                .name = put(at, item->name, item->length)};
+    if (is_free) return;
+    v->value = item->value;
+    block_hold(item->value.owner);
+}
+
 bool journal_note(struct oneshot *o, enum journal_what what, uint64_t tape) {
     struct session_work *w = o->work;
     struct session *s = w->session;
@@ -66,20 +87,18 @@ bool journal_note(struct oneshot *o, enum journal_what what, uint64_t tape) {
         n++;
         text += w->items[i]->length + 1;
     }
+    for (size_t i = 0; i < w->n_results; i++) {
+        if (!was_taken(s, &w->results[i])) continue;
+        n++;
+        text += w->results[i].item->length + 1;
+    }
     struct journal_entry *e = new_entry(s, what, tape, n, text);
     if (!e) return session_fail_memory(s, o->error);
     char *at = (char *)&e->values[n];
-    for (uint32_t i = 0; i < w->n_items; i++) {
-        const struct item *item = w->items[i];
-        if (!w->entered[i]) continue;
-        block_hold(item->value.owner);
-        e->values[e->n_values++] =
-            (struct journal_value){.value = item->value,
-                                   .id = item->id,
-                                   .kind = item->kind,
-                                   .trainable = item->trainable,
-                                   .name = put(&at, item->name, item->length)};
-    }
+    for (uint32_t i = 0; i < w->n_items; i++)
+        if (w->entered[i]) add_value(e, w->items[i], false, &at);
+    for (size_t i = 0; i < w->n_results; i++)
+        if (was_taken(s, &w->results[i])) add_value(e, w->results[i].item, true, &at);
     e->body = put(&at, call->body, call->body_length);
     w->entry = e;
     return true;
@@ -109,35 +128,21 @@ void journal_free(struct session *s) {
         free_entry(s, e);
     }
     s->journal = s->journal_last = NULL;
+    s->has_freed = false;
 }
 
-/* Whether an entry has done no more than append nodes that are gone. A watch may have marked nodes that
- * are there, until its tape is reset. */
-static bool is_over(const struct recorder *r, const struct journal_entry *e) {
-    if (e->begin < r->own.count) return false;
-    if (!recorder_find(r, e->tape)) return true;
-    return e->what >= JOURNAL_GRADIENT || (e->what == JOURNAL_WATCH && e->was_reset);
-}
-
-static void shorten(struct session *s) {
+/* What follows the last entry that a tape needs: those before it may have brought in what that reads. */
+void journal_shorten(struct session *s) {
     const struct recorder *r = s->recorder;
     struct journal_entry *kept = NULL;
-    for (struct journal_entry **at = &s->journal, *e; (e = *at);) {
-        if (is_over(r, e)) {
-            *at = e->next;
-            free_entry(s, e);
-            continue;
-        }
-        kept = e;
-        at = &e->next;
-    }
-    s->journal_last = kept;
-}
-
-void journal_was_reset(struct session *s, uint64_t tape) {
     for (struct journal_entry *e = s->journal; e; e = e->next)
-        if (e->tape == tape) e->was_reset = true;
-    shorten(s);
+        if (e->begin < r->own.count || recorder_find(r, e->tape)) kept = e;
+    for (struct journal_entry *e = kept ? kept->next : s->journal, *next; e; e = next) {
+        next = e->next;
+        free_entry(s, e);
+    }
+    *(kept ? &kept->next : &s->journal) = NULL;
+    s->journal_last = kept;
 }
 
 void journal_ended(struct session *s, uint64_t tape) {
@@ -146,7 +151,7 @@ void journal_ended(struct session *s, uint64_t tape) {
         journal_free(s);
         return;
     }
-    shorten(s);
+    journal_shorten(s);
     for (const struct journal_entry *e = s->journal; e; e = e->next)
         remembered = remembered || e->tape == tape;
     /* Without room for this the tape is ended at the end of a replay, as it is not among the live. */
@@ -160,15 +165,16 @@ bool journal_copy(const struct session *from, struct session *to) {
         struct journal_entry *copy = new_entry(to, e->what, e->tape, e->n_values, text);
         if (!copy) return false;
         copy->begin = e->begin;
-        copy->was_reset = e->was_reset;
         char *at = (char *)&copy->values[e->n_values];
         copy->body = "";
         journal_link(to, copy);
         for (size_t i = 0; i < e->n_values; i++) {
             struct journal_value *v = &copy->values[i];
             *v = e->values[i];
-            held_copy(&to->account, &e->values[i].value.tensor, &v->value);
-            if (!v->value.owner) return false;
+            if (v->value.owner) {
+                held_copy(&to->account, &e->values[i].value.tensor, &v->value);
+                if (!v->value.owner) return false;
+            }
             copy->n_values = i + 1;
             v->name = put(&at, e->values[i].name, strlen(e->values[i].name));
         }
@@ -191,7 +197,10 @@ static void write_value(const struct journal_value *v, struct writer *out) {
     write_int(out, (int64_t)v->id);
     write_text(out, v->trainable ? ",\"trainable\":true" : ",\"trainable\":false");
     write_text(out, ",\"value\":");
-    write_tensor(out, &v->value.tensor, FORMAT_BASE64);
+    if (v->value.owner)
+        write_tensor(out, &v->value.tensor, FORMAT_BASE64);
+    else
+        write_text(out, "null");
     write_text(out, "}");
 }
 

@@ -36,8 +36,9 @@ bool journal_add(struct session *s, enum journal_what what, uint64_t tape);
 void journal_link(struct session *s, struct journal_entry *entry);
 void journal_drop(struct session *s, struct journal_entry *entry);
 
-/* A tape was reset, or has ended: what no tape needs any more is forgotten. */
-void journal_was_reset(struct session *s, uint64_t tape);
+/* What no tape needs any more is forgotten. */
+void journal_shorten(struct session *s);
+/* The same where a tape has ended. */
 void journal_ended(struct session *s, uint64_t tape);
 void journal_free(struct session *s);
 bool journal_copy(const struct session *from, struct session *to);

@@ -61,7 +61,8 @@ static bool find_kind(const char *text, enum item_kind *out) {
     return false;
 }
 
-/* The item as the request found it: another identity of the name is another item. */
+/* The item as the request found it: another identity of the name is another item, null: no
+ * variable and no constant has the name. */
 static bool place_value(struct replay *r, const struct json *v) {
     struct session *s = r->session;
     struct tensor value;
@@ -72,10 +73,14 @@ static bool place_value(struct replay *r, const struct json *v) {
     if (!text || !binding_check_name(name, r->error) || !read_number(r, v, "id", &id)) return false;
     if (!find_kind(text, &kind)) return fail(r, "kind", "variable, constant or tensor");
     if (!data) return fail(r, "value", "a tensor");
+    struct item *item = session_find(s, name, strlen(name));
+    if (json_type(data) == JSON_NULL) {
+        if (item && item->kind != ITEM_TENSOR) session_remove(s, item);
+        return true;
+    }
     if (!json_tensor(r->arena, data, s->dtype, r->call->limits->max_elements, "/value", &value,
                      r->error))
         return false;
-    struct item *item = session_find(s, name, strlen(name));
     if (item && (item->kind != kind || (kind == ITEM_VARIABLE && item->id != id))) {
         session_remove(s, item);
         item = NULL;
@@ -99,6 +104,7 @@ static bool place_values(struct replay *r, const struct json *values) {
         error_under_index(r->error, i);
         return error_under(r->error, "values");
     }
+    session_sort(r->session); /* what tapes watch is found in the order of creation */
     return true;
 }
 

@@ -184,7 +184,7 @@ static bool set_state(const struct service_call *call, enum state state, struct 
     if (state == RESET) {
         recorder_reset(call->session->recorder, tape);
         session_settle(call->session);
-        journal_was_reset(call->session, tape->number);
+        journal_shorten(call->session);
     }
     call->session->changes++;
     session_changed(call);

@@ -137,10 +137,9 @@ static void copy(struct run *run, const struct session *from) {
     answers_new(c, to);
 }
 
-/* What was exported is imported. */
+/* What was exported is imported: the same again, tapes too. */
 static void import(struct run *run, const struct session *from) {
     struct client *c = &run->client;
-    if (from->n_tapes) return;
     client_path(c, "sessions/%s/export", from->id);
     client_ask(c, "GET");
     if (c->status != 200) client_fail(c, "there is no export");

@@ -238,7 +238,9 @@ static void draw_question(struct client *c, struct session *s, const struct tape
         struct item *item = random_item(c, s);
         if (item && !has(q->sources, q->n_sources, item)) q->sources[q->n_sources++] = item;
     }
-    q->names = client_chance(c, 2) && draw_names(c, s, q);
+    /* Where a watched variable was deleted since, an export does not know the structure of then. */
+    const bool deleted = q->form == LEFT_OUT && q->n_sources != tape->n_watched;
+    q->names = !deleted && client_chance(c, 2) && draw_names(c, s, q);
 }
 
 /* One thing by source, in the form in which the sources are: what `write` writes of source i. */
