@@ -200,8 +200,8 @@ static bool fused_batch_norm_emit(struct tape *t, const struct op_arg *args,
     const uint32_t axes = ((1u << shape->rank) - 1) & ~(1u << axis);
     double correction = 1;
     if (training) {
-        const int64_t n = shape_count(shape) / (channels.dim[0] ? channels.dim[0] : 1);
-        const double count = (double)n;
+        const int64_t each = shape_count(shape) / (channels.dim[0] ? channels.dim[0] : 1);
+        const double count = (double)each;
         v[MEAN] = mean_of(t, x, axes, true);
         v[VARIANCE] = mean_of(t, centred_square(t, x, v[MEAN]), axes, true);
         if (count > 1) correction = count / (count - 1);

@@ -1,5 +1,6 @@
 /* The process: options in, ready line out, signals to the end. */
 #include <malloc.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,6 +76,24 @@ static void finish(struct http *http, struct engine *engine, const sigset_t *sig
     engine_free(engine);
 }
 
+/* OpenBLAS has made threads before main, which have no mask: what one of them is given while the main
+ * thread does not wait for it would else end the process on the spot. */
+static pthread_t main_thread;
+static void pass_on(int number) { pthread_kill(main_thread, number); }
+
+/* All threads from now on inherit the mask; the main thread alone takes signals, by asking for them. */
+static void take_signals(sigset_t *signals) {
+    const struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    sigprocmask(SIG_BLOCK, signals, NULL);
+    main_thread = pthread_self();
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
 static int serve(const struct options *options) {
     static struct engine engine;
     char problem[512], url[LISTEN_URL];
@@ -83,13 +102,8 @@ static int serve(const struct options *options) {
     int workers = options->workers ? options->workers : cores;
     size_t connections = most_connections();
 
-    /* All threads inherit the mask; the main thread alone takes signals, and by asking for them. */
     sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigprocmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    take_signals(&signals);
 
     int fd = listen_open(&options->listen, problem, sizeof problem);
     if (fd < 0) return fail(problem, EXIT_FAILED);

@@ -5,6 +5,9 @@
  *
  * Prints a line a test, and `N passed, N failed` last. Waits longer where GRADD_TEST_PATIENCE, a
  * factor, says that gradd is slow here. */
+#include <dirent.h>
+#include <sys/syscall.h>
+
 #include "wire.h"
 
 enum { QUEUE_PROBES = 300 };
@@ -380,6 +383,21 @@ static bool finishes_what_is_in_flight_when_told_to_end(void) {
     return close(busy) == 0 && close(kept) == 0 && close(idle) == 0;
 }
 
+/* A library's thread may be given the signal while the main thread does not wait for it. */
+static bool ends_whichever_thread_is_told_to(void) {
+    struct child child = start(NULL, NULL);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task", (int)child.pid);
+    DIR *tasks = opendir(path);
+    for (struct dirent *task; tasks && (task = readdir(tasks));) {
+        const int thread = atoi(task->d_name);
+        if (thread > 0 && thread != child.pid) syscall(SYS_tgkill, child.pid, thread, SIGTERM);
+    }
+    if (tasks) closedir(tasks);
+    const int code = reap(&child, 1000);
+    return code == 0 || (code < 0 && stop(&child));
+}
+
 static bool ends_at_once_at_a_second_signal(void) {
     struct child child = start("--workers", "1");
     int fd = dial(&child);
@@ -489,6 +507,7 @@ static bool listens_on_ipv6_where_there_is_one(void) {
     X(refuses_chunks_when_they_pass_the_limit)                                                     \
     X(refuses_more_than_its_queue_holds)                                                           \
     X(finishes_what_is_in_flight_when_told_to_end)                                                 \
+    X(ends_whichever_thread_is_told_to)                                                            \
     X(ends_at_once_at_a_second_signal)                                                             \
     X(says_in_one_line_that_a_port_is_in_use)                                                      \
     X(says_in_one_line_what_is_wrong_with_an_option)                                               \
