@@ -281,7 +281,7 @@ static int compare_ids(const void *a, const void *b) {
 void session_sort(struct session *s) {
     struct items *t = &s->items;
     close_gaps(t);
-    qsort(t->list, t->n, sizeof *t->list, compare_ids);
+    if (t->n) qsort(t->list, t->n, sizeof *t->list, compare_ids);
     if (t->n_slots) fill_slots(t);
     if (t->n && t->list[t->n - 1]->id > s->last_id) s->last_id = t->list[t->n - 1]->id;
 }

@@ -185,6 +185,37 @@ static void a_watch_that_is_cancelled_is_no_watch(void **state) {
     for (node_id n = 0; n < seen; n++) assert_false(tape->flags[n] & TAPE_ON);
 }
 
+/* Every other number below 4000, from the end to the beginning, then the others. */
+static void watch_many(struct fixture *f, struct recording *tape, uint64_t least) {
+    struct places nowhere = {0};
+    lend(f);
+    for (uint64_t id = 4000 - least; id > 0; id -= id > 1 ? 2 : id) {
+        assert_true(recorder_watch_variable(f->r, tape, id, &nowhere));
+        assert_true(recorder_watch_variable(f->r, tape, id, &nowhere));
+    }
+}
+
+static void many_variables_are_watched_in_the_order_of_their_creation(void **state) {
+    struct fixture *f = *state;
+    struct recording *tape = open_tape(f, 1);
+    const size_t bytes = f->account.bytes;
+    watch_many(f, tape, 0);
+    recorder_cancel(f->r);
+    assert_true(tape->n_watched == 0 && f->account.bytes == bytes);
+    for (uint64_t least = 0; least < 2; least++) {
+        watch_many(f, tape, least);
+        assert_true(recorder_pay(f->r));
+        recorder_commit(f->r);
+        watch_many(f, tape, 1);
+        recorder_cancel(f->r);
+        assert_true(tape->n_watched >= 2000 && tape->n_watched == tape->n_sorted);
+        for (uint32_t i = 1; i < tape->n_watched; i++)
+            assert_true(tape->watched[i - 1].variable < tape->watched[i].variable);
+        if (least == 0) assert_int_equal(tape->n_watched, 2000);
+    }
+    assert_int_equal(tape->n_watched, 4000);
+}
+
 static void overlapping_tapes_end_in_any_order(void **state) {
     static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
                                      {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
@@ -284,6 +315,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_transaction_that_fails_at_any_byte_leaves_nothing),
         TEST(a_watch_that_is_cancelled_is_no_watch),
+        TEST(many_variables_are_watched_in_the_order_of_their_creation),
         TEST(overlapping_tapes_end_in_any_order),
         TEST(a_program_takes_the_memory_of_its_nodes),
         TEST(a_reset_gives_memory_back),
