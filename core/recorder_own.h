@@ -1,4 +1,4 @@
-/* What the recorder's two files share. */
+/* What the recorder's files share. */
 #ifndef GRADD_CORE_RECORDER_OWN_H
 #define GRADD_CORE_RECORDER_OWN_H
 
@@ -23,6 +23,8 @@ void recorder_forget_question(struct recorder *r, struct recording *tape);
 /* Room in a tape's arrays for every node of the program. */
 bool recorder_fit_tape(struct recorder *r, struct recording *tape);
 void recorder_free_tape(struct recorder *r, struct recording *tape);
+/* A program again in an arena of its own, without what was thrown away since. */
+bool recorder_copy_program(const struct tape *t, struct arena *arena, struct tape *out);
 bool recorder_copy_tapes(const struct recorder *r, struct recorder *copy);
 /* Takes back one entry about a tape. */
 void recorder_unwatch(const struct undo *undo);
