@@ -136,7 +136,7 @@ static void recorded_gradients_grow_by_what_each_adds(void **state) {
     const size_t before = session_bytes(s);
     OPEN("{\"persistent\":true}");
     for (int i = 0; i < STEPS; i++) {
-        char tape[8];
+        char tape[16];
         snprintf(tape, sizeof tape, "t%d", i + 2);
         OPEN("{}");
         EXECUTE("{\"graph\":\"y = x1 ** 3 * x2\"}");
@@ -154,7 +154,7 @@ static void gradient_descent_leaves_nothing_behind(void **state) {
     add("x", ITEM_VARIABLE, true, 0);
     size_t bytes = 0;
     for (int i = 0; i < 100; i++) {
-        char tape[8], g[64];
+        char tape[16], g[64];
         snprintf(tape, sizeof tape, "t%d", i + 1);
         OPEN("{\"graph\":\"y = 3 * x ** 2 + 2 * x - 1\"}");
         snprintf(g, sizeof g, "%s", GRADIENT(tape, "{\"target\":\"y\",\"sources\":\"x\"}"));
