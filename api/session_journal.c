@@ -131,9 +131,55 @@ void journal_free(struct session *s) {
     s->has_freed = false;
 }
 
+/* An entry of no values that says what a tape is; NULL past the limit. */
+static struct journal_entry *state_entry(struct session *s, enum journal_what what,
+                                         const struct recording *tape) {
+    const char *body = what == JOURNAL_STOP ? "" : "{\"mode\":\"forward\",\"tangents\":{}}";
+    char text[80];
+    if (what == JOURNAL_OPEN && !tape->is_forward) {
+        snprintf(text, sizeof text, "{\"persistent\":%s,\"watch_accessed_variables\":%s}",
+                 tape->persistent ? "true" : "false", tape->watches_variables ? "true" : "false");
+        body = text;
+    }
+    struct journal_entry *e = new_entry(s, what, tape->number, 0, strlen(body) + 1);
+    char *at = e ? (char *)e->values : NULL;
+    if (e) e->body = put(&at, body, strlen(body));
+    return e;
+}
+
+/* Where the program is empty, its tapes are as good as new: that they are open is all there is to say.
+ * False past the limit, and then nothing has changed. */
+static bool begin_anew(struct session *s) {
+    struct journal_entry *old = s->journal, *old_last = s->journal_last;
+    const bool has_freed = s->has_freed;
+    bool done = true;
+    s->journal = s->journal_last = NULL;
+    for (const struct recording *tape = s->recorder->tapes; done && tape; tape = tape->next) {
+        struct journal_entry *opened = state_entry(s, JOURNAL_OPEN, tape), *stopped = NULL;
+        if (opened) journal_link(s, opened);
+        if (opened && !tape->is_recording) stopped = state_entry(s, JOURNAL_STOP, tape);
+        if (stopped) journal_link(s, stopped);
+        done = opened && (tape->is_recording || stopped);
+    }
+    if (done) {
+        struct journal_entry *anew = s->journal, *anew_last = s->journal_last;
+        s->journal = old;
+        journal_free(s);
+        s->journal = anew;
+        s->journal_last = anew_last;
+    } else {
+        journal_free(s);
+        s->journal = old;
+        s->journal_last = old_last;
+        s->has_freed = has_freed;
+    }
+    return done;
+}
+
 /* What follows the last entry that a tape needs: those before it may have brought in what that reads. */
 void journal_shorten(struct session *s) {
     const struct recorder *r = s->recorder;
+    if (r->own.count == 0 && begin_anew(s)) return;
     struct journal_entry *kept = NULL;
     for (struct journal_entry *e = s->journal; e; e = e->next)
         if (e->begin < r->own.count || recorder_find(r, e->tape)) kept = e;
