@@ -19,16 +19,6 @@ static const char *brackets(const struct shape *shape, char text[SHAPE_TEXT]) {
     return text;
 }
 
-/* "(2, 3)", as Python prints them. */
-static const char *tuple(const struct shape *shape, char text[SHAPE_TEXT]) {
-    int n = snprintf(text, SHAPE_TEXT, "(");
-    for (int i = 0; i < shape->rank; i++)
-        n += snprintf(text + n, (size_t)(SHAPE_TEXT - n), "%s%" PRId64, i ? ", " : "",
-                      shape->dim[i]);
-    snprintf(text + n, (size_t)(SHAPE_TEXT - n), shape->rank == 1 ? ",)" : ")");
-    return text;
-}
-
 static bool check(struct asked *a, const struct item *item, const struct tensor *value,
                   enum assignment how) {
     const struct tensor *has = &item->value.tensor;
@@ -47,7 +37,8 @@ static bool check(struct asked *a, const struct item *item, const struct tensor 
         return error_set(a->error, ERROR_SHAPE_MISMATCH,
                          "Cannot assign value to variable ' %.80s:0': Shape mismatch.The variable "
                          "shape %s, and the assigned value shape %s are incompatible.",
-                         item->name, tuple(&has->shape, wanted), tuple(&value->shape, found));
+                         item->name, shape_tuple(&has->shape, wanted),
+                         shape_tuple(&value->shape, found));
     return error_set(a->error, ERROR_SHAPE_MISMATCH,
                      "Cannot update variable with shape %s using a Tensor with shape %s, shapes "
                      "must be equal.",

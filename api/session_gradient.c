@@ -1,6 +1,5 @@
 /* What a tape answers: gradient, jacobian, batch_jacobian, and the jvp of an accumulator. Each appends
  * its derivative to the program; where no tape looks on, that is thrown away after the answer. */
-#include <inttypes.h>
 #include <string.h>
 
 #include "api/expr.h"
@@ -52,7 +51,6 @@ static bool read_targets(struct asking *a) {
 /* Every variable that the tape watches, by name. */
 static bool watched_by_name(struct asking *a) {
     struct oneshot *o = &a->o;
-    const struct session *s = a->w.session;
     struct value *items = arena_alloc(&o->arena, (2 * a->w.n_items + 1) * sizeof *items);
     size_t n = 0;
     uint32_t at = 0;
@@ -65,7 +63,6 @@ static bool watched_by_name(struct asking *a) {
         items[n++] = value_string(item->name);
         if (!build_lookup(&o->b, item->name, item->length, &items[n++])) return false;
     }
-    (void)s;
     return build_object(&o->b, items, n, &a->structure);
 }
 
@@ -231,29 +228,18 @@ static bool jacobian(struct asking *a) {
            add_answer(a, "jacobian", &packed);
 }
 
-/* A shape as Python prints a tuple. */
-static const char *tuple_text(const struct shape *s, char out[2 * SHAPE_TEXT]) {
-    char text[SHAPE_TEXT], *at = out;
-    for (const char *c = shape_text(s, text); *c; c++) {
-        *at++ = *c;
-        if (*c == ',' && c[1] != ')') *at++ = ' ';
-    }
-    *at = '\0';
-    return out;
-}
-
 /* TensorFlow's checks of a batch_jacobian, in its order and words. */
 static bool check_batch(struct asking *a, const struct shape *y, const struct shape *x) {
-    char target[2 * SHAPE_TEXT], source[2 * SHAPE_TEXT];
+    char target[SHAPE_TEXT], source[SHAPE_TEXT];
     if (y->rank < 2 || x->rank < 2) {
         return error_set(a->o.error, ERROR_SHAPE_MISMATCH, "Shape %s must have rank at least 2",
-                         tuple_text(y->rank < 2 ? y : x, target));
+                         shape_tuple(y->rank < 2 ? y : x, target));
     }
     if (y->dim[0] != x->dim[0]) {
         return error_set(
             a->o.error, ERROR_SHAPE_MISMATCH,
             "Need first dimension of target shape (%s) and source shape (%s) to match.",
-            tuple_text(y, target), tuple_text(x, source));
+            shape_tuple(y, target), shape_tuple(x, source));
     }
     if (y->rank + x->rank - 1 > RANK_MAX) {
         return error_set(a->o.error, ERROR_GRAPH_TOO_LARGE,
@@ -278,13 +264,12 @@ static node_id point_seeds(struct tape *t, const struct shape *y, enum dtype dty
 }
 
 static node_id by_points(struct tape *t, node_id rows, const struct shape *y, const struct shape *x,
-                         int64_t m, enum dtype dtype) {
+                         enum dtype dtype) {
     int64_t perm[RANK_MAX + 1];
     struct shape out = {.rank = y->rank + x->rank - 1};
     for (int i = 0; i < y->rank; i++) out.dim[i] = y->dim[i];
     for (int i = 1; i < x->rank; i++) out.dim[y->rank + i - 1] = x->dim[i];
     if (rows == NODE_NONE) return tape_fill(t, dtype, &out, 0); /* always zeros, in TensorFlow */
-    (void)m;
     perm[0] = 1;
     perm[1] = 0;
     for (int i = 2; i <= x->rank; i++) perm[i] = i;
@@ -318,7 +303,7 @@ static bool batch_jacobian(struct asking *a) {
             return false;
         gather_reads(a, by_read, &rows);
     }
-    const struct value v = value_node(by_points(t, rows, y, x, m, dtype));
+    const struct value v = value_node(by_points(t, rows, y, x, dtype));
     return v.node != NODE_NONE && add_answer(a, "batch_jacobian", &v);
 }
 

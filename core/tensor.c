@@ -73,16 +73,23 @@ bool shape_broadcast(const struct shape *a, const struct shape *b, struct shape 
     return true;
 }
 
-const char *shape_text(const struct shape *s, char text[SHAPE_TEXT]) {
+static const char *write_tuple(const struct shape *s, const char *comma, char text[SHAPE_TEXT]) {
     size_t n = 0;
     text[n++] = '(';
-    for (int i = 0; i < s->rank; i++) {
-        n += (size_t)snprintf(text + n, SHAPE_TEXT - n, i ? ",%" PRId64 : "%" PRId64, s->dim[i]);
-    }
+    for (int i = 0; i < s->rank; i++)
+        n += (size_t)snprintf(text + n, SHAPE_TEXT - n, "%s%" PRId64, i ? comma : "", s->dim[i]);
     if (s->rank == 1) text[n++] = ',';
     text[n++] = ')';
     text[n] = '\0';
     return text;
+}
+
+const char *shape_text(const struct shape *s, char text[SHAPE_TEXT]) {
+    return write_tuple(s, ",", text);
+}
+
+const char *shape_tuple(const struct shape *s, char text[SHAPE_TEXT]) {
+    return write_tuple(s, ", ", text);
 }
 
 size_t tensor_bytes(const struct tensor *t) {

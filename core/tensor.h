@@ -48,6 +48,8 @@ bool shape_broadcast(const struct shape *a, const struct shape *b, struct shape 
 /* Writes "(2,3)", "(4,)" or "()" and returns `text`. */
 enum { SHAPE_TEXT = 24 * RANK_MAX };
 const char *shape_text(const struct shape *s, char text[SHAPE_TEXT]);
+/* The same as Python prints a tuple: "(2, 3)". */
+const char *shape_tuple(const struct shape *s, char text[SHAPE_TEXT]);
 
 /* A view of row-major elements. Who owns `data` is said where the tensor is handed over. */
 struct tensor {
