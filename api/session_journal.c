@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/session_io.h"
+
 /* A value that a request brought into the program; without an owner, that no
  * variable or constant had the name. */
 struct journal_value {
@@ -231,14 +233,11 @@ bool journal_copy(const struct session *from, struct session *to) {
 
 /* ---- writing --------------------------------------------------------------------------------------- */
 
-static const char *const kinds[] = {
-    [ITEM_VARIABLE] = "variable", [ITEM_CONSTANT] = "constant", [ITEM_TENSOR] = "tensor"};
-
 static void write_value(const struct journal_value *v, struct writer *out) {
     write_text(out, "{\"name\":");
     write_string(out, v->name);
     write_text(out, ",\"kind\":");
-    write_string(out, kinds[v->kind]);
+    write_string(out, item_kind_names[v->kind]);
     write_text(out, ",\"id\":");
     write_int(out, (int64_t)v->id);
     write_text(out, v->trainable ? ",\"trainable\":true" : ",\"trainable\":false");

@@ -7,6 +7,7 @@
 
 #include "api/binding.h"
 #include "api/place.h"
+#include "api/session_io.h"
 #include "api/session_journal.h"
 #include "api/session_services.h"
 #include "api/session_tape.h"
@@ -51,10 +52,8 @@ static const char *read_text(struct replay *r, const struct json *object, const 
 /* ---- values ---------------------------------------------------------------------------------------- */
 
 static bool find_kind(const char *text, enum item_kind *out) {
-    static const char *const kinds[] = {
-        [ITEM_VARIABLE] = "variable", [ITEM_CONSTANT] = "constant", [ITEM_TENSOR] = "tensor"};
     for (int i = 0; i < 3; i++) {
-        if (strcmp(kinds[i], text) != 0) continue;
+        if (strcmp(item_kind_names[i], text) != 0) continue;
         *out = (enum item_kind)i;
         return true;
     }
