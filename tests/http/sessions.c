@@ -107,7 +107,8 @@ static bool is_quiet(void) {
 }
 
 /* Two that take a second each are done in 1.3 seconds: 0.65 of what they take on one session, where
- * the second waits. One of some tries must show it. */
+ * the second waits. One of some tries must show it, where the machine is quiet and the program is not
+ * slowed down by a sanitizer, whose own bookkeeping is what the cores then wait for. */
 static bool runs_two_sessions_side_by_side(void) {
     CHECK(make(&usual, "a") && make(&usual, "b"));
     int count = 10;
@@ -115,16 +116,17 @@ static bool runs_two_sessions_side_by_side(void) {
     while ((waited = time_of(count, "a")) >= 0 && waited < 1000 && count < 1000)
         count = waited > 100 ? (int)(count * 1100 / waited) + 1 : 4 * count;
     CHECK(waited >= 0);
+    const bool measures = patience <= 1;
     double best = 1;
-    for (int i = 0; i < 10 && best > 0.65 && is_quiet(); i++) {
+    for (int i = 0; i < (measures ? 10 : 1) && best > 0.65 && is_quiet(); i++) {
         waited = time_of(count, "a");
         int64_t together = time_of(count, "b");
         CHECK(waited > 0 && together > 0);
         if ((double)together / (double)waited < best) best = (double)together / (double)waited;
     }
     if (best > 0.65) printf("      side by side they take %.2f of the time\n", best);
-    CHECK(best <= 0.65 || !is_quiet());
-    return end(&usual, "a") && end(&usual, "b");
+    const bool shown = best <= 0.65 || !measures || !is_quiet();
+    return end(&usual, "a") && end(&usual, "b") && shown;
 }
 
 /* Whatever the machine does besides: the second is over long before the first. */
