@@ -22,7 +22,7 @@ static bool execute(struct oneshot *o, struct writer *out) {
         !session_collect(o))
         return false;
     if (w->on_program && !recorder_record(r, o->b.begin)) return false;
-    if (!session_extra(o, o->b.begin, &extra) || !oneshot_answer_with(o, &extra, out)) return false;
+    if (!session_extra(o, &extra) || !oneshot_answer_with(o, &extra, out)) return false;
     if (w->on_program && !journal_note(o, JOURNAL_EXECUTE, 0)) return false;
     session_commit(o);
     session_changed(o->call);

@@ -16,7 +16,6 @@ struct asking {
     struct session_work w;
     struct recording *tape;
     bool was_recording;
-    node_id begin; /* where the derivative begins */
     struct window window;
     node_id *targets, *seeds;
     size_t n_targets;
@@ -340,11 +339,10 @@ static bool ask(struct asking *a, bool (*differentiate)(struct asking *a), enum 
     o->hides_value = true;
     session_lend(o);
     if (!session_names(o) || !read_targets(a)) return false;
-    a->begin = o->b.begin;
     if (!differentiate(a)) return false;
     a->w.scratch = !recorder_is_recording(r);
-    if (!a->w.scratch && !recorder_record(r, a->begin)) return false;
-    return session_extra(o, a->begin, &extra) && oneshot_answer_with(o, &extra, out) &&
+    if (!a->w.scratch && !recorder_record(r, o->b.begin)) return false;
+    return session_extra(o, &extra) && oneshot_answer_with(o, &extra, out) &&
            (a->w.scratch || journal_note(o, what, a->tape->number));
 }
 
@@ -424,7 +422,7 @@ static bool jvp(struct asking *a, struct writer *out) {
         tangents[i] = tangent_of(a->tape, items[a->targets[i]], a->targets[i]);
     const node_id *at = tangents;
     return build_pack(&o->b, &o->value, o->request.zero_unconnected, &at, &packed) &&
-           add_answer(a, "jvp", &packed) && session_extra(o, o->b.begin, &extra) &&
+           add_answer(a, "jvp", &packed) && session_extra(o, &extra) &&
            oneshot_answer_with(o, &extra, out) &&
            (a->w.scratch || journal_note(o, JOURNAL_JVP, a->tape->number));
 }

@@ -348,8 +348,7 @@ static bool record_graph(struct opening *opening, struct writer *out) {
     size_t n;
     o->work->executes = true;
     if (!oneshot_build(o) || !oneshot_values(o, &nodes, &n) || !session_collect(o) ||
-        !recorder_record(o->work->session->recorder, o->b.begin) ||
-        !session_extra(o, o->b.begin, &extra))
+        !recorder_record(o->work->session->recorder, o->b.begin) || !session_extra(o, &extra))
         return false;
     opening->tape->is_recording = false;
     write_head(opening->tape, out);

@@ -157,7 +157,7 @@ bool session_collect(struct oneshot *o) {
     return true;
 }
 
-bool session_extra(struct oneshot *o, node_id first, struct extra *extra) {
+bool session_extra(struct oneshot *o, struct extra *extra) {
     struct session_work *w = o->work;
     node_id *named = arena_alloc(&o->arena, (w->n_results + 1) * sizeof *named);
     if (!named) return build_fail_memory(&o->b);
@@ -169,7 +169,7 @@ bool session_extra(struct oneshot *o, node_id first, struct extra *extra) {
     node_id *late = arena_alloc(&o->arena, (o->n_late + 1) * sizeof *late);
     if (!late) return build_fail_memory(&o->b);
     for (uint32_t i = 0; i < o->n_late; i++) late[i] = o->late[i].node;
-    if (!recorder_needs(w->session->recorder, &o->arena, first, late, o->n_late, &w->needed,
+    if (!recorder_needs(w->session->recorder, &o->arena, o->b.begin, late, o->n_late, &w->needed,
                         &w->n_needed))
         return false;
     extra->nodes = arena_alloc(&o->arena, (extra->n + w->n_needed + 1) * sizeof *named);

@@ -48,8 +48,8 @@ void session_end(struct oneshot *o);
 bool session_collect(struct oneshot *o);
 /* One more: `name` for `node`. */
 bool session_name(struct oneshot *o, const char *name, node_id node);
-/* What else is wanted of the run: results, and what the tapes need of the nodes from `first` on. */
-bool session_extra(struct oneshot *o, node_id first, struct extra *extra);
+/* What else is wanted of the run: results, and what the tapes need of what was appended. */
+bool session_extra(struct oneshot *o, struct extra *extra);
 /* Takes the values of session_extra's nodes, which begin at result `at` of the run. */
 bool session_keep(struct oneshot *o, struct run *run, struct plan *plan, size_t at, bool *taken);
 /* Makes it so. Cannot fail. */
