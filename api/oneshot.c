@@ -47,14 +47,18 @@ bool oneshot_read(struct oneshot *o, const struct service_call *call, enum reque
     writer_init(&o->query, (size_t)call->limits->max_request_bytes);
     const char *body = call->body;
     size_t length = call->body_length;
-    struct json *root;
     if (call->query) {
         if (!request_from_query(call, route, &o->arena, &o->query, error)) return false;
         body = o->query.data;
         length = o->query.length;
     }
-    if (!json_parse(&o->arena, body, length, (int)call->limits->max_json_depth, &root, error))
-        return false;
+    const struct json *root = call->document;
+    if (!root) {
+        struct json *parsed;
+        if (!json_parse(&o->arena, body, length, (int)call->limits->max_json_depth, &parsed, error))
+            return false;
+        root = parsed;
+    }
     if (!request_read(&o->request, root, route, call, error)) return false;
     build_init(&o->b, &o->arena, error, call->limits, o->request.default_dtype, call->seed);
     return true;

@@ -38,6 +38,7 @@ struct service_pair {
     const char *name, *value; /* decoded, NUL-terminated */
 };
 
+struct json;
 struct session;
 struct registry;
 struct seat;
@@ -64,6 +65,22 @@ struct service_reply {
     struct function *function;
 };
 
+/* One line of what a long run says of itself. */
+struct progress_row {
+    int64_t step; /* updates or iterations done */
+    double loss;
+    double gradient_norm; /* NAN: not known */
+};
+
+/* Who listens to a long run: a stream of events, or a job. Both are called by the thread that runs. */
+struct progress {
+    /* Takes a row; it must not take long. */
+    void (*report)(struct progress *p, const struct progress_row *row);
+    /* Of a job, else NULL: what the session holds now is whole and may be shown. Called where a run would
+     * commit; the run goes on with a session of its own. False: the run is to end. */
+    bool (*commit)(struct progress *p);
+};
+
 /* One request. A service changes nothing unless it succeeds, so that it may be asked again, and
  * nothing fails behind its last change: what it writes is written before. */
 struct service_call {
@@ -73,6 +90,8 @@ struct service_call {
     uint64_t seed;              /* of hash tables, unpredictable */
     const char *body;           /* of a POST, PUT or PATCH */
     size_t body_length;
+    const struct json *document;      /* the body, where it was parsed already; else NULL */
+    struct progress *progress;        /* of a long run; NULL: nobody listens */
     const struct service_pair *query; /* of a GET; NULL for what has a body */
     size_t n_query;
 

@@ -36,6 +36,7 @@ struct items {
 enum { SESSION_ID = 64 };
 
 struct journal_entry;
+struct training;
 
 /* A label: key and value, NUL-terminated, one behind the other. */
 struct label {
@@ -57,6 +58,7 @@ struct session {
     struct journal_entry *journal, *journal_last; /* what made the tapes */
     bool has_freed;            /* a variable or constant was removed since the journal began */
     struct recorder *recorder; /* NULL while there is no tape */
+    struct training *training; /* its optimizer, or NULL */
     uint64_t consumed;         /* bit i: tape last_tape - i was consumed, and not deleted since */
     uint64_t last_tape;        /* the number in the newest tape's name */
 };
