@@ -58,7 +58,7 @@ static const struct schedule exponential_decay = {
     .settings = {[EXPONENTIAL_INITIAL] = INITIAL_LEARNING_RATE,
                  [EXPONENTIAL_STEPS] = DECAY_STEPS("decay_steps"),
                  [EXPONENTIAL_RATE] = {"decay_rate", SETTING_FLOAT, .required = true},
-                 [EXPONENTIAL_STAIRCASE] = {"staircase", SETTING_BOOL, 0}},
+                 [EXPONENTIAL_STAIRCASE] = {"staircase", SETTING_BOOL, .preset = 0}},
     .method = &(const struct schedule_method){exponential_rate},
 };
 
@@ -126,9 +126,9 @@ static const struct schedule polynomial_decay = {
                " + end_learning_rate",
     .settings = {[POLYNOMIAL_INITIAL] = INITIAL_LEARNING_RATE,
                  [POLYNOMIAL_STEPS] = DECAY_STEPS("decay_steps"),
-                 [POLYNOMIAL_END] = {"end_learning_rate", SETTING_FLOAT, 0.0001},
-                 [POLYNOMIAL_POWER] = {"power", SETTING_FLOAT, 1},
-                 [POLYNOMIAL_CYCLE] = {"cycle", SETTING_BOOL, 0}},
+                 [POLYNOMIAL_END] = {"end_learning_rate", SETTING_FLOAT, .preset = 0.0001},
+                 [POLYNOMIAL_POWER] = {"power", SETTING_FLOAT, .preset = 1},
+                 [POLYNOMIAL_CYCLE] = {"cycle", SETTING_BOOL, .preset = 0}},
     .method = &(const struct schedule_method){polynomial_rate},
 };
 
@@ -153,7 +153,7 @@ static const struct schedule inverse_time_decay = {
     .settings = {[INVERSE_INITIAL] = INITIAL_LEARNING_RATE,
                  [INVERSE_STEPS] = DECAY_STEPS("decay_steps"),
                  [INVERSE_RATE] = {"decay_rate", SETTING_FLOAT, .required = true},
-                 [INVERSE_STAIRCASE] = {"staircase", SETTING_BOOL, 0}},
+                 [INVERSE_STAIRCASE] = {"staircase", SETTING_BOOL, .preset = 0}},
     .method = &(const struct schedule_method){inverse_rate},
 };
 
@@ -199,9 +199,9 @@ static const struct schedule cosine_decay = {
         " + alpha) elsewhere",
     .settings = {[COSINE_INITIAL] = INITIAL_LEARNING_RATE,
                  [COSINE_STEPS] = DECAY_STEPS("decay_steps"),
-                 [COSINE_ALPHA] = {"alpha", SETTING_FLOAT, 0},
+                 [COSINE_ALPHA] = {"alpha", SETTING_FLOAT, .preset = 0},
                  [COSINE_TARGET] = {"warmup_target", SETTING_FLOAT, NAN, .optional = true},
-                 [COSINE_WARMUP] = {"warmup_steps", SETTING_STEPS, 0}},
+                 [COSINE_WARMUP] = {"warmup_steps", SETTING_STEPS, .preset = 0}},
     .method = &(const struct schedule_method){cosine_rate},
 };
 
@@ -260,9 +260,9 @@ static const struct schedule cosine_decay_restarts = {
         "lr = initial_learning_rate * ((1 - alpha) * 0.5 * m_mul ** i * (1 + cos(pi * f)) + alpha)",
     .settings = {[RESTARTS_INITIAL] = INITIAL_LEARNING_RATE,
                  [RESTARTS_FIRST] = DECAY_STEPS("first_decay_steps"),
-                 [RESTARTS_T_MUL] = {"t_mul", SETTING_FLOAT, 2},
-                 [RESTARTS_M_MUL] = {"m_mul", SETTING_FLOAT, 1},
-                 [RESTARTS_ALPHA] = {"alpha", SETTING_FLOAT, 0}},
+                 [RESTARTS_T_MUL] = {"t_mul", SETTING_FLOAT, .preset = 2},
+                 [RESTARTS_M_MUL] = {"m_mul", SETTING_FLOAT, .preset = 1},
+                 [RESTARTS_ALPHA] = {"alpha", SETTING_FLOAT, .preset = 0}},
     .method = &(const struct schedule_method){restarts_rate},
 };
 
