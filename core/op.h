@@ -63,7 +63,8 @@ enum op_flag {
     OP_VIEW = 4,       /* the result has the elements of the first argument in the same order */
     OP_UNRECORDED = 8, /* no GradientTape records it (stop_gradient) */
     OP_VARIADIC = 16,  /* its list of tensors may be written one by one, as Python's *args */
-    OP_TYPED = 32      /* a dtype that the call says is that of its literals */
+    OP_TYPED = 32,     /* a dtype that the call says is that of its literals */
+    OP_COMMUTATIVE = 64 /* of two arguments, in either order */
 };
 
 enum { OP_PARAMS_MAX = 8 };
@@ -114,6 +115,11 @@ struct op {
 
     /* Estimated elementary operations of a node; NULL: elements of the result. */
     int64_t (*work)(const struct tape *t, const struct node *n);
+
+    /* What a plan computes in place of n, a node that is not on the tape yet: one of its arguments, or what
+     * the rule emits; NODE_NONE: n itself. The bits are those of IEEE arithmetic, or nearer to the exact
+     * value. NULL: nothing is simpler. */
+    node_id (*simplify)(struct tape *t, const struct node *n);
 
     /* Bytes that a tensor kernel needs beside its result while it runs (run_scratch); NULL: none. */
     size_t (*scratch)(const struct tape *t, const struct node *n);

@@ -63,6 +63,16 @@ static node_id transpose_emit(struct tape *t, const struct op_arg *args) {
     }
     return emit_transpose(t, x, perm);
 }
+/* Two permutations are one, and none where they cancel. */
+static node_id transpose_simplify(struct tape *t, const struct node *n) {
+    const struct node *inner = tape_node(t, n->arg[0]);
+    if (inner->op != OP_transpose) return NODE_NONE;
+    const int64_t *outer = ((const struct transpose_attrs *)n->attrs)->perm,
+                  *before = ((const struct transpose_attrs *)inner->attrs)->perm;
+    int64_t perm[RANK_MAX];
+    for (int i = 0; i < n->shape->rank; i++) perm[i] = before[outer[i]];
+    return emit_transpose(t, inner->arg[0], perm);
+}
 const struct op op_transpose = {.name = "transpose",
                                 .notation = "y_ij.. = x_perm(ij..), axes reversed by default",
                                 .flags = OP_LINEAR,
@@ -71,6 +81,7 @@ const struct op op_transpose = {.name = "transpose",
                                 .infer = transpose_infer,
                                 .vjp = transpose_vjp,
                                 .batch = transpose_batch,
+                                .simplify = transpose_simplify,
                                 KERNELS_COPY(transpose_kernel)};
 
 /* ---- concat, stack ----------------------------------------------------------------------------- */

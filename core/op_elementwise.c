@@ -3,6 +3,7 @@
 #include <tgmath.h>
 
 #include "core/op_pointwise.h"
+#include "core/simplify.h"
 
 #define ARITHMETIC(name, operator)                                                                 \
     BINARY_FLOATS(name, x operator y)                                                              \
@@ -11,25 +12,78 @@
 
 #define BINARY_OP(id, text) BINARY_OP_OF(id, text, ROWS_NUMBERS(id))
 
+/* ---- what is simpler, as every rule of IEEE arithmetic allows ---- */
+
+static bool is_op(const struct tape *t, node_id n, int op) { return tape_node(t, n)->op == op; }
+
+/* Whether a node is that literal, the sign of a zero included. */
+static bool is_literal(const struct tape *t, node_id n, double value) {
+    double has;
+    return simplify_literal(t, n, &has) && has == value && signbit(has) == signbit(value);
+}
+
+/* The other argument, where one is the neutral element and the other has all of the result. */
+static node_id without(const struct tape *t, const struct node *n, double neutral) {
+    for (uint32_t i = 0; i < 2; i++) {
+        if (!is_literal(t, n->arg[i], neutral)) continue;
+        const node_id rest = simplify_to(t, n, n->arg[1 - i]);
+        if (rest != NODE_NONE) return rest;
+    }
+    return NODE_NONE;
+}
+
+static bool is_float(const struct node *n) { return dtype_is_float((enum dtype)n->dtype); }
+
 ARITHMETIC(add, +)
 static node_id add_partial(struct tape *t, node_id y, uint32_t i, node_id v) {
     (void)t, (void)y, (void)i;
     return v;
 }
-BINARY_OP(add, "z = x + y; dz/dx = 1, dz/dy = 1")
+/* x + -0 = x; x + +0 is +0 where x is -0. x + -y = x - y. */
+static node_id add_simplify(struct tape *t, const struct node *n) {
+    const node_id x = n->arg[0], y = n->arg[1];
+    const node_id rest = without(t, n, is_float(n) ? -0.0 : 0.0);
+    if (rest != NODE_NONE) return rest;
+    if (is_op(t, y, OP_negative)) return emit_subtract(t, x, tape_arg(t, y, 0));
+    if (is_op(t, x, OP_negative)) return emit_subtract(t, y, tape_arg(t, x, 0));
+    return NODE_NONE;
+}
+BINARY_OP_WITH(add, "z = x + y; dz/dx = 1, dz/dy = 1", OP_COMMUTATIVE, ROWS_NUMBERS(add),
+               .simplify = add_simplify)
 
 ARITHMETIC(subtract, -)
 static node_id subtract_partial(struct tape *t, node_id y, uint32_t i, node_id v) {
     (void)y;
     return i == 0 ? v : emit_negative(t, v);
 }
-BINARY_OP(subtract, "z = x - y; dz/dx = 1, dz/dy = -1")
+/* x - +0 = x, x - -y = x + y. */
+static node_id subtract_simplify(struct tape *t, const struct node *n) {
+    const node_id x = n->arg[0], y = n->arg[1];
+    if (is_literal(t, y, 0)) return simplify_to(t, n, x);
+    return is_op(t, y, OP_negative) ? emit_add(t, x, tape_arg(t, y, 0)) : NODE_NONE;
+}
+BINARY_OP_WITH(subtract, "z = x - y; dz/dx = 1, dz/dy = -1", 0, ROWS_NUMBERS(subtract),
+               .simplify = subtract_simplify)
 
 ARITHMETIC(multiply, *)
 static node_id multiply_partial(struct tape *t, node_id y, uint32_t i, node_id v) {
     return emit_multiply(t, v, tape_arg(t, y, 1 - i));
 }
-BINARY_OP(multiply, "z = x y; dz/dx = y, dz/dy = x")
+/* x 1 = x, x -1 = -x, -x -y = x y, and a sign goes into a literal. */
+static node_id multiply_simplify(struct tape *t, const struct node *n) {
+    const node_id rest = without(t, n, 1);
+    if (rest != NODE_NONE) return rest;
+    for (uint32_t i = 0; i < 2; i++) {
+        const node_id x = n->arg[i], y = n->arg[1 - i];
+        if (is_literal(t, x, -1) && simplify_to(t, n, y) != NODE_NONE) return emit_negative(t, y);
+        if (!is_op(t, x, OP_negative)) continue;
+        if (is_op(t, y, OP_negative)) return emit_multiply(t, tape_arg(t, x, 0), tape_arg(t, y, 0));
+        if (is_op(t, y, OP_const)) return emit_multiply(t, tape_arg(t, x, 0), emit_negative(t, y));
+    }
+    return NODE_NONE;
+}
+BINARY_OP_WITH(multiply, "z = x y; dz/dx = y, dz/dy = x", OP_COMMUTATIVE, ROWS_NUMBERS(multiply),
+               .simplify = multiply_simplify)
 
 /* divide: integers become float64 first, as Python's true division does in TensorFlow. */
 BINARY_FLOATS(divide, x / y)
@@ -48,6 +102,16 @@ static node_id divide_emit(struct tape *t, const struct op_arg *args) {
     }
     return emit_divide(t, x, y);
 }
+/* x / 1 = x; a division by a power of two is a product with another one, as long as both are normal. */
+static node_id divide_simplify(struct tape *t, const struct node *n) {
+    const node_id x = n->arg[0], y = n->arg[1];
+    double c;
+    int exponent;
+    if (!simplify_literal(t, y, &c)) return NODE_NONE;
+    if (c == 1) return simplify_to(t, n, x);
+    if (fabs(frexp(c, &exponent)) != 0.5 || exponent < -100 || exponent > 100) return NODE_NONE;
+    return emit_multiply(t, x, emit_like(t, y, 1 / c));
+}
 const struct op op_divide = {.name = "divide",
                              .notation = "z = x / y; dz/dx = 1/y, dz/dy = -x/y^2",
                              .flags = OP_POINTWISE,
@@ -55,6 +119,7 @@ const struct op op_divide = {.name = "divide",
                              .emit = divide_emit,
                              .infer = infer_pointwise,
                              .partial = divide_partial,
+                             .simplify = divide_simplify,
                              ROWS_FLOATS(divide)};
 
 UNARY_FLOATS(negative, -x)
@@ -64,12 +129,16 @@ static node_id negative_partial(struct tape *t, node_id y, uint32_t i, node_id v
     (void)y, (void)i;
     return emit_negative(t, v);
 }
+static node_id negative_simplify(struct tape *t, const struct node *n) {
+    return is_op(t, n->arg[0], OP_negative) ? tape_arg(t, n->arg[0], 0) : NODE_NONE;
+}
 const struct op op_negative = {.name = "negative",
                                .notation = "y = -x; dy/dx = -1",
                                .flags = OP_POINTWISE,
                                .params = X_PARAMS,
                                .infer = infer_same,
                                .partial = negative_partial,
+                               .simplify = negative_simplify,
                                ROWS_NUMBERS(negative)};
 
 /* pow: dz/dx = y x^(y-1); dz/dy = z log x, where the logarithm counts as 0 for x <= 0. */
@@ -110,6 +179,14 @@ static node_id pow_partial(struct tape *t, node_id z, uint32_t i, node_id v) {
     node_id log_x = emit_where(t, positive, emit_log(t, emit_where(t, positive, x, one)), zero);
     return emit_multiply(t, v, emit_multiply(t, z, log_x));
 }
+/* x^1 = x; x^2 = x x and x^-1 = 1 / x are rounded once, which a power need not be. */
+static node_id pow_simplify(struct tape *t, const struct node *n) {
+    const node_id x = n->arg[0], y = n->arg[1];
+    if (!is_float(n) || simplify_to(t, n, x) == NODE_NONE) return NODE_NONE;
+    if (is_literal(t, y, 1)) return x;
+    if (is_literal(t, y, 2)) return emit_square(t, x);
+    return is_literal(t, y, -1) ? emit_reciprocal(t, x) : NODE_NONE;
+}
 const struct op op_pow = {
     .name = "pow",
     .notation = "z = x^y; dz/dx = y x^(y-1), dz/dy = z log x (0 where x <= 0)",
@@ -117,6 +194,7 @@ const struct op op_pow = {
     .params = XY_PARAMS,
     .infer = infer_pointwise,
     .partial = pow_partial,
+    .simplify = pow_simplify,
     .kernels = {KERNEL(pow, F32),
                 KERNEL(pow, F64), [DTYPE_I32] = pow_checked, [DTYPE_I64] = pow_checked},
     .scalars = {CELL(pow, F32), CELL(pow, F64)}};

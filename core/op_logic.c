@@ -4,6 +4,7 @@
 
 #include "core/emit.h"
 #include "core/kernels/pointwise.h"
+#include "core/simplify.h"
 
 static bool infer_comparison(struct tape *t, const struct node *n, struct shape *shape,
                              enum dtype *dtype) {
@@ -120,6 +121,12 @@ static node_id where_partial(struct tape *t, node_id z, uint32_t i, node_id v) {
     return i == 1 ? emit_where(t, c, v, zero) : emit_where(t, c, zero, v);
 }
 
+static node_id where_simplify(struct tape *t, const struct node *n) {
+    double c;
+    if (n->arg[1] == n->arg[2]) return simplify_to(t, n, n->arg[1]);
+    return simplify_literal(t, n->arg[0], &c) ? simplify_to(t, n, n->arg[c != 0 ? 1 : 2])
+                                              : NODE_NONE;
+}
 const struct op op_where = {
     .name = "where",
     .notation = "z = x where condition, else y; dz/dx = condition, dz/dy = not condition",
@@ -129,6 +136,7 @@ const struct op op_where = {
                {"y", PARAM_TENSOR, false}},
     .infer = where_infer,
     .partial = where_partial,
+    .simplify = where_simplify,
     ROWS_ALL(where)};
 
 /* cast: to an integer towards zero; what does not fit becomes the smallest integer, as on x86. */

@@ -198,6 +198,27 @@ static node_id matmul_emit(struct tape *t, const struct op_arg *args) {
                        args[3].given && args[3].b);
 }
 
+/* The argument of a transpose of matrices; NODE_NONE where x is none. */
+static node_id transposed(const struct tape *t, node_id x) {
+    const struct node *n = tape_node(t, x);
+    const int rank = n->shape->rank;
+    if (n->op != OP_transpose) return NODE_NONE;
+    const int64_t *perm = ((const struct transpose_attrs *)n->attrs)->perm;
+    for (int i = 0; i < rank - 2; i++)
+        if (perm[i] != i) return NODE_NONE;
+    return perm[rank - 1] == rank - 2 ? n->arg[0] : NODE_NONE;
+}
+
+/* BLAS reads a matrix either way. */
+static node_id matmul_simplify(struct tape *t, const struct node *n) {
+    const struct matmul_attrs *attrs = n->attrs;
+    const node_id a = transposed(t, n->arg[0]), b = transposed(t, n->arg[1]);
+    if (a == NODE_NONE && b == NODE_NONE) return NODE_NONE;
+    return emit_matmul(t, a != NODE_NONE ? a : n->arg[0], b != NODE_NONE ? b : n->arg[1],
+                       attrs->transpose_a != (a != NODE_NONE),
+                       attrs->transpose_b != (b != NODE_NONE));
+}
+
 const struct op op_matmul = {
     .name = "matmul",
     .notation = "C = A B; A' = G B^T, B' = A^T G for the cotangent G",
@@ -210,5 +231,6 @@ const struct op op_matmul = {
     .vjp = matmul_vjp,
     .jvp = matmul_jvp,
     .batch = matmul_batch,
+    .simplify = matmul_simplify,
     .kernels = {matmul_kernel_F32, matmul_kernel_F64, matmul_kernel_I32, matmul_kernel_I64},
     .work = matmul_work};

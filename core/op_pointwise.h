@@ -39,14 +39,16 @@
 #define WRAP(T, a, operator, b) ((T)((uint64_t)(a) operator(uint64_t)(b)))
 
 /* Two arguments; the kernels and id##_partial stand before it, `rows` are ROWS_FLOATS(id) or
- * ROWS_NUMBERS(id). */
-#define BINARY_OP_OF(id, text, rows)                                                               \
+ * ROWS_NUMBERS(id). Further flags and members of the op may follow. */
+#define BINARY_OP_WITH(id, text, further, rows, ...)                                               \
     const struct op op_##id = {.name = #id,                                                        \
                                .notation = text,                                                   \
-                               .flags = OP_POINTWISE,                                              \
+                               .flags = OP_POINTWISE | (further),                                  \
                                .params = XY_PARAMS,                                                \
                                .infer = infer_pointwise,                                           \
                                .partial = id##_partial,                                            \
-                               rows};
+                               rows,                                                               \
+                               __VA_ARGS__};
+#define BINARY_OP_OF(id, text, ...) BINARY_OP_WITH(id, text, 0, __VA_ARGS__, )
 
 #endif

@@ -79,6 +79,27 @@ static node_id reduce_sum_vjp(struct tape *t, node_id y, uint32_t i, node_id g) 
     (void)i;
     return spread(t, y, g);
 }
+/* The sum of n copies is n times the value, rounded once, where n is a number of the dtype; it is over
+ * whole axes that the value was broadcast along. */
+static node_id reduce_sum_simplify(struct tape *t, const struct node *n) {
+    const struct node *x = tape_node(t, n->arg[0]);
+    const struct reduce_attrs *attrs = n->attrs;
+    if (x->op != OP_broadcast_to) return NODE_NONE;
+    const struct shape *from = tape_shape(t, x->arg[0]), *to = x->shape;
+    int64_t copies = 1;
+    for (int i = 0; i < to->rank; i++) {
+        const int k = i - (to->rank - from->rank);
+        if (!(attrs->axes >> i & 1)) continue;
+        if (k >= 0 && from->dim[k] != 1) return NODE_NONE;
+        copies *= to->dim[i];
+    }
+    if (copies < 1 || copies > 1 << 24) return NODE_NONE;
+    struct shape shape = {.rank = to->rank};
+    for (int i = 0; i < to->rank; i++) shape.dim[i] = attrs->axes >> i & 1 ? 1 : to->dim[i];
+    const node_id one = emit_reshape(t, emit_broadcast_to(t, x->arg[0], &shape), n->shape);
+    return emit_multiply(t, one, emit_like(t, one, (double)copies));
+}
+
 const struct op op_reduce_sum = {.name = "reduce_sum",
                                  .notation = "y = sum of x over axes; dy/dx = 1",
                                  .flags = OP_LINEAR,
@@ -87,6 +108,7 @@ const struct op op_reduce_sum = {.name = "reduce_sum",
                                  .infer = reduce_infer,
                                  .vjp = reduce_sum_vjp,
                                  .batch = reduce_batch,
+                                 .simplify = reduce_sum_simplify,
                                  REDUCE_KERNELS(reduce_sum),
                                  .work = reduce_work};
 

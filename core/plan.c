@@ -2,7 +2,8 @@
  * needs. Dead code was dropped by whoever numbered the program; caching is not its business. */
 #include <string.h>
 
-#include "core/run.h"
+#include "core/program.h"
+#include "core/simplify.h"
 
 enum { CLASSES = 4 * 64, PLAN_FIRST_CHUNK = 1 << 10 /* most plans are small and many are kept */ };
 
@@ -313,8 +314,7 @@ static bool compile(struct compiler *c) {
     return place_results(c);
 }
 
-struct plan *plan_compile(const struct program *program, struct arena *scratch,
-                          struct error *error) {
+struct plan *plan_place(const struct program *program, struct arena *scratch, struct error *error) {
     struct arena arena;
     arena_init(&arena, scratch->ceiling);
     arena.first = PLAN_FIRST_CHUNK;
@@ -328,6 +328,19 @@ struct plan *plan_compile(const struct program *program, struct arena *scratch,
     atomic_init(&plan->references, 1);
     if (compile(&c)) return plan;
     plan_release(plan);
+    return NULL;
+}
+
+struct plan *plan_compile(const struct program *program, struct arena *scratch,
+                          struct error *error) {
+    struct tape simple;
+    struct program p;
+    node_id *wanted = arena_alloc(scratch, (program->n_wanted + 1) * sizeof *wanted);
+    if (wanted && !simplify(program, scratch, error, &simple, wanted)) return NULL;
+    if (wanted && program_number(&simple, wanted, program->n_wanted, true, scratch, &p))
+        return plan_place(&p, scratch, error);
+    error_set(error, ERROR_MEMORY_BUDGET,
+              "the plan needs more than the %zu bytes a request may take", scratch->ceiling);
     return NULL;
 }
 

@@ -109,30 +109,6 @@ static inline void *run_scratch(const struct run *run, const struct step *step) 
     return run->base[BASE_TENSORS] + step->scratch;
 }
 
-/* The live nodes of a tape in order, renumbered from 0. */
-struct program {
-    const struct tape *tape;
-    const node_id *node;   /* of each index */
-    const uint32_t *index; /* of each live node; what stands at others means nothing */
-    uint32_t n;
-    const node_id *wanted;
-    uint32_t n_wanted;
-    uint32_t n_inputs;
-};
-
-/* Whether node i is bound when a plan runs: an input, or a node whose value is known already. A literal
- * is part of the plan, known or not. */
-static inline bool program_is_input(const struct program *p, uint32_t i) {
-    const struct tape *t = p->tape;
-    const node_id n = p->node[i];
-    const uint16_t op = tape_node(t, n)->op;
-    return op == OP_input || (op != OP_const && n < t->n_known && t->known[n]);
-}
-
-/* A new plan with one reference, without key; NULL after a failure. */
-struct plan *plan_compile(const struct program *program, struct arena *scratch,
-                          struct error *error);
-
 /* Says that about `work` elementary operations were done; false where the run should stop. */
 bool run_tick_slow(struct run *run);
 

@@ -57,7 +57,7 @@ static void *grown(struct tape *t, const void *old, uint32_t count, uint32_t *ca
     return array;
 }
 
-static bool keep_args(struct tape *t, struct node *n, const node_id *args, uint32_t n_args) {
+bool tape_keep_args(struct tape *t, struct node *n, const node_id *args, uint32_t n_args) {
     n->n_args = n_args;
     if (n_args <= NODE_INLINE_ARGS) {
         for (uint32_t i = 0; i < n_args; i++) n->arg[i] = args[i];
@@ -111,7 +111,7 @@ static bool infer(struct tape *t, struct node *n, const struct op *op) {
     return true;
 }
 
-static node_id append(struct tape *t, const struct node *n) {
+node_id tape_append(struct tape *t, const struct node *n) {
     if (t->count >= t->limits.nodes) {
         return tape_fail(t, ERROR_GRAPH_TOO_LARGE,
                          "the graph has more than the %" PRIu32
@@ -135,13 +135,13 @@ node_id tape_emit(struct tape *t, int op, const node_id *args, uint32_t n_args, 
     }
     struct node n = {.op = (uint16_t)op, .attrs_size = (uint32_t)attrs_size};
     uint32_t pool = t->n_pool;
-    if (!keep_args(t, &n, args, n_args)) return fail_memory(t);
+    if (!tape_keep_args(t, &n, args, n_args)) return fail_memory(t);
     if (attrs_size) {
         void *copy = arena_alloc(t->arena, attrs_size);
         if (!copy) return fail_memory(t);
         n.attrs = memcpy(copy, attrs, attrs_size);
     }
-    node_id id = infer(t, &n, op_table[op]) ? append(t, &n) : NODE_NONE;
+    node_id id = infer(t, &n, op_table[op]) ? tape_append(t, &n) : NODE_NONE;
     if (id == NODE_NONE) t->n_pool = pool;
     return id;
 }
@@ -162,7 +162,7 @@ static node_id leaf(struct tape *t, int op, enum dtype dtype, const struct shape
         n.attrs = memcpy(copy, data, size);
         n.attrs_size = (uint32_t)size;
     }
-    return append(t, &n);
+    return tape_append(t, &n);
 }
 
 node_id tape_input(struct tape *t, enum dtype dtype, const struct shape *shape) {

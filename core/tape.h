@@ -75,6 +75,11 @@ static inline enum dtype tape_dtype(const struct tape *t, node_id n) {
 node_id tape_emit(struct tape *t, int op, const node_id *args, uint32_t n_args, const void *attrs,
                   size_t attrs_size);
 
+/* Appends a node as it is: dtype, shape and arguments are the caller's word. */
+node_id tape_append(struct tape *t, const struct node *n);
+/* Gives a node its arguments; false without memory. */
+bool tape_keep_args(struct tape *t, struct node *n, const node_id *args, uint32_t n_args);
+
 /* A value that is bound when a plan runs. */
 node_id tape_input(struct tape *t, enum dtype dtype, const struct shape *shape);
 
