@@ -70,6 +70,7 @@ struct progress_row {
     int64_t step; /* updates or iterations done */
     double loss;
     double gradient_norm; /* NAN: not known */
+    enum dtype dtype;     /* of both, in whose digits they are shown */
 };
 
 /* Who listens to a long run: a stream of events, or a job. Both are called by the thread that runs. */
@@ -120,6 +121,8 @@ bool service_jvp(const struct service_call *call, struct writer *out, struct err
 bool service_vjp(const struct service_call *call, struct writer *out, struct error *error);
 bool service_hvp(const struct service_call *call, struct writer *out, struct error *error);
 bool service_check(const struct service_call *call, struct writer *out, struct error *error);
+/* Of a session too, where the call holds one. */
+bool service_minimize(const struct service_call *call, struct writer *out, struct error *error);
 bool service_ops(const struct service_call *call, struct writer *out, struct error *error);
 bool service_limits(const struct service_call *call, struct writer *out, struct error *error);
 
