@@ -8,8 +8,7 @@
 
 #include "core/search.h"
 
-/* Radius of the first region as a part of the steepest descent step, and of every one. */
-#define RADIUS_MAX 1e10
+#define RADIUS_MAX 1e100
 #define ACCEPT 1e-4 /* eta of algorithm 4.1 */
 
 struct region {

@@ -127,6 +127,7 @@ static bool product(void *data, const double *x, const double *v, double *Hv) {
     for (size_t i = 0; i < t->n; i++)
         Hv[i] = !strcmp(t->function, "logarithm") ? v[i] / (x[i] * x[i])
                 : !strcmp(t->function, "huge")    ? 2e98 * v[i]
+                : !strcmp(t->function, "linear")  ? 0
                                                   : 2 * v[i];
     return true;
 }
