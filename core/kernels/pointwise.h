@@ -29,7 +29,8 @@ static inline void *cell_at(char *slab, uint32_t cell) { return slab + (size_t)c
 #endif
 
 #define UNARY_LOOP(name, tag, T, R, expr)                                                          \
-    POINTWISE_CLONES static void name##_loop_##tag(int64_t n, void *out, const void *in, int64_t sx) {              \
+    POINTWISE_CLONES static void name##_loop_##tag(int64_t n, void *out, const void *in,           \
+                                                   int64_t sx) {                                   \
         R *restrict o = out;                                                                       \
         const T *restrict p = in;                                                                  \
         for (int64_t i = 0; i < n; i++) {                                                          \
@@ -50,8 +51,8 @@ static inline void *cell_at(char *slab, uint32_t cell) { return slab + (size_t)c
 
 /* Three loops, so that the compiler can use vectors where both arguments advance or one stands. */
 #define BINARY_LOOP(name, tag, T, R, expr)                                                         \
-    POINTWISE_CLONES static void name##_loop_##tag(int64_t n, void *out, const void *in, int64_t sx,                \
-                                  const void *in2, int64_t sy) {                                   \
+    POINTWISE_CLONES static void name##_loop_##tag(int64_t n, void *out, const void *in,           \
+                                                   int64_t sx, const void *in2, int64_t sy) {      \
         R *restrict o = out;                                                                       \
         const T *restrict p = in, *restrict q = in2;                                               \
         if (sx && sy) {                                                                            \
