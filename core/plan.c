@@ -337,7 +337,8 @@ struct plan *plan_compile(const struct program *program, struct arena *scratch,
     struct program p;
     node_id *wanted = arena_alloc(scratch, (program->n_wanted + 1) * sizeof *wanted);
     if (wanted && !simplify(program, scratch, error, &simple, wanted)) return NULL;
-    if (wanted && program_number(&simple, wanted, program->n_wanted, true, scratch, &p))
+    if (wanted && program_number(&simple, wanted, program->n_wanted, true, scratch, &p) &&
+        program_sort(&p, scratch))
         return plan_place(&p, scratch, error);
     error_set(error, ERROR_MEMORY_BUDGET,
               "the plan needs more than the %zu bytes a request may take", scratch->ceiling);

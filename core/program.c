@@ -58,3 +58,65 @@ bool program_number(const struct tape *t, const node_id *wanted, size_t n_wanted
     }
     return true;
 }
+
+/* ---- order ------------------------------------------------------------------------------------- */
+
+static bool is_scalar(const struct program *p) {
+    for (uint32_t i = 0; i < p->n; i++) {
+        const struct shape *s = tape_node(p->tape, p->node[i])->shape;
+        if (s->rank && shape_count(s) != 1) return false;
+    }
+    return true;
+}
+
+/* The length of the longest way to each node from a leaf; the longest of all. */
+static uint32_t find_levels(const struct program *p, uint32_t *level) {
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < p->n; i++) {
+        const struct node *n = tape_node(p->tape, p->node[i]);
+        const node_id *args = node_args(p->tape, n);
+        level[i] = 0;
+        for (uint32_t k = 0; !program_is_input(p, i) && k < n->n_args; k++)
+            if (level[p->index[args[k]]] >= level[i]) level[i] = level[p->index[args[k]]] + 1;
+        if (level[i] > most) most = level[i];
+    }
+    return most;
+}
+
+/* One stable pass of a radix sort: order[] by key[order[i]], which are below `keys`. */
+static void sort_by(const uint32_t *key, uint32_t keys, uint32_t n, uint32_t *count,
+                    const uint32_t *from, uint32_t *to) {
+    memset(count, 0, keys * sizeof *count);
+    for (uint32_t i = 0; i < n; i++) count[key[i]]++;
+    for (uint32_t k = 0, at = 0; k < keys; k++) {
+        const uint32_t here = count[k];
+        count[k] = at;
+        at += here;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t node = from ? from[i] : i;
+        to[count[key[node]]++] = node;
+    }
+}
+
+bool program_sort(struct program *p, struct arena *scratch) {
+    enum { WORTH_IT = 64 };
+    const uint32_t n = p->n;
+    if (n < WORTH_IT || !is_scalar(p)) return true;
+    uint32_t *level = arena_alloc(scratch, n * sizeof *level);
+    uint32_t *op = arena_alloc(scratch, n * sizeof *op);
+    uint32_t *by_op = arena_alloc(scratch, n * sizeof *by_op);
+    uint32_t *sorted = arena_alloc(scratch, n * sizeof *sorted);
+    node_id *node = arena_alloc(scratch, n * sizeof *node);
+    if (!level || !op || !by_op || !sorted || !node) return false;
+    const uint32_t levels = find_levels(p, level) + 1;
+    uint32_t *count = arena_alloc(scratch, (levels + OP_COUNT) * sizeof *count);
+    if (!count) return false;
+    for (uint32_t i = 0; i < n; i++) op[i] = tape_node(p->tape, p->node[i])->op;
+    sort_by(op, OP_COUNT, n, count, NULL, by_op);
+    sort_by(level, levels, n, count, by_op, sorted);
+    for (uint32_t i = 0; i < n; i++) node[i] = p->node[sorted[i]];
+    for (uint32_t i = 0; i < n; i++) p->index[node[i]] = i;
+    p->node = node;
+    return true;
+}

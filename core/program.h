@@ -8,7 +8,7 @@
 struct program {
     const struct tape *tape;
     const node_id *node;   /* of each index */
-    const uint32_t *index; /* of each live node; what stands at others means nothing */
+    uint32_t *index;       /* of each live node; what stands at others means nothing */
     uint32_t n;
     const node_id *wanted;
     uint32_t n_wanted;
@@ -28,6 +28,11 @@ static inline bool program_is_input(const struct program *p, uint32_t i) {
  * without memory. */
 bool program_number(const struct tape *t, const node_id *wanted, size_t n_wanted, bool all_inputs,
                     struct arena *scratch, struct program *p);
+
+/* Puts a program of values of one element into an order in which many neighbours are of the same op, as
+ * far as they do not wait for each other: a processor guesses then where each instruction leads. Other
+ * programs stay as they are, since that order holds more memory. False without memory. */
+bool program_sort(struct program *p, struct arena *scratch);
 
 /* A new plan with one reference, without key, of what stands there simplified; NULL after a failure. */
 struct plan *plan_compile(const struct program *program, struct arena *scratch,
