@@ -99,7 +99,7 @@ struct optimizer {
     const char *source;                 /* where it comes from */
     double learning_rate, weight_decay; /* presets; NAN: None */
     struct setting settings[SETTINGS_MAX + 1];
-    bool wraps; /* has parts, and of the common arguments only MultiOptimizer's loss_scale_factor */
+    bool wraps;           /* has parts, and none of the common arguments */
     bool excludes_layers; /* has exclude_layers */
     const struct optimizer_method *method;
 };
