@@ -17,8 +17,10 @@ ON_JAX = "ScheduleFreeAdamW"
 STEPS = 12
 RECORDED = (1, 3, 12)
 
-# What holds for a case: units in the last place, or a relative error.
+# What holds for a case: units in the last place, or a relative error. Adafactor's steps are as large as
+# the variable and come from means: where they cancel, the error is relative to the largest value on the way.
 ULP, REDUCED, ITERATED = {"ulp": 2}, {"rtol": 1e-6}, {"rtol": 1e-4}
+CANCELS = {"rtol": 1e-6, "cancels": True}
 
 SCHEDULE = {"name": "ExponentialDecay", "initial_learning_rate": 0.1, "decay_steps": 5, "decay_rate": 0.7}
 COMMON = (
@@ -41,7 +43,7 @@ OPTIMIZERS = (
     ("Adadelta", ULP, 1.0, ({}, {"learning_rate": 1.0}, {"rho": 0.5, "epsilon": 0.01})),
     ("Adagrad", ULP, 0.1, ({}, {"initial_accumulator_value": 0.0}, {"initial_accumulator_value": 2.0, "epsilon": 0.1})),
     ("Adamax", REDUCED, 0.05, ({}, {"beta_1": 0.5}, {"beta_2": 0.5, "epsilon": 0.01})),
-    ("Adafactor", REDUCED, 0.5, ({}, {"relative_step": False, "learning_rate": 0.2}, {"beta_2_decay": -0.4, "clip_threshold": 0.3}, {"epsilon_1": 0.01, "epsilon_2": 0.5})),
+    ("Adafactor", CANCELS, 0.5, ({}, {"relative_step": False, "learning_rate": 0.2}, {"beta_2_decay": -0.4, "clip_threshold": 0.3}, {"epsilon_1": 0.01, "epsilon_2": 0.5})),
     ("Nadam", REDUCED, 0.05, ({}, {"beta_1": 0.5}, {"beta_1": 0.7, "beta_2": 0.9, "epsilon": 0.01})),
     ("Ftrl", REDUCED, 0.1, ({}, {"learning_rate_power": -0.8}, {"l1_regularization_strength": 0.1, "l2_regularization_strength": 0.2}, {"l2_shrinkage_regularization_strength": 0.05, "beta": 0.3, "initial_accumulator_value": 0.5})),
     ("Lion", ULP, 0.01, ({}, {"beta_1": 0.5}, {"beta_1": 0.95, "beta_2": 0.5})),
@@ -107,7 +109,9 @@ def cases():
             yield {"name": name, **settings}, variables, "some", holds
         for settings, at_least in COMMON:
             weaker = at_least if at_least and holds is ULP else holds
-            yield {"name": name, "learning_rate": rate, **settings}, variables, "some", weaker
+            # On JAX an accumulator outlives an update in which its gradient is missing, on TensorFlow it does not.
+            missing = name != ON_JAX or "gradient_accumulation_steps" not in settings
+            yield {"name": name, "learning_rate": rate, **settings}, variables, "some" if missing else "all", weaker
     for optimizer, holds in WRAPPERS:
         yield optimizer, PLAIN, "burst", holds
     for parts, default, scale in MULTI:

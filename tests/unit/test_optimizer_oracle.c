@@ -1,5 +1,5 @@
 /* Keras' own numbers (tests/oracle/optimizers.json): every optimizer in many settings, twelve steps each,
- * variables and slots in float32. Run from the root of the repository. */
+ * variables and slots in float32. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,169 +14,177 @@
 #include "tests/unit/document.h"
 #include "tests/unit/stepper.h"
 
-enum { VARIABLES_MOST = 8, SLOT_NAME = 100 };
-
-struct tolerance {
-    double ulp, rtol; /* one of them */
-};
+enum { VARIABLES_MOST = 8, NAME_MOST = 100 };
 
 struct oracle {
     struct document document;
-    char *text;
     const struct json *values, *gradients, *cases;
 };
 
-static char *file_text(const char *name) {
-    FILE *file = fopen(name, "rb");
-    if (!file) fail_msg("cannot read %s; tests run from the root of the repository", name);
-    char *text = NULL;
-    size_t n = 0, size = 0;
-    do {
-        size += 1 << 20;
-        text = realloc(text, size);
-        assert_non_null(text);
-        n += fread(text + n, 1, size - n - 1, file);
-    } while (n == size - 1);
-    text[n] = '\0';
-    fclose(file);
-    return text;
-}
-
 static int oracle_open(void **state) {
-    struct oracle *o = calloc(1, sizeof *o);
-    assert_non_null(o);
-    o->text = file_text("tests/oracle/optimizers.json");
-    document_open_valid(&o->document, o->text);
-    o->values = json_member(o->document.root, "values");
-    o->gradients = json_member(o->document.root, "gradients");
-    o->cases = json_member(o->document.root, "cases");
-    assert_true(o->values && o->gradients && o->cases);
-    *state = o;
+    static struct oracle o;
+    document_open_oracle(&o.document, "optimizers.json");
+    o.values = json_member(o.document.root, "values");
+    o.gradients = json_member(o.document.root, "gradients");
+    o.cases = json_member(o.document.root, "cases");
+    assert_true(o.values && o.gradients && o.cases);
+    *state = &o;
     return 0;
 }
 
 static int oracle_close(void **state) {
-    struct oracle *o = *state;
-    document_close(&o->document);
-    free(o->text);
-    free(o);
+    document_close(&((struct oracle *)*state)->document);
     return 0;
 }
 
-static struct tensor tensor_of(struct arena *arena, const struct json *v, enum dtype dtype) {
+/* A case while it is replayed. */
+struct replay {
+    const struct oracle *oracle;
+    const struct json *json;
+    int line; /* of the file */
+    double ulp, rtol;
+    bool cancels;
+    struct arena arena;
+    struct optimizer_config config;
+    size_t n;
+    const char *names[VARIABLES_MOST];
+    struct stepper steps;
+    double *largest[VARIABLES_MOST]; /* magnitude of each element of the variables so far */
+    int failed;
+};
+
+/* Without data where it is null. */
+static struct tensor tensor_of(struct replay *r, const struct json *v, enum dtype dtype) {
     struct tensor t = {0};
     struct error error = {0};
     if (json_type(v) == JSON_NULL) return t;
-    if (!json_tensor(arena, v, dtype, 1000, "", &t, &error)) fail_msg("%s", error.detail);
+    if (!json_tensor(&r->arena, v, dtype, 1000, "", &t, &error)) fail_msg("%s", error.detail);
     return t;
 }
 
 /* ---- comparison --------------------------------------------------------------------------------- */
 
 /* Floats as integers in their order. */
-static int64_t place(float x) {
+static int64_t place(double x) {
+    const float single = (float)x;
     int32_t bits;
-    memcpy(&bits, &x, sizeof bits);
+    memcpy(&bits, &single, sizeof bits);
     return bits < 0 ? INT32_MIN - (int64_t)bits : bits;
 }
 
-static bool agrees(double found, double wanted, const struct tolerance *within) {
+/* A variable is a sum of steps: where they cancel, the error is relative to the largest sum so far. */
+static bool agrees(const struct replay *r, double found, double wanted, double largest) {
     if (isnan(wanted) || isinf(wanted)) return isnan(wanted) ? isnan(found) : found == wanted;
-    if (within->rtol > 0) return fabs(found - wanted) <= within->rtol * fabs(wanted);
-    return llabs(place((float)found) - place((float)wanted)) <= (long long)within->ulp;
+    if (r->rtol == 0) return llabs(place(found) - place(wanted)) <= (long long)r->ulp;
+    return fabs(found - wanted) <= r->rtol * fmax(fabs(wanted), r->cancels ? largest : 0);
 }
 
-/* How many elements are outside of the tolerance. */
-static int compare(const char *title, const char *what, const struct tensor *found,
-                   const struct json *wanted, const struct tolerance *within, struct arena *arena) {
-    const struct tensor t = tensor_of(arena, wanted, found->dtype);
-    int failed = 0;
+/* `largest` may be NULL. */
+static void compare(struct replay *r, const char *what, const struct tensor *found,
+                    const double *largest, const struct json *wanted) {
+    const struct tensor t = tensor_of(r, wanted, found->dtype);
     assert_true(shape_equal(&t.shape, &found->shape));
     for (int64_t i = 0; i < shape_count(&t.shape); i++) {
         const double a = element(found, i), b = element(&t, i);
-        if (agrees(a, b, within)) continue;
-        failed++;
-        print_error("%s: %s[%lld] is %.9g, Keras has %.9g: %.2g relative\n", title, what,
-                    (long long)i, a, b, fabs(a - b) / fabs(b));
+        if (agrees(r, a, b, largest ? largest[i] : 0)) continue;
+        r->failed++;
+        print_error("optimizers.json:%d: %s: %s[%lld] is %.9g, Keras has %.9g: %.2g relative\n",
+                    r->line, r->config.optimizer->name, what, (long long)i, a, b,
+                    fabs(a - b) / fabs(b));
     }
-    return failed;
 }
 
 /* "part/variable/slot" */
 static const struct tensor *slot_named(const struct stepper *s, const char *key) {
-    char variable[SLOT_NAME];
+    char variable[NAME_MOST];
     const char *from = strchr(key, '/') + 1, *to = strchr(from, '/');
     snprintf(variable, sizeof variable, "%.*s", (int)(to - from), from);
     return stepper_slot(s, (uint32_t)strtoul(key, NULL, 10), variable, to + 1);
 }
 
-static int compare_all(const char *title, const struct stepper *s, const struct json *after,
-                       const struct tolerance *within, struct arena *arena) {
+static void compare_all(struct replay *r, const struct json *after) {
+    const bool scales = strcmp(r->config.optimizer->name, "LossScaleOptimizer") == 0;
     const struct json *variables = json_member(after, "variables");
-    int failed = 0;
-    for (size_t i = 0; i < s->n; i++)
-        failed += compare(title, s->variables[i].name, &s->values[i],
-                          json_member(variables, s->variables[i].name), within, arena);
+    for (size_t i = 0; i < r->n; i++)
+        compare(r, r->names[i], &r->steps.values[i], r->largest[i],
+                json_member(variables, r->names[i]));
     for (const struct json *m = json_first(json_member(after, "slots")); m; m = json_next(m)) {
         /* Keras' LossScaleOptimizer has a count of its own that stays 0; ours is the inner one's. */
-        if (strcmp(s->config.optimizer->name, "LossScaleOptimizer") == 0 &&
-            strcmp(json_key(m), "0//iteration") == 0)
-            continue;
-        failed += compare(title, json_key(m), slot_named(s, json_key(m)), m, within, arena);
+        const char *key = json_key(m);
+        if (scales && strcmp(key, "0//iteration") == 0) continue;
+        compare(r, key, slot_named(&r->steps, key), NULL, m);
     }
-    return failed;
 }
 
 /* ---- replay ------------------------------------------------------------------------------------- */
 
-static int replay(const struct oracle *o, const struct json *c) {
-    struct arena arena;
+static void read_case(struct replay *r) {
     struct error error = {0};
     struct optimizer_sent sent;
-    struct stepper s;
-    const char *names[VARIABLES_MOST];
-    struct tensor values[VARIABLES_MOST], given[VARIABLES_MOST];
-    struct tolerance within = {0};
-    char title[200], key[24];
-    size_t n = 0;
-    int failed = 0, step = 0;
+    const struct json *ulp = json_member(r->json, "ulp"), *rtol = json_member(r->json, "rtol");
+    if (!optimizer_read(json_member(r->json, "optimizer"), &r->arena, &sent, &error))
+        fail_msg("optimizers.json:%d: %s %s", r->line, error.detail, error.pointer);
+    r->config = sent.config;
+    assert_true(ulp ? json_double(ulp, &r->ulp) : json_double(rtol, &r->rtol));
+    r->cancels = json_member(r->json, "cancels") != NULL;
+    const struct json *names = json_member(r->json, "variables");
+    for (const struct json *v = json_first(names); v; v = json_next(v))
+        r->names[r->n++] = json_string(v);
+}
 
-    arena_init(&arena, 64 << 20);
-    if (!optimizer_read(json_member(c, "optimizer"), &arena, &sent, &error))
-        fail_msg("%s %s", error.detail, error.pointer);
-    const bool by_ulp = json_member(c, "ulp") != NULL;
-    json_double(json_member(c, by_ulp ? "ulp" : "rtol"), by_ulp ? &within.ulp : &within.rtol);
-    for (const struct json *v = json_first(json_member(c, "variables")); v; v = json_next(v)) {
-        names[n] = json_string(v);
-        values[n++] = tensor_of(&arena, json_member(o->values, json_string(v)), DTYPE_F32);
+static void note_largest(struct replay *r) {
+    for (size_t i = 0; i < r->n; i++)
+        for (int64_t k = 0; k < shape_count(&r->steps.values[i].shape); k++)
+            r->largest[i][k] = fmax(r->largest[i][k], fabs(element(&r->steps.values[i], k)));
+}
+
+static void begin(struct replay *r) {
+    struct tensor values[VARIABLES_MOST];
+    for (size_t i = 0; i < r->n; i++) {
+        values[i] = tensor_of(r, json_member(r->oracle->values, r->names[i]), DTYPE_F32);
+        r->largest[i] =
+            arena_zalloc(&r->arena, (size_t)shape_count(&values[i].shape) * sizeof *r->largest[i]);
+        assert_non_null(r->largest[i]);
     }
-    struct writer w;
-    (void)w;
-    snprintf(title, sizeof title, "%s", sent.config.optimizer->name);
-    stepper_begin(&s, &sent.config, names, values, n);
-    const struct json *steps = json_member(o->gradients, json_string(json_member(c, "gradients")));
+    stepper_begin(&r->steps, &r->config, r->names, values, r->n);
+    note_largest(r);
+}
+
+static void step(struct replay *r, const struct json *gradients) {
+    struct tensor given[VARIABLES_MOST];
+    for (size_t i = 0; i < r->n; i++)
+        given[i] = tensor_of(r, json_member(gradients, r->names[i]), DTYPE_F32);
+    if (!stepper_step(&r->steps, given, r->n, NULL)) fail_msg("%s", r->steps.error.detail);
+    note_largest(r);
+}
+
+static int replay(const struct oracle *o, const struct json *json, int line) {
+    struct replay r = {.oracle = o, .json = json, .line = line};
+    char number[24];
+    int done = 0;
+    arena_init(&r.arena, 64 << 20);
+    read_case(&r);
+    begin(&r);
+    const struct json *steps =
+        json_member(o->gradients, json_string(json_member(json, "gradients")));
     for (const struct json *g = json_first(steps); g; g = json_next(g)) {
-        for (size_t i = 0; i < n; i++)
-            given[i] = tensor_of(&arena, json_member(g, names[i]), DTYPE_F32);
-        if (!stepper_step(&s, given, n, NULL)) fail_msg("%s: %s", title, s.error.detail);
-        snprintf(key, sizeof key, "%d", ++step);
-        const struct json *after = json_member(json_member(c, "after"), key);
-        if (after) failed += compare_all(title, &s, after, &within, &arena);
+        step(&r, g);
+        snprintf(number, sizeof number, "%d", ++done);
+        const struct json *after = json_member(json_member(json, "after"), number);
+        if (after) compare_all(&r, after);
     }
-    stepper_end(&s);
-    arena_free(&arena);
-    return failed;
+    assert_int_equal(done, 12);
+    stepper_end(&r.steps);
+    arena_free(&r.arena);
+    return r.failed;
 }
 
 static void every_optimizer_gives_keras_numbers(void **state) {
     const struct oracle *o = *state;
-    int failed = 0, cases = 0;
-    for (const struct json *c = json_first(o->cases); c; c = json_next(c), cases++) {
-        const int more = replay(o, c);
-        if (more) print_error("case %d: %d differ\n", cases, more);
-        failed += more;
-    }
-    assert_true(cases > 150);
+    int failed = 0, line = 2; /* the head, then one case a line */
+    for (const struct json *c = json_first(o->cases); c; c = json_next(c))
+        failed += replay(o, c, line++);
+    assert_true(line > 150);
     assert_int_equal(failed, 0);
 }
 
