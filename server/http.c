@@ -153,8 +153,9 @@ static ssize_t read_stream(void *context, uint64_t position, char *buffer, size_
 }
 
 static enum MHD_Result answer_stream(struct connection *c, const struct answer *a) {
-    if (!c->streams) begin_stream(c, a->log, a->seen, a->resumable);
-    watch(c);
+    const bool is_head = c->x.method == METHOD_HEAD;
+    if (!c->streams && !is_head) begin_stream(c, a->log, a->seen, a->resumable);
+    if (c->streams) watch(c);
     set_deadline(c, clock_coarse() + ANSWER_SECONDS * second);
     struct MHD_Response *response =
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, c, NULL);
@@ -162,6 +163,9 @@ static enum MHD_Result answer_stream(struct connection *c, const struct answer *
         add_headers(response, a);
         /* A proxy that collects an answer before it passes it on would hold back what is told here. */
         add(response, "X-Accel-Buffering", "no");
+        /* Else the library ends a body of chunks, which there is none of. */
+        if (is_head)
+            MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
     }
     return queue(c, a, response);
 }
