@@ -49,6 +49,7 @@ struct op_arg {
 struct step;
 struct run;
 struct instr;
+struct group;
 
 enum op_kind {
     OP_PRIMITIVE,
@@ -60,11 +61,12 @@ enum op_flag {
     OP_POINTWISE = 1, /* element i of the result needs element i of each (broadcast) argument */
     OP_LINEAR =
         2, /* linear in all tensor arguments together: the tangent goes through the op itself */
-    OP_VIEW = 4,       /* the result has the elements of the first argument in the same order */
-    OP_UNRECORDED = 8, /* no GradientTape records it (stop_gradient) */
-    OP_VARIADIC = 16,  /* its list of tensors may be written one by one, as Python's *args */
-    OP_TYPED = 32,     /* a dtype that the call says is that of its literals */
-    OP_COMMUTATIVE = 64 /* of two arguments, in either order */
+    OP_VIEW = 4,         /* the result has the elements of the first argument in the same order */
+    OP_UNRECORDED = 8,   /* no GradientTape records it (stop_gradient) */
+    OP_VARIADIC = 16,    /* its list of tensors may be written one by one, as Python's *args */
+    OP_TYPED = 32,       /* a dtype that the call says is that of its literals */
+    OP_COMMUTATIVE = 64, /* of two arguments, in either order */
+    OP_TELLING = 128     /* a plan may compute what reads it in another way: `simplify` is asked */
 };
 
 enum { OP_PARAMS_MAX = 8 };
@@ -73,7 +75,12 @@ enum { OP_PARAMS_MAX = 8 };
 #define RESULT_ALONE SIZE_MAX
 
 typedef void (*kernel)(const struct step *step, struct run *run);
-typedef void (*scalar_kernel)(const struct instr *instr, char *slab);
+
+/* The same op on values of one element, which stand in 8-byte cells of the slab: one, or many. */
+struct cell_kernels {
+    void (*one)(const struct instr *instr, char *slab);
+    void (*many)(const struct group *group, char *slab);
+};
 
 struct op {
     const char *name;
@@ -110,8 +117,8 @@ struct op {
 
     /* Tensor kernels by dtype of the last argument; NULL where the dtype is refused. */
     kernel kernels[DTYPE_COUNT];
-    /* The same for values of one element held in 8-byte cells of the slab; may be NULL. */
-    scalar_kernel scalars[DTYPE_COUNT];
+    /* The same for values of one element; may be NULL. */
+    struct cell_kernels cells[DTYPE_COUNT];
 
     /* Estimated elementary operations of a node; NULL: elements of the result. */
     int64_t (*work)(const struct tape *t, const struct node *n);

@@ -75,7 +75,7 @@ static node_id transpose_simplify(struct tape *t, const struct node *n) {
 }
 const struct op op_transpose = {.name = "transpose",
                                 .notation = "y_ij.. = x_perm(ij..), axes reversed by default",
-                                .flags = OP_LINEAR,
+                                .flags = OP_LINEAR | OP_TELLING,
                                 .params = {{"a", PARAM_TENSOR, false}, {"perm", PARAM_INTS, true}},
                                 .emit = transpose_emit,
                                 .infer = transpose_infer,

@@ -135,7 +135,7 @@ static node_id negative_simplify(struct tape *t, const struct node *n) {
 }
 const struct op op_negative = {.name = "negative",
                                .notation = "y = -x; dy/dx = -1",
-                               .flags = OP_POINTWISE,
+                               .flags = OP_POINTWISE | OP_TELLING,
                                .params = X_PARAMS,
                                .infer = infer_same,
                                .partial = negative_partial,
@@ -198,7 +198,7 @@ const struct op op_pow = {
     .simplify = pow_simplify,
     .kernels = {KERNEL(pow, F32),
                 KERNEL(pow, F64), [DTYPE_I32] = pow_checked, [DTYPE_I64] = pow_checked},
-    .scalars = {CELL(pow, F32), CELL(pow, F64)}};
+    .cells = {CELL(pow, F32), CELL(pow, F64)}};
 
 UNARY_FLOATS(square, x *x)
 UNARY(square, I32, int32_t, int32_t, WRAP(int32_t, x, *, x))
@@ -371,7 +371,7 @@ const struct op op_floordiv = {
     .kernels =
         {KERNEL(floordiv, F32),
          KERNEL(floordiv, F64), [DTYPE_I32] = floordiv_checked, [DTYPE_I64] = floordiv_checked},
-    .scalars = {CELL(floordiv, F32), CELL(floordiv, F64)}};
+    .cells = {CELL(floordiv, F32), CELL(floordiv, F64)}};
 
 BINARY(mod, F32, float, float, mod_f32(x, y))
 BINARY(mod, F64, double, double, mod_f64(x, y))
@@ -395,7 +395,7 @@ const struct op op_mod = {
     .partial = mod_partial,
     .kernels = {KERNEL(mod, F32),
                 KERNEL(mod, F64), [DTYPE_I32] = mod_checked, [DTYPE_I64] = mod_checked},
-    .scalars = {CELL(mod, F32), CELL(mod, F64)}};
+    .cells = {CELL(mod, F32), CELL(mod, F64)}};
 
 /* multiply_no_nan: 0 where y is 0, even if x is infinite or NaN. */
 BINARY_FLOATS(multiply_no_nan, (y == 0 ? 0 : x * y))

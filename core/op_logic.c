@@ -30,7 +30,7 @@ static bool infer_comparison(struct tape *t, const struct node *n, struct shape 
 #define ROWS_ALL(id)                                                                               \
     .kernels = {KERNEL(id, F32), KERNEL(id, F64), KERNEL(id, I32), KERNEL(id, I64),                \
                 KERNEL(id, BOOL)},                                                                 \
-    .scalars = {CELL(id, F32), CELL(id, F64), CELL(id, I32), CELL(id, I64), CELL(id, BOOL)}
+    .cells = {CELL(id, F32), CELL(id, F64), CELL(id, I32), CELL(id, I64), CELL(id, BOOL)}
 
 COMPARE_NUMBERS(equal, ==)
 BINARY(equal, BOOL, uint8_t, uint8_t, x == y)
@@ -47,7 +47,7 @@ COMPARISON_OP(greater, "z = (x > y)", ROWS_NUMBERS(greater))
 COMPARE_NUMBERS(greater_equal, >=)
 COMPARISON_OP(greater_equal, "z = (x >= y)", ROWS_NUMBERS(greater_equal))
 
-#define ROWS_BOOL(id) .kernels = {KERNEL(id, BOOL)}, .scalars = {CELL(id, BOOL)}
+#define ROWS_BOOL(id) .kernels = {KERNEL(id, BOOL)}, .cells = {CELL(id, BOOL)}
 
 #define LOGICAL_OP(id, text, expr)                                                                 \
     BINARY(id, BOOL, uint8_t, uint8_t, expr)                                                       \
@@ -85,6 +85,12 @@ const struct op op_logical_not = {.name = "logical_not",
         const uint8_t c = *(const uint8_t *)cell_at(slab, instr->on.cell.in[0]);                   \
         *(T *)cell_at(slab, instr->on.cell.out) =                                                  \
             *(const T *)cell_at(slab, instr->on.cell.in[c ? 1 : 2]);                               \
+    }                                                                                              \
+    static void where_group_##tag(const struct group *g, char *slab) {                             \
+        for (uint32_t i = 0; i < g->n; i++) {                                                      \
+            const uint8_t c = *(const uint8_t *)cell_at(slab, g->in[0][i]);                        \
+            *(T *)cell_at(slab, g->out + i) = *(const T *)cell_at(slab, g->in[c ? 1 : 2][i]);      \
+        }                                                                                          \
     }
 WHERE(F32, float)
 WHERE(F64, double)

@@ -129,7 +129,7 @@ static node_id reshape_emit(struct tape *t, const struct op_arg *args) {
 const struct op op_reshape = {
     .name = "reshape",
     .notation = "y has x's elements in order, in another shape",
-    .flags = OP_VIEW | OP_LINEAR,
+    .flags = OP_VIEW | OP_LINEAR | OP_TELLING,
     .params = {{"tensor", PARAM_TENSOR, false}, {"shape", PARAM_INTS, false}},
     .emit = reshape_emit,
     .infer = reshape_infer,
@@ -235,7 +235,7 @@ static node_id broadcast_to_emit(struct tape *t, const struct op_arg *args) {
 const struct op op_broadcast_to = {
     .name = "broadcast_to",
     .notation = "y = x repeated along new and length-1 axes",
-    .flags = OP_LINEAR,
+    .flags = OP_LINEAR | OP_TELLING,
     .params = {{"input", PARAM_TENSOR, false}, {"shape", PARAM_INTS, false}},
     .emit = broadcast_to_emit,
     .infer = broadcast_to_infer,

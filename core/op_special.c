@@ -136,6 +136,12 @@ static bool infer_three(struct tape *t, const struct node *n, struct shape *shap
             (T)f(*(const T *)cell_at(slab, instr->on.cell.in[0]),                                  \
                  *(const T *)cell_at(slab, instr->on.cell.in[1]),                                  \
                  *(const T *)cell_at(slab, instr->on.cell.in[2]));                                 \
+    }                                                                                              \
+    static void name##_group_##tag(const struct group *g, char *slab) {                            \
+        for (uint32_t i = 0; i < g->n; i++)                                                        \
+            *(T *)cell_at(slab, g->out + i) = (T)f(*(const T *)cell_at(slab, g->in[0][i]),         \
+                                                   *(const T *)cell_at(slab, g->in[1][i]),         \
+                                                   *(const T *)cell_at(slab, g->in[2][i]));        \
     }
 TERNARY(betainc, F32, float, special_betainc)
 TERNARY(betainc, F64, double, special_betainc)

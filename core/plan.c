@@ -41,8 +41,6 @@ static uint32_t arg_at(const struct compiler *c, const struct node *n, uint32_t 
     return c->p->index[node_args(c->p->tape, n)[i]];
 }
 
-static bool is_cell(const struct shape *s) { return s->rank == 0 || shape_count(s) == 1; }
-
 /* ---- memory: cells one by one, tensors by size class with four classes an octave ----------------- */
 
 static size_t class_size(size_t bytes, int *class) {
@@ -113,10 +111,10 @@ static bool place_leaves(struct compiler *c) {
         c->root[i] = view ? c->root[arg_at(c, n, 0)] : i;
         for (uint32_t k = 0; !bound && !view && k < n->n_args; k++)
             c->uses[c->root[arg_at(c, n, k)]]++;
-        if (n->op == OP_const && is_cell(n->shape)) plan->n_literal_cells++;
-        if (n->op == OP_const && !is_cell(n->shape))
+        if (n->op == OP_const && program_in_cell(n)) plan->n_literal_cells++;
+        if (n->op == OP_const && !program_in_cell(n))
             c->literal_bytes += (n->attrs_size + 63u) & ~(size_t)63;
-        if (bound && is_cell(n->shape)) plan->n_cell_inputs++;
+        if (bound && program_in_cell(n)) plan->n_cell_inputs++;
     }
     for (uint32_t i = 0; i < c->p->n_wanted; i++) c->uses[c->root[c->p->index[c->p->wanted[i]]]]++;
     c->n_cells = plan->n_literal_cells + plan->n_cell_inputs;
@@ -132,7 +130,7 @@ static bool place_leaves(struct compiler *c) {
         struct operand *o = &c->where[i];
         o->dtype = (enum dtype)n->dtype;
         o->shape = n->shape;
-        if (n->op == OP_const && is_cell(n->shape)) {
+        if (n->op == OP_const && program_in_cell(n)) {
             o->base = BASE_CELLS;
             o->offset = literal * 8;
             memcpy(&plan->literal_cells[literal++], n->attrs, n->attrs_size);
@@ -141,7 +139,7 @@ static bool place_leaves(struct compiler *c) {
             o->offset = at;
             if (n->attrs_size) memcpy(plan->literals + at, n->attrs, n->attrs_size);
             at += (n->attrs_size + 63u) & ~(size_t)63;
-        } else if (program_is_input(c->p, i) && is_cell(n->shape)) {
+        } else if (program_is_input(c->p, i) && program_in_cell(n)) {
             uint32_t cell = plan->n_literal_cells + input;
             o->base = BASE_CELLS;
             o->offset = (size_t)cell * 8;
@@ -232,35 +230,36 @@ static bool emit_step(struct compiler *c, const struct node *n, const struct ope
         step->attrs = memcpy(attrs, n->attrs, n->attrs_size);
     }
     if (step->op->flags & OP_POINTWISE && !(step->nest = nest_of(c, step))) return no_memory(c);
-    instr->is_step = true;
+    instr->kind = INSTR_STEP;
     instr->run.tensor = step->op->kernels[step->in[n->n_args - 1].dtype];
     instr->on.step = step;
     return true;
 }
 
-static scalar_kernel cell_kernel(const struct compiler *c, const struct node *n) {
-    const struct op *op = op_of(n);
-    if (n->n_args > NODE_INLINE_ARGS || !is_cell(n->shape)) return NULL;
+const struct cell_kernels *program_cells(const struct program *p, const struct node *n) {
+    const node_id *args = node_args(p->tape, n);
+    if (n->n_args == 0 || n->n_args > NODE_INLINE_ARGS || !program_in_cell(n)) return NULL;
     for (uint32_t i = 0; i < n->n_args; i++)
-        if (!is_cell(node_at(c, arg_at(c, n, i))->shape)) return NULL;
-    return op->scalars[node_at(c, arg_at(c, n, n->n_args - 1))->dtype];
+        if (!program_in_cell(tape_node(p->tape, args[i]))) return NULL;
+    const struct cell_kernels *kernels = &op_of(n)->cells[tape_dtype(p->tape, args[n->n_args - 1])];
+    return kernels->one ? kernels : NULL;
 }
 
 static bool emit_instr(struct compiler *c, uint32_t i) {
     const struct node *n = node_at(c, i);
     struct operand *out = &c->where[i];
     struct instr *instr = &c->plan->code[c->plan->n_code++];
-    if (is_cell(n->shape)) {
+    if (program_in_cell(n)) {
         out->base = BASE_CELLS;
         out->offset = (size_t)take_cell(c) * 8;
     } else {
         out->base = BASE_TENSORS;
         out->offset = take_bytes(c, bytes_of(n->shape, (enum dtype)n->dtype));
     }
-    scalar_kernel scalar = cell_kernel(c, n);
-    if (scalar) {
-        instr->is_step = false;
-        instr->run.scalar = scalar;
+    const struct cell_kernels *cells = program_cells(c->p, n);
+    if (cells) {
+        instr->kind = INSTR_ONE;
+        instr->run.one = cells->one;
         instr->on.cell.out = (uint32_t)(out->offset / 8);
         for (uint32_t k = 0; k < n->n_args; k++)
             instr->on.cell.in[k] = (uint32_t)(c->where[c->root[arg_at(c, n, k)]].offset / 8);
@@ -295,6 +294,7 @@ static bool place_results(struct compiler *c) {
 static bool compile(struct compiler *c) {
     struct arena *s = c->scratch;
     uint32_t n = c->p->n;
+    if (plan_is_of_cells(c->p)) return plan_place_cells(c->p, c->plan, s) || no_memory(c);
     c->root = arena_alloc(s, n * sizeof *c->root);
     c->uses = arena_zalloc(s, n * sizeof *c->uses);
     c->where = arena_zalloc(s, n * sizeof *c->where);
@@ -337,8 +337,7 @@ struct plan *plan_compile(const struct program *program, struct arena *scratch,
     struct program p;
     node_id *wanted = arena_alloc(scratch, (program->n_wanted + 1) * sizeof *wanted);
     if (wanted && !simplify(program, scratch, error, &simple, wanted)) return NULL;
-    if (wanted && program_number(&simple, wanted, program->n_wanted, true, scratch, &p) &&
-        program_sort(&p, scratch))
+    if (wanted && program_number(&simple, wanted, program->n_wanted, true, scratch, &p))
         return plan_place(&p, scratch, error);
     error_set(error, ERROR_MEMORY_BUDGET,
               "the plan needs more than the %zu bytes a request may take", scratch->ceiling);

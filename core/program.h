@@ -8,7 +8,7 @@
 struct program {
     const struct tape *tape;
     const node_id *node;   /* of each index */
-    uint32_t *index;       /* of each live node; what stands at others means nothing */
+    const uint32_t *index; /* of each live node; what stands at others means nothing */
     uint32_t n;
     const node_id *wanted;
     uint32_t n_wanted;
@@ -29,10 +29,13 @@ static inline bool program_is_input(const struct program *p, uint32_t i) {
 bool program_number(const struct tape *t, const node_id *wanted, size_t n_wanted, bool all_inputs,
                     struct arena *scratch, struct program *p);
 
-/* Puts a program of values of one element into an order in which many neighbours are of the same op, as
- * far as they do not wait for each other: a processor guesses then where each instruction leads. Other
- * programs stay as they are, since that order holds more memory. False without memory. */
-bool program_sort(struct program *p, struct arena *scratch);
+/* Whether a node's value has one element and stands in a cell. */
+static inline bool program_in_cell(const struct node *n) {
+    return n->shape->rank == 0 || shape_count(n->shape) == 1;
+}
+
+/* The kernels of a node that is computed from cells into a cell; NULL where it is another one. */
+const struct cell_kernels *program_cells(const struct program *p, const struct node *n);
 
 /* A new plan with one reference, without key, of what stands there simplified; NULL after a failure. */
 struct plan *plan_compile(const struct program *program, struct arena *scratch,
@@ -40,5 +43,10 @@ struct plan *plan_compile(const struct program *program, struct arena *scratch,
 
 /* The same of what stands there as it is. */
 struct plan *plan_place(const struct program *program, struct arena *scratch, struct error *error);
+
+/* Whether a program is made of cells alone, and long enough to be worth sorting; and what makes a plan of
+ * it, which is zero but for its arena. False without memory. */
+bool plan_is_of_cells(const struct program *p);
+bool plan_place_cells(const struct program *p, struct plan *plan, struct arena *scratch);
 
 #endif

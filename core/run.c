@@ -93,8 +93,13 @@ bool run_execute(struct run *run) {
     for (uint32_t i = 0, n = run->plan->n_code; i < n;) {
         uint32_t end = n - i < CODE_BLOCK ? n : i + CODE_BLOCK;
         for (; i < end; i++) {
-            if (!code[i].is_step) {
-                code[i].run.scalar(&code[i], cells);
+            if (code[i].kind == INSTR_ONE) {
+                code[i].run.one(&code[i], cells);
+                continue;
+            }
+            if (code[i].kind == INSTR_MANY) {
+                code[i].run.many(code[i].on.group, cells);
+                if (!run_tick(run, code[i].on.group->n)) return false;
                 continue;
             }
             code[i].run.tensor(code[i].on.step, run);

@@ -38,19 +38,28 @@ struct step {
     struct operand in[];
 };
 
-/* One instruction: an op on values of one element, each in an 8-byte cell of the slab; or a step. */
+/* One op on many cells that do not wait for each other: cell out + i from the cells in[k][i]. */
+struct group {
+    uint32_t n, out;
+    const uint32_t *in[NODE_INLINE_ARGS];
+};
+
+/* One instruction: an op on values of one element, each in an 8-byte cell of the slab; the same on many
+ * of them; or a step. */
 struct instr {
     union {
-        scalar_kernel scalar;
+        void (*one)(const struct instr *instr, char *slab);
+        void (*many)(const struct group *group, char *slab);
         kernel tensor;
     } run;
     union {
         struct {
             uint32_t out, in[NODE_INLINE_ARGS]; /* cells */
         } cell;
+        const struct group *group;
         const struct step *step;
     } on;
-    bool is_step;
+    enum { INSTR_ONE, INSTR_MANY, INSTR_STEP } kind;
 };
 
 /* A value that is copied into its cell before a run. */

@@ -13,9 +13,13 @@ enum { DEPTH_MOST = 4, RULE_NODES = 4, FOLD_ELEMENTS = 4096, FOLD_WORK = 1 << 16
 
 struct simplifier {
     struct tape *t;
-    uint32_t *slots; /* 1 + a node of t, 0: free */
+    struct slot {
+        uint32_t node; /* 1 + one of t, 0: free */
+        uint32_t hash;
+    } * slots;
     uint32_t mask;
-    uint32_t most; /* nodes; past that no rule is asked any more */
+    uint8_t *telling; /* of each node of t */
+    uint32_t most;    /* nodes; past that no rule is asked any more */
 };
 
 /* ---- equal nodes ------------------------------------------------------------------------------- */
@@ -54,11 +58,15 @@ static bool same(const struct tape *t, const struct node *a, const struct node *
 static node_id unique(struct simplifier *s, const struct node *n) {
     struct tape *t = s->t;
     const node_id *args = node_args(t, n);
-    uint32_t at = (uint32_t)hash_node(n, args) & s->mask;
-    for (; s->slots[at]; at = (at + 1) & s->mask)
-        if (same(t, tape_node(t, s->slots[at] - 1), n, args)) return s->slots[at] - 1;
+    const uint32_t hash = (uint32_t)hash_node(n, args);
+    uint32_t at = hash & s->mask;
+    for (; s->slots[at].node; at = (at + 1) & s->mask)
+        if (s->slots[at].hash == hash && same(t, tape_node(t, s->slots[at].node - 1), n, args))
+            return s->slots[at].node - 1;
     const node_id id = tape_append(t, n);
-    if (id != NODE_NONE) s->slots[at] = id + 1;
+    if (id == NODE_NONE) return id;
+    s->slots[at] = (struct slot){id + 1, hash};
+    s->telling[id] = (n->op == OP_const || op_of(n)->flags & OP_TELLING) != 0;
     return id;
 }
 
@@ -94,8 +102,8 @@ node_id simplify_to(const struct tape *t, const struct node *n, node_id x) {
 static bool fold_scalar(struct tape *t, struct node *n) {
     const struct op *op = op_of(n);
     if (!n->n_args || n->n_args > NODE_INLINE_ARGS || n->shape->rank) return true;
-    const scalar_kernel run = op->scalars[tape_dtype(t, n->arg[n->n_args - 1])];
-    if (!run) return true;
+    const struct cell_kernels *kernels = &op->cells[tape_dtype(t, n->arg[n->n_args - 1])];
+    if (!kernels->one) return true;
     uint64_t cells[NODE_INLINE_ARGS + 1] = {0};
     struct instr instr = {.on.cell.out = NODE_INLINE_ARGS};
     for (uint32_t i = 0; i < n->n_args; i++) {
@@ -104,7 +112,7 @@ static bool fold_scalar(struct tape *t, struct node *n) {
         memcpy(&cells[i], arg->attrs, arg->attrs_size);
         instr.on.cell.in[i] = i;
     }
-    run(&instr, (char *)cells);
+    kernels->one(&instr, (char *)cells);
     const size_t size = dtype_size((enum dtype)n->dtype);
     void *value = arena_alloc(t->arena, size);
     if (!value) return tape_fail_memory(t, "the plan");
@@ -158,10 +166,17 @@ static node_id adopt(struct simplifier *s, uint32_t before, node_id result, int 
     return result < before ? result : is[result - before];
 }
 
+static bool hears(const struct simplifier *s, const struct node *n) {
+    if (n->n_args > NODE_INLINE_ARGS) return false;
+    for (uint32_t k = 0; k < n->n_args; k++)
+        if (s->telling[n->arg[k]]) return true;
+    return false;
+}
+
 /* The node of the new tape that stands for n, whose arguments are on that tape. */
 static node_id add(struct simplifier *s, struct node *n, int depth) {
     struct tape *t = s->t;
-    if (n->op != OP_const) {
+    if (hears(s, n)) {
         const struct op *op = op_of(n);
         if (op->flags & OP_POINTWISE) {
             read_short(t, n);
@@ -172,11 +187,11 @@ static node_id add(struct simplifier *s, struct node *n, int depth) {
             const node_id simpler = adopt(s, before, op->simplify(t, n), depth);
             if (simpler != NODE_NONE || !tape_ok(t)) return simpler;
         }
-        if (op->flags & OP_COMMUTATIVE && n->op != OP_const && n->arg[0] > n->arg[1]) {
-            const node_id first = n->arg[0];
-            n->arg[0] = n->arg[1];
-            n->arg[1] = first;
-        }
+    }
+    if (n->n_args == 2 && op_of(n)->flags & OP_COMMUTATIVE && n->arg[0] > n->arg[1]) {
+        const node_id first = n->arg[0];
+        n->arg[0] = n->arg[1];
+        n->arg[1] = first;
     }
     return unique(s, n);
 }
@@ -270,14 +285,17 @@ static bool take(struct tape *t, const struct program *p, uint32_t i, const node
 bool simplify(const struct program *p, struct arena *scratch, struct error *error, struct tape *out,
               node_id *wanted) {
     const struct tape_limits limits = {UINT32_MAX - 1, INT64_MAX, INT64_MAX};
-    struct simplifier s = {.t = out, .mask = 63, .most = 2 * p->n};
+    struct simplifier s = {.t = out, .mask = 63, .most = p->n + p->n / 4 + 64};
     node_id *is = arena_alloc(scratch, (p->n + 1) * sizeof *is);
     tape_init(out, scratch, error, limits);
-    while (s.mask / 4 < p->n) s.mask = 2 * s.mask + 1;
+    while (s.mask / 2 < s.most) s.mask = 2 * s.mask + 1;
     s.slots = arena_zalloc(scratch, ((size_t)s.mask + 1) * sizeof *s.slots);
-    out->nodes = arena_alloc(scratch, ((size_t)p->n + 64) * sizeof *out->nodes);
-    if (!is || !s.slots || !out->nodes) return tape_fail_memory(out, "the plan");
-    out->capacity = p->n + 64;
+    /* Past `most` no node is more than those that it stands for. */
+    const size_t nodes = (size_t)s.most + p->n + 8;
+    out->nodes = arena_alloc(scratch, nodes * sizeof *out->nodes);
+    s.telling = arena_zalloc(scratch, nodes);
+    if (!is || !s.slots || !out->nodes || !s.telling) return tape_fail_memory(out, "the plan");
+    out->capacity = (uint32_t)nodes;
     for (uint32_t i = 0; i < p->n; i++) {
         struct node n;
         if (!take(out, p, i, is, &n)) return false;

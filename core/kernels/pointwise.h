@@ -47,6 +47,12 @@ static inline void *cell_at(char *slab, uint32_t cell) { return slab + (size_t)c
     static void name##_cell_##tag(const struct instr *instr, char *slab) {                         \
         const T x = *(const T *)cell_at(slab, instr->on.cell.in[0]);                               \
         *(R *)cell_at(slab, instr->on.cell.out) = (R)(expr);                                       \
+    }                                                                                              \
+    static void name##_group_##tag(const struct group *g, char *slab) {                            \
+        for (uint32_t i = 0; i < g->n; i++) {                                                      \
+            const T x = *(const T *)cell_at(slab, g->in[0][i]);                                    \
+            *(R *)cell_at(slab, g->out + i) = (R)(expr);                                           \
+        }                                                                                          \
     }
 
 /* Three loops, so that the compiler can use vectors where both arguments advance or one stands. */
@@ -84,11 +90,18 @@ static inline void *cell_at(char *slab, uint32_t cell) { return slab + (size_t)c
         const T x = *(const T *)cell_at(slab, instr->on.cell.in[0]);                               \
         const T y = *(const T *)cell_at(slab, instr->on.cell.in[1]);                               \
         *(R *)cell_at(slab, instr->on.cell.out) = (R)(expr);                                       \
+    }                                                                                              \
+    static void name##_group_##tag(const struct group *g, char *slab) {                            \
+        for (uint32_t i = 0; i < g->n; i++) {                                                      \
+            const T x = *(const T *)cell_at(slab, g->in[0][i]);                                    \
+            const T y = *(const T *)cell_at(slab, g->in[1][i]);                                    \
+            *(R *)cell_at(slab, g->out + i) = (R)(expr);                                           \
+        }                                                                                          \
     }
 
 /* The rows of an op's table. */
 #define KERNEL(name, tag) [DTYPE_##tag] = name##_kernel_##tag
-#define CELL(name, tag) [DTYPE_##tag] = name##_cell_##tag
+#define CELL(name, tag) [DTYPE_##tag] = {name##_cell_##tag, name##_group_##tag}
 
 #define UNARY_FLOATS(name, expr)                                                                   \
     UNARY(name, F32, float, float, expr) UNARY(name, F64, double, double, expr)
@@ -96,9 +109,9 @@ static inline void *cell_at(char *slab, uint32_t cell) { return slab + (size_t)c
     BINARY(name, F32, float, float, expr) BINARY(name, F64, double, double, expr)
 
 #define ROWS_FLOATS(name)                                                                          \
-    .kernels = {KERNEL(name, F32), KERNEL(name, F64)}, .scalars = {CELL(name, F32), CELL(name, F64)}
+    .kernels = {KERNEL(name, F32), KERNEL(name, F64)}, .cells = {CELL(name, F32), CELL(name, F64)}
 #define ROWS_NUMBERS(name)                                                                         \
     .kernels = {KERNEL(name, F32), KERNEL(name, F64), KERNEL(name, I32), KERNEL(name, I64)},       \
-    .scalars = {CELL(name, F32), CELL(name, F64), CELL(name, I32), CELL(name, I64)}
+    .cells = {CELL(name, F32), CELL(name, F64), CELL(name, I32), CELL(name, I64)}
 
 #endif
