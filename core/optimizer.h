@@ -14,7 +14,12 @@
 
 /* ---- what a user may set ---------------------------------------------------------------------- */
 
-enum setting_kind { SETTING_FLOAT, SETTING_INT, SETTING_BOOL };
+enum setting_kind {
+    SETTING_FLOAT,
+    SETTING_INT,
+    SETTING_BOOL,
+    SETTING_STEPS /* a float that is mostly an integer, and is shown as one where it is one */
+};
 
 /* One argument of a method or a schedule, under Keras' name. Numbers are doubles; None is NAN, which no
  * number that is set can be. */
@@ -100,6 +105,7 @@ struct optimizer {
 
 struct schedule {
     const char *name, *formula;
+    const char *label; /* what Keras has for its argument `name` where it is left out */
     struct setting settings[SETTINGS_MAX + 1];
     bool has_lists; /* boundaries and values */
     /* The learning rate at `step` (float32 scalar) as a float32 scalar; numbers as `number` makes them. */

@@ -4,66 +4,92 @@
 
 enum { BLOCK = 1 << 16 }; /* elements between two looks at the clock */
 
-/* Adds one to the odometer over the axes before the innermost, moving each argument's position;
- * false when it has gone round. */
-static bool advance(const struct nest *nest, uint32_t n_in, int64_t *index, int64_t *at) {
+/* Where the loop stands: the next element of each argument, and how far it is to the next one, along the
+ * innermost axis in elements (0 or 1), along the others in bytes. */
+struct walk {
+    char *out;
+    const char *x[NODE_INLINE_ARGS];
+    int64_t step[NODE_INLINE_ARGS];
+    int64_t byte_step[NODE_INLINE_ARGS][RANK_MAX];
+    int64_t index[RANK_MAX];
+};
+
+/* Adds one to the odometer over the axes before the innermost; false when it has gone round. */
+static bool advance(const struct nest *nest, uint32_t n_in, struct walk *w) {
     for (int axis = nest->rank - 2; axis >= 0; axis--) {
-        if (++index[axis] < nest->dim[axis]) {
-            for (uint32_t i = 0; i < n_in; i++) at[i] += nest->stride[i][axis];
-            return true;
-        }
-        index[axis] = 0;
-        for (uint32_t i = 0; i < n_in; i++) at[i] -= nest->stride[i][axis] * (nest->dim[axis] - 1);
+        const bool wraps = ++w->index[axis] == nest->dim[axis];
+        const int64_t steps = wraps ? 1 - nest->dim[axis] : 1;
+        for (uint32_t i = 0; i < n_in; i++) w->x[i] += steps * w->byte_step[i][axis];
+        if (!wraps) return true;
+        w->index[axis] = 0;
     }
     return false;
 }
 
-/* Where the elements of a step's arguments stand, in bytes from the inner run's start. */
-struct inner {
-    const char *data;
-    int64_t stride; /* in elements: 0 or 1 */
-    int64_t size;
+/* The loop of as many arguments as the step has; the others are NULL. */
+struct loop {
+    loop1 f1;
+    loop2 f2;
+    loop3 f3;
 };
 
-static const void *element(const struct inner *in, int64_t at, int64_t i) {
-    return in->data + (at + i * in->stride) * in->size;
+static inline void call(const struct loop *f, int64_t n, const struct walk *w) {
+    if (f->f2)
+        f->f2(n, w->out, w->x[0], w->step[0], w->x[1], w->step[1]);
+    else if (f->f1)
+        f->f1(n, w->out, w->x[0], w->step[0]);
+    else
+        f->f3(n, w->out, w->x[0], w->step[0], w->x[1], w->step[1], w->x[2], w->step[2]);
 }
 
-/* Calls the loop of as many arguments as the step has; the others are ignored. */
-static void drive(const struct step *step, struct run *run, loop1 f1, loop2 f2, loop3 f3) {
-    const struct nest *nest = step->nest;
-    int last = nest->rank - 1;
-    int64_t n = nest->rank ? nest->dim[last] : 1;
-    struct inner in[NODE_INLINE_ARGS] = {{0}};
-    for (uint32_t i = 0; i < step->n_in; i++) {
-        in[i] = (struct inner){run_in(run, step, i), nest->rank ? nest->stride[i][last] : 0,
-                               (int64_t)dtype_size(step->in[i].dtype)};
+/* n results one behind the other, in blocks; leaves the arguments where they stood. */
+static bool run_long(const struct loop *f, const struct step *step, struct run *run, int64_t n,
+                     struct walk w) {
+    const int64_t size = (int64_t)dtype_size(step->out.dtype);
+    for (; n > 0; n -= BLOCK) {
+        const int64_t length = n < BLOCK ? n : BLOCK;
+        call(f, length, &w);
+        if (!run_tick(run, length)) return false;
+        w.out += length * size;
+        for (uint32_t i = 0; i < step->n_in; i++)
+            w.x[i] += length * w.step[i] * (int64_t)dtype_size(step->in[i].dtype);
     }
-    char *out = run_out(run, step);
-    size_t size_out = dtype_size(step->out.dtype);
-    int64_t index[RANK_MAX] = {0}, at[NODE_INLINE_ARGS] = {0};
+    return true;
+}
+
+static void drive(const struct step *step, struct run *run, struct loop f) {
+    const struct nest *nest = step->nest;
+    const int outer = nest->rank > 1 ? nest->rank - 1 : 0;
+    const int64_t n = nest->rank ? nest->dim[outer] : 1;
+    const int64_t bytes = n * (int64_t)dtype_size(step->out.dtype);
+    struct walk w;
     if (shape_count(step->out.shape) == 0) return;
+    w.out = run_out(run, step);
+    for (uint32_t i = 0; i < step->n_in; i++) {
+        const int64_t size = (int64_t)dtype_size(step->in[i].dtype);
+        w.x[i] = run_in(run, step, i);
+        w.step[i] = nest->rank ? nest->stride[i][outer] : 0;
+        for (int axis = 0; axis < outer; axis++)
+            w.byte_step[i][axis] = nest->stride[i][axis] * size;
+    }
+    for (int axis = 0; axis < outer; axis++) w.index[axis] = 0;
     do {
-        for (int64_t i = 0; i < n; i += BLOCK) {
-            int64_t length = n - i < BLOCK ? n - i : BLOCK;
-            const void *x = element(&in[0], at[0], i);
-            if (f1) f1(length, out, x, in[0].stride);
-            if (f2) f2(length, out, x, in[0].stride, element(&in[1], at[1], i), in[1].stride);
-            if (f3)
-                f3(length, out, x, in[0].stride, element(&in[1], at[1], i), in[1].stride,
-                   element(&in[2], at[2], i), in[2].stride);
-            out += (size_t)length * size_out;
-            if (!run_tick(run, length)) return;
+        if (n > BLOCK) {
+            if (!run_long(&f, step, run, n, w)) return;
+        } else {
+            call(&f, n, &w);
+            if (!run_tick(run, n)) return;
         }
-    } while (advance(nest, step->n_in, index, at));
+        w.out += bytes;
+    } while (advance(nest, step->n_in, &w));
 }
 
 void pointwise1(const struct step *step, struct run *run, loop1 loop) {
-    drive(step, run, loop, NULL, NULL);
+    drive(step, run, (struct loop){.f1 = loop});
 }
 void pointwise2(const struct step *step, struct run *run, loop2 loop) {
-    drive(step, run, NULL, loop, NULL);
+    drive(step, run, (struct loop){.f2 = loop});
 }
 void pointwise3(const struct step *step, struct run *run, loop3 loop) {
-    drive(step, run, NULL, NULL, loop);
+    drive(step, run, (struct loop){.f3 = loop});
 }

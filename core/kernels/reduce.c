@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { LANES = 16 };
+enum { LANES = 16, LINES = 4096 };
 
 int64_t reduce_length(const struct shape *shape, uint32_t axes) {
     int64_t n = 1;
@@ -66,7 +66,7 @@ static void reduce_line(const struct reducer *r, const char *in, int64_t n, size
         r->rows(lanes, LANES, 1, 1, one);
         r->merge(out, one, 1);
     }
-    for (int64_t i = rows * LANES; i < n; i++) r->merge(out, in + (size_t)i * size, 1);
+    r->lines(in + (size_t)(rows * LANES) * size, 1, n - rows * LANES, out);
 }
 
 /* One block of g's last reduced group, `rows` by `width`, into out[0..width). */
@@ -84,20 +84,43 @@ static void reduce_block(const struct reducer *r, const char *in, int64_t rows, 
     }
 }
 
+/* Lines that are too short for lanes, one behind the other. */
+static bool reduce_short(const struct reducer *r, struct run *run, const char *in, int64_t lines,
+                         int64_t n, size_t size, char *out) {
+    for (int64_t i = 0; i < lines; i += LINES) {
+        const int64_t some = lines - i < LINES ? lines - i : LINES;
+        r->lines(in + (size_t)(i * n) * size, some, n, out + (size_t)i * size);
+        if (!run_tick(run, some * n)) return false;
+    }
+    return true;
+}
+
+/* n times one element: what is there already is copied behind itself. */
+static void fill(char *out, size_t n, const void *one, size_t size) {
+    if (n) memcpy(out, one, size);
+    for (size_t done = 1; done < n; done *= 2)
+        memcpy(out + done * size, out, (n - done < done ? n - done : done) * size);
+}
+
 void reduce_run(const struct step *step, struct run *run, const struct reducer *reducer) {
     size_t size = dtype_size(step->out.dtype);
     char *out = run_out(run, step);
     const char *in = run_in(run, step, 0);
     int64_t n_out = shape_count(step->out.shape);
-    for (int64_t i = 0; i < n_out; i++) memcpy(out + (size_t)i * size, reducer->identity, size);
+    fill(out, (size_t)n_out, reducer->identity, size);
     if (shape_count(step->in[0].shape) == 0) return;
 
     struct groups g = grouped(step->in[0].shape, *(const uint32_t *)step->attrs);
     int outer = g.rank - 2;
-    int64_t index[RANK_MAX + 2] = {0}, rows = g.dim[outer], width = g.dim[outer + 1];
+    int64_t index[RANK_MAX + 2] = {0}, rows = g.dim[outer], width = g.dim[outer + 1], lines = 0;
+    if (width == 1 && rows < LANES) lines = outer > 0 ? g.dim[--outer] : 1;
     for (;;) {
-        reduce_block(reducer, in, rows, width, size, out);
-        if (!run_tick(run, rows * width)) return;
+        if (lines) {
+            if (!reduce_short(reducer, run, in, lines, rows, size, out)) return;
+        } else {
+            reduce_block(reducer, in, rows, width, size, out);
+            if (!run_tick(run, rows * width)) return;
+        }
         int axis = outer - 1;
         for (; axis >= 0; axis--) {
             in += g.in[axis] * (int64_t)size;

@@ -11,10 +11,13 @@ enum { REDUCE_TILE = 64 }; /* columns that are reduced together */
 typedef void (*reduce_rows)(const void *in, int64_t rows, int64_t stride, int64_t width, void *acc);
 /* out[i] = out[i] combined with in[i]. */
 typedef void (*reduce_merge)(void *out, const void *in, int64_t n);
+/* out[i] = out[i] combined with the n elements of line i, one after the other; lines are contiguous. */
+typedef void (*reduce_lines)(const void *in, int64_t lines, int64_t n, void *out);
 
 struct reducer {
     reduce_rows rows;
     reduce_merge merge;
+    reduce_lines lines;
     const void *identity; /* one element: the value of an empty reduction */
 };
 
@@ -46,9 +49,18 @@ int64_t reduce_length(const struct shape *shape, uint32_t axes);
         for (int64_t j = 0; j < width; j++) o[j] = p[j];                                           \
         for (int64_t i = 1; i < rows; i++) name##_merge_##tag(o, p + i * stride, width);           \
     }                                                                                              \
+    static void name##_lines_##tag(const void *in, int64_t lines, int64_t n, void *out) {          \
+        const T *p = in;                                                                           \
+        T *restrict o = out;                                                                       \
+        for (int64_t i = 0; i < lines; i++, p += n) {                                              \
+            T acc = o[i];                                                                          \
+            for (int64_t k = 0; k < n; k++) acc = name##_combine_##tag(acc, p[k]);                 \
+            o[i] = acc;                                                                            \
+        }                                                                                          \
+    }                                                                                              \
     static const T name##_identity_##tag = (start);                                                \
-    static const struct reducer name##_reducer_##tag = {name##_rows_##tag, name##_merge_##tag,     \
-                                                        &name##_identity_##tag};                   \
+    static const struct reducer name##_reducer_##tag = {                                           \
+        name##_rows_##tag, name##_merge_##tag, name##_lines_##tag, &name##_identity_##tag};        \
     static void name##_kernel_##tag(const struct step *step, struct run *run) {                    \
         reduce_run(step, run, &name##_reducer_##tag);                                              \
     }

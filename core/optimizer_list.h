@@ -1,0 +1,7 @@
+/* Every optimizer, one line each, in the order of Keras' documentation. A line is the tag of a
+ * `const struct optimizer optimizer_<tag>`. Included several times with OPTIMIZER defined; no include guard
+ * on purpose. */
+OPTIMIZER(sgd)
+OPTIMIZER(adam)
+OPTIMIZER(adam_w)
+OPTIMIZER(loss_scale)
