@@ -12,23 +12,6 @@
 
 enum { FIRST_SETTINGS = 512, FIRST_SLOTS = 4 };
 
-/* A value that is kept from step to step. Lists of them are sorted by part, variable and name, with the
- * optimizer itself before all variables. */
-struct kept_slot {
-    struct item *item; /* NULL: the optimizer itself */
-    uint32_t part;
-    const char *name; /* the core's */
-    struct held value;
-};
-
-struct training {
-    struct arena arena; /* of the settings */
-    struct optimizer_config config;
-    uint64_t version;
-    struct kept_slot *slots;
-    uint32_t n, capacity;
-};
-
 const struct optimizer_config *training_config(const struct training *tr) { return &tr->config; }
 
 uint64_t training_version(const struct training *tr) { return tr->version; }
@@ -68,19 +51,18 @@ static int compare(const void *a, const void *b) {
     return strcmp(x->name, y->name);
 }
 
-static struct item *item_of(const struct optimizer_slot *slot, struct item *const *items) {
+struct item *kept_item(const struct optimizer_slot *slot, struct item *const *items) {
     return slot->variable == OPTIMIZER_ITSELF ? NULL : items[slot->variable];
 }
 
-/* Where a slot is kept among the first n, or NULL. */
-static struct kept_slot *find(const struct training *tr, uint32_t n,
-                              const struct optimizer_slot *slot, struct item *const *items) {
+struct kept_slot *kept_find(const struct training *tr, uint32_t n,
+                            const struct optimizer_slot *slot, struct item *const *items) {
     const struct kept_slot key = {
-        .item = item_of(slot, items), .part = slot->part, .name = slot->name};
+        .item = kept_item(slot, items), .part = slot->part, .name = slot->name};
     return n ? bsearch(&key, tr->slots, n, sizeof key, compare) : NULL;
 }
 
-static bool make_room(struct session *s, struct training *tr, size_t more) {
+bool kept_make_room(struct session *s, struct training *tr, size_t more) {
     if (more <= tr->capacity - tr->n) return true;
     size_t capacity = tr->capacity ? 2 * (size_t)tr->capacity : FIRST_SLOTS;
     if (capacity < tr->n + more) capacity = tr->n + more;
@@ -93,7 +75,7 @@ static bool make_room(struct session *s, struct training *tr, size_t more) {
     return true;
 }
 
-static void sort(struct training *tr) {
+void kept_sort(struct training *tr) {
     if (tr->n) qsort(tr->slots, tr->n, sizeof *tr->slots, compare);
 }
 
@@ -141,17 +123,17 @@ static bool keep_sent(struct session *s, struct training *tr, struct item *const
                       const struct optimizer_slot *slots, const struct tensor *values, size_t n) {
     size_t sent = 0;
     for (size_t i = 0; i < n; i++) sent += values[i].data != NULL;
-    if (!make_room(s, tr, sent)) return false;
+    if (!kept_make_room(s, tr, sent)) return false;
     for (size_t i = 0; i < n; i++) {
         if (!values[i].data) continue;
         struct kept_slot *kept = &tr->slots[tr->n];
         *kept = (struct kept_slot){
-            .item = item_of(&slots[i], items), .part = slots[i].part, .name = slots[i].name};
+            .item = kept_item(&slots[i], items), .part = slots[i].part, .name = slots[i].name};
         held_copy(&s->account, &values[i], &kept->value);
         if (!kept->value.owner) return false;
         tr->n++;
     }
-    sort(tr);
+    kept_sort(tr);
     return true;
 }
 
@@ -160,8 +142,7 @@ static int compare_items(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/* The same items, sorted, each once; how many. */
-static size_t sort_items(struct item **items, size_t n) {
+size_t kept_sort_items(struct item **items, size_t n) {
     size_t kept = 0;
     if (n) qsort(items, n, sizeof *items, compare_items);
     for (size_t i = 0; i < n; i++)
@@ -169,8 +150,8 @@ static size_t sort_items(struct item **items, size_t n) {
     return kept;
 }
 
-static struct optimizer_variable *variables_of(struct item *const *items, size_t n,
-                                               struct arena *arena) {
+struct optimizer_variable *kept_variables(struct item *const *items, size_t n,
+                                          struct arena *arena) {
     struct optimizer_variable *v = arena_alloc(arena, n * sizeof *v);
     for (size_t i = 0; v && i < n; i++)
         v[i] = (struct optimizer_variable){.name = items[i]->name,
@@ -190,8 +171,8 @@ static bool restore(struct session *s, struct training *tr, const struct optimiz
     if (!items) return slots_fail_memory(arena, error);
     for (size_t i = 0; i < n; i++)
         if (!(items[i] = training_variable(s, names[i], error))) return error_under(error, "slots");
-    n = sort_items(items, n);
-    struct optimizer_variable *variables = variables_of(items, n, arena);
+    n = kept_sort_items(items, n);
+    struct optimizer_variable *variables = kept_variables(items, n, arena);
     struct optimizer_slot *slots =
         variables ? optimizer_slots(&tr->config, variables, n, pattern_matches, arena, &n_slots)
                   : NULL;
@@ -229,13 +210,12 @@ bool training_put(struct session *s, const struct optimizer_sent *sent, struct e
 
 /* ---- changes ---------------------------------------------------------------------------------- */
 
-/* The variables that have slots, each once, in the order of their creation, in the arena. */
-static struct item **known_items(const struct training *tr, struct arena *arena, size_t *n) {
+struct item **kept_items(const struct training *tr, struct arena *arena, size_t *n) {
     struct item **items = arena_alloc(arena, tr->n * sizeof *items);
     *n = 0;
     for (uint32_t i = 0; items && i < tr->n; i++)
         if (tr->slots[i].item) items[(*n)++] = tr->slots[i].item;
-    if (items) *n = sort_items(items, *n);
+    if (items) *n = kept_sort_items(items, *n);
     return items;
 }
 
@@ -250,13 +230,13 @@ static bool *find_needed(const struct training *tr, const struct optimizer_confi
                          struct arena *arena) {
     size_t n, n_slots;
     bool *needed = arena_zalloc(arena, tr->n + 1);
-    struct item **items = known_items(tr, arena, &n);
-    struct optimizer_variable *variables = items ? variables_of(items, n, arena) : NULL;
+    struct item **items = kept_items(tr, arena, &n);
+    struct optimizer_variable *variables = items ? kept_variables(items, n, arena) : NULL;
     const struct optimizer_slot *slots =
         variables ? optimizer_slots(config, variables, n, pattern_matches, arena, &n_slots) : NULL;
     if (!needed || !slots) return NULL;
     for (size_t i = 0; i < n_slots; i++) {
-        const struct kept_slot *kept = find(tr, tr->n, &slots[i], items);
+        const struct kept_slot *kept = kept_find(tr, tr->n, &slots[i], items);
         if (kept && (!kept->item || slot_fits(&slots[i], &kept->value.tensor)))
             needed[kept - tr->slots] = true;
     }
@@ -298,7 +278,7 @@ bool training_copy(const struct session *from, struct session *to) {
     const struct training *tr = from->training;
     if (!tr) return true;
     struct training *copy = to->training = new_training(to, &tr->config);
-    if (!copy || !make_room(to, copy, tr->n)) return false;
+    if (!copy || !kept_make_room(to, copy, tr->n)) return false;
     copy->version = tr->version;
     for (uint32_t i = 0; i < tr->n; i++) {
         const struct kept_slot *slot = &tr->slots[i];
@@ -310,136 +290,4 @@ bool training_copy(const struct session *from, struct session *to) {
         copy->n++;
     }
     return true;
-}
-
-/* ---- steps ------------------------------------------------------------------------------------ */
-
-static bool steps_all(const struct optimizer_config *config) {
-    if (config->common[COMMON_USE_EMA] != 0 ||
-        config->common[COMMON_GRADIENT_ACCUMULATION_STEPS] >= 2)
-        return true;
-    for (size_t i = 0; i < config->n_parts; i++)
-        if (steps_all(&config->parts[i].config)) return true;
-    return false;
-}
-
-/* The given items and, where the method steps all that it knows, the others behind them. */
-static bool collect(const struct training *tr, struct item *const *items, size_t n,
-                    struct arena *arena, struct training_state *out) {
-    size_t n_known = 0;
-    struct item **known = NULL;
-    const bool all = steps_all(&tr->config);
-    if (all && !(known = known_items(tr, arena, &n_known))) return false;
-    out->items = arena_alloc(arena, (n + n_known + 1) * sizeof *out->items);
-    if (!out->items) return false;
-    if (n) memcpy(out->items, items, n * sizeof *items);
-    out->n = n;
-    if (!all) return true;
-    struct item **given = arena_alloc(arena, n * sizeof *given);
-    if (!given) return false;
-    if (n) memcpy(given, items, n * sizeof *given);
-    sort_items(given, n);
-    for (size_t i = 0, k = 0; i < n_known; i++) {
-        while (k < n && given[k]->id < known[i]->id) k++;
-        if (k == n || given[k] != known[i]) out->items[out->n++] = known[i];
-    }
-    return true;
-}
-
-bool training_state(const struct session *s, struct item *const *items, size_t n,
-                    struct arena *arena, struct training_state *out, struct error *error) {
-    const struct training *tr = s->training;
-    *out = (struct training_state){.n = 0};
-    if (!collect(tr, items, n, arena, out)) return slots_fail_memory(arena, error);
-    const struct tensor **of = arena_alloc(arena, out->n * sizeof *of);
-    out->variables = variables_of(out->items, out->n, arena);
-    if (out->variables)
-        out->slots = optimizer_slots(&tr->config, out->variables, out->n, pattern_matches, arena,
-                                     &out->n_slots);
-    if (!of || !out->slots) return slots_fail_memory(arena, error);
-    out->values = arena_zalloc(arena, out->n_slots * sizeof *out->values);
-    out->kept = arena_zalloc(arena, out->n_slots * sizeof *out->kept);
-    if (!out->values || !out->kept) return slots_fail_memory(arena, error);
-    for (size_t i = 0; i < out->n; i++) of[i] = &out->items[i]->value.tensor;
-    for (size_t i = 0; i < out->n_slots; i++) {
-        const struct kept_slot *kept = find(tr, tr->n, &out->slots[i], out->items);
-        if (kept) out->values[i] = kept->value.tensor;
-    }
-    return slots_begin(out->slots, out->n_slots, of, arena, out->values) ||
-           slots_fail_memory(arena, error);
-}
-
-static void release(struct training_state *state) {
-    for (size_t i = 0; i < state->n_slots; i++) {
-        block_release(state->kept[i].owner);
-        state->kept[i].owner = NULL;
-    }
-}
-
-bool training_keep(struct session *s, struct training_state *state, const struct tensor *values,
-                   struct error *error) {
-    struct training *tr = s->training;
-    size_t more = 0;
-    for (size_t i = 0; i < state->n_slots; i++)
-        more += !find(tr, tr->n, &state->slots[i], state->items);
-    bool done = make_room(s, tr, more);
-    for (size_t i = 0; done && i < state->n_slots; i++) {
-        held_copy(&s->account, &values[i], &state->kept[i]);
-        done = state->kept[i].owner;
-    }
-    if (done) return true;
-    release(state);
-    return session_fail_memory(s, error);
-}
-
-void training_commit(struct session *s, struct training_state *state) {
-    struct training *tr = s->training;
-    const uint32_t n = tr->n;
-    for (size_t i = 0; i < state->n_slots; i++) {
-        const struct optimizer_slot *slot = &state->slots[i];
-        struct kept_slot *kept = find(tr, n, slot, state->items);
-        if (kept) {
-            block_release(kept->value.owner);
-            kept->value = state->kept[i];
-        } else {
-            tr->slots[tr->n++] = (struct kept_slot){.item = item_of(slot, state->items),
-                                                    .part = slot->part,
-                                                    .name = slot->name,
-                                                    .value = state->kept[i]};
-        }
-        state->kept[i].owner = NULL;
-    }
-    if (tr->n != n) sort(tr);
-    tr->version = ++s->changes;
-}
-
-void training_undo(struct session *s, struct training_state *state) {
-    (void)s;
-    release(state);
-}
-
-/* ---- showing ---------------------------------------------------------------------------------- */
-
-int64_t training_iterations(const struct session *s) {
-    const struct training *tr = s->training;
-    const struct optimizer_slot slot = {
-        .part = iterations_part(&tr->config), .variable = OPTIMIZER_ITSELF, .name = "iteration"};
-    const struct kept_slot *kept = find(tr, tr->n, &slot, NULL);
-    return kept ? optimizer_iterations(&tr->config, *(int64_t *)kept->value.tensor.data) : 0;
-}
-
-void training_write(struct writer *out, const struct session *s, bool slots,
-                    enum tensor_format format) {
-    const struct training *tr = s->training;
-    optimizer_write(out, &tr->config);
-    write_text(out, ",\"iterations\":");
-    write_int(out, training_iterations(s));
-    if (!slots) return;
-    struct slots_writing w = slots_write_begin(out, format);
-    for (uint32_t i = 0; i < tr->n; i++) {
-        const struct kept_slot *slot = &tr->slots[i];
-        slots_write(&w, slot->part, slot->item ? slot->item->name : NULL, slot->name,
-                    &slot->value.tensor);
-    }
-    slots_write_end(&w);
 }

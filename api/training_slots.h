@@ -1,5 +1,5 @@
-/* The state of an optimizer as JSON, and its beginning: what api/training.c and api/training_json.c
- * share.
+/* What the files of api/training.h share: how a session keeps the state of its optimizer, how a state
+ * begins, and its form in JSON,
  *
  *     {"x": {"momentum": ..., "velocity": ...},          by variable, under Keras' names
  *      "$optimizer": {"iteration": 5, "u_product": ...}, of the optimizer itself
@@ -10,6 +10,44 @@
 #define GRADD_API_TRAINING_SLOTS_H
 
 #include "api/training.h"
+
+#define SLOTS_ITSELF "$optimizer"
+#define SLOTS_PARTS "$parts"
+
+/* ---- keeping ---------------------------------------------------------------------------------- */
+
+/* A value that is kept from step to step. Lists of them are sorted by part, variable and name, with the
+ * optimizer itself before all variables. */
+struct kept_slot {
+    struct item *item; /* NULL: the optimizer itself */
+    uint32_t part;
+    const char *name; /* the core's */
+    struct held value;
+};
+
+struct training {
+    struct arena arena; /* of the settings */
+    struct optimizer_config config;
+    uint64_t version;
+    struct kept_slot *slots;
+    uint32_t n, capacity;
+};
+
+/* Where a slot is kept among the first n, or NULL. Its variable is an index of `items`. */
+struct kept_slot *kept_find(const struct training *tr, uint32_t n,
+                            const struct optimizer_slot *slot, struct item *const *items);
+/* The item of a slot; NULL: the optimizer itself. */
+struct item *kept_item(const struct optimizer_slot *slot, struct item *const *items);
+/* Room for so many more; false past the session's limit. */
+bool kept_make_room(struct session *s, struct training *tr, size_t more);
+void kept_sort(struct training *tr);
+/* The variables that have slots, each once, in the order of their creation, in the arena. */
+struct item **kept_items(const struct training *tr, struct arena *arena, size_t *n);
+/* Puts items into the order of their creation, each once; how many those are. */
+size_t kept_sort_items(struct item **items, size_t n);
+struct optimizer_variable *kept_variables(struct item *const *items, size_t n, struct arena *arena);
+
+/* ---- beginning -------------------------------------------------------------------------------- */
 
 /* The part whose "iteration" slot is what Keras' `iterations` is of. */
 uint32_t iterations_part(const struct optimizer_config *config);
@@ -24,6 +62,13 @@ bool slots_begin(const struct optimizer_slot *slots, size_t n, const struct tens
 static inline bool slot_fits(const struct optimizer_slot *slot, const struct tensor *t) {
     return t->dtype == slot->dtype && shape_equal(&t->shape, &slot->shape);
 }
+
+/* Whether a value is as good in the slot's dtype: a scalar of the optimizer itself has the dtype of
+ * whatever variable came first. */
+bool slot_converts(const struct optimizer_slot *slot, const struct tensor *t);
+/* `value` in every element of the slot; false without memory. */
+bool slot_fill(const struct optimizer_slot *slot, double value, struct arena *arena,
+               struct tensor *out);
 
 /* "the optimizer's state needs more than ... bytes"; false. */
 bool slots_fail_memory(const struct arena *arena, struct error *error);

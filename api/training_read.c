@@ -1,5 +1,4 @@
-/* The state of optimizers as JSON: read, begun where nothing was sent, written. Whose it is and where
- * it is kept is not asked here. */
+/* The state of optimizers as it was sent. Whose it is and where it is kept is not asked here. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,84 +7,6 @@
 #include "api/place.h"
 #include "api/training_slots.h"
 #include "core/op.h"
-
-static const char itself[] = "$optimizer", parts[] = "$parts";
-
-uint32_t iterations_part(const struct optimizer_config *config) {
-    return strcmp(config->optimizer->name, "LossScaleOptimizer") == 0;
-}
-
-bool slots_fail_memory(const struct arena *arena, struct error *error) {
-    return error_set(error, ERROR_MEMORY_BUDGET,
-                     "the optimizer's state needs more than the %zu bytes of memory it may take",
-                     arena->ceiling);
-}
-
-/* ---- beginning -------------------------------------------------------------------------------- */
-
-#define FILL(type)                                                                                 \
-    for (int64_t i = 0; i < n; i++) ((type *)out->data)[i] = (type)value;                          \
-    break
-
-static bool fill(const struct optimizer_slot *slot, double value, struct arena *arena,
-                 struct tensor *out) {
-    const int64_t n = shape_count(&slot->shape);
-    *out = (struct tensor){.dtype = slot->dtype, .shape = slot->shape};
-    out->data = arena_alloc_tensor(arena, tensor_bytes(out));
-    if (!out->data) return false;
-    switch (slot->dtype) {
-    case DTYPE_F32:
-        FILL(float);
-    case DTYPE_F64:
-        FILL(double);
-    case DTYPE_I32:
-        FILL(int32_t);
-    case DTYPE_I64:
-        FILL(int64_t);
-    case DTYPE_BOOL:
-        FILL(uint8_t);
-    case DTYPE_COUNT:
-        break;
-    }
-    return true;
-}
-
-static double float_scalar(const struct tensor *t) {
-    return t->dtype == DTYPE_F32 ? (double)*(const float *)t->data : *(const double *)t->data;
-}
-
-/* A scalar of the optimizer itself has the dtype of whatever variable came first. */
-static bool converts(const struct optimizer_slot *slot, const struct tensor *t) {
-    return slot->variable == OPTIMIZER_ITSELF && slot->shape.rank == 0 && t->shape.rank == 0 &&
-           dtype_is_float(slot->dtype) && dtype_is_float(t->dtype);
-}
-
-/* A moving average that begins when updates were made begins where the variable is: from 0 it would be
- * far off for long. */
-static bool begins_late(const struct optimizer_slot *slot, const struct tensor *iteration) {
-    return iteration && *(const int64_t *)iteration->data > 0 && strcmp(slot->name, "average") == 0;
-}
-
-bool slots_begin(const struct optimizer_slot *slots, size_t n, const struct tensor *const *of,
-                 struct arena *arena, struct tensor *values) {
-    const struct tensor *iteration = NULL; /* of the part; it comes before its other slots */
-    bool whole = true;
-    for (size_t i = 0; whole && i < n; i++) {
-        const struct optimizer_slot *slot = &slots[i];
-        struct tensor *t = &values[i];
-        const bool own = slot->variable == OPTIMIZER_ITSELF;
-        if (!(t->data && slot_fits(slot, t))) {
-            if (t->data && converts(slot, t))
-                whole = fill(slot, float_scalar(t), arena, t);
-            else if (!own && (slot->copies || begins_late(slot, iteration)))
-                *t = *of[slot->variable];
-            else
-                whole = fill(slot, slot->initial, arena, t);
-        }
-        if (own && strcmp(slot->name, "iteration") == 0) iteration = t;
-    }
-    return whole;
-}
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 
@@ -100,17 +21,17 @@ static bool each_object(const struct json *slots, bool is_part,
                         void *context, uint32_t part, struct error *error) {
     if (json_type(slots) != JSON_OBJECT) return fail_type(slots, "an object", error);
     for (const struct json *v = json_first(slots); v; v = json_next(v)) {
-        if (is_part || strcmp(json_key(v), parts) != 0) {
+        if (is_part || strcmp(json_key(v), SLOTS_PARTS) != 0) {
             if (!see(context, part, v)) return error_under(error, json_key(v));
             continue;
         }
         if (json_type(v) != JSON_ARRAY)
-            return fail_type(v, "a list of objects", error) || error_under(error, parts);
+            return fail_type(v, "a list of objects", error) || error_under(error, SLOTS_PARTS);
         uint32_t i = 0;
         for (const struct json *p = json_first(v); p; p = json_next(p), i++) {
             if (each_object(p, true, see, context, i + 1, error)) continue;
             error_under_index(error, i);
-            return error_under(error, parts);
+            return error_under(error, SLOTS_PARTS);
         }
     }
     return true;
@@ -132,7 +53,7 @@ static bool count_name(void *context, uint32_t part, const struct json *v) {
 static bool add_name(void *context, uint32_t part, const struct json *v) {
     struct naming *naming = context;
     (void)part;
-    if (strcmp(json_key(v), itself) != 0) naming->names[naming->n++] = json_key(v);
+    if (strcmp(json_key(v), SLOTS_ITSELF) != 0) naming->names[naming->n++] = json_key(v);
     return true;
 }
 
@@ -211,7 +132,7 @@ static bool check_value(const struct reader *rd, const struct optimizer_slot *sl
                         const struct tensor *t) {
     struct error *error = rd->r->error;
     char has[SHAPE_TEXT], wants[SHAPE_TEXT];
-    if (!slot_fits(slot, t) && !converts(slot, t))
+    if (!slot_fits(slot, t) && !slot_converts(slot, t))
         return error_set(
             error, t->dtype == slot->dtype ? ERROR_SHAPE_MISMATCH : ERROR_DTYPE_MISMATCH,
             "the slot is %s of shape %s; found %s of shape %s", dtype_name(slot->dtype),
@@ -275,10 +196,11 @@ static bool read_iterations(const struct slots_reading *r, struct tensor *values
                              n, sent);
         }
         const double steps =
-            config_of(r->config, slot->part)->common[COMMON_GRADIENT_ACCUMULATION_STEPS];
+            config_of(r->config, slot->part ? slot->part : iterations_part(r->config))
+                ->common[COMMON_GRADIENT_ACCUMULATION_STEPS];
         if (steps >= 2 && __builtin_mul_overflow(n, (int64_t)steps, &calls))
             return fail_count(r->error, n);
-        if (!fill(slot, 0, r->arena, &values[i])) return slots_fail_memory(r->arena, r->error);
+        if (!slot_fill(slot, 0, r->arena, &values[i])) return slots_fail_memory(r->arena, r->error);
         *(int64_t *)values[i].data = calls;
     }
     return true;
@@ -290,10 +212,11 @@ bool slots_read(const struct slots_reading *r, struct tensor *values) {
     if (!keys) return slots_fail_memory(r->arena, r->error);
     for (size_t i = 0; i < r->n_slots; i++) {
         const uint32_t v = r->slots[i].variable;
-        keys[i] = (struct key){.part = r->slots[i].part,
-                               .variable = v == OPTIMIZER_ITSELF ? itself : r->variables[v].name,
-                               .name = r->slots[i].name,
-                               .slot = i};
+        keys[i] =
+            (struct key){.part = r->slots[i].part,
+                         .variable = v == OPTIMIZER_ITSELF ? SLOTS_ITSELF : r->variables[v].name,
+                         .name = r->slots[i].name,
+                         .slot = i};
     }
     if (r->n_slots) qsort(keys, r->n_slots, sizeof *keys, compare);
     if (r->sent->slots && !each_object(r->sent->slots, false, read_object, &rd, 0, r->error))
@@ -320,95 +243,4 @@ bool optimizer_state(const struct optimizer_sent *sent, const struct optimizer_v
                                     .error = error};
     return slots_read(&r, *state) && (slots_begin(*slots, *n_slots, values, arena, *state) ||
                                       slots_fail_memory(arena, error));
-}
-
-/* ---- writing ---------------------------------------------------------------------------------- */
-
-struct slots_writing slots_write_begin(struct writer *out, enum tensor_format format) {
-    write_text(out, ",\"slots\":{");
-    return (struct slots_writing){.out = out, .format = format};
-}
-
-static void close_variable(struct slots_writing *w) {
-    if (w->open) write_text(w->out, "}");
-    w->open = NULL;
-}
-
-static void next_part(struct slots_writing *w) {
-    close_variable(w);
-    if (w->part++ == 0) {
-        write_text(w->out, w->has_members ? ",\"" : "\"");
-        write_text(w->out, parts);
-        write_text(w->out, "\":[{");
-    } else {
-        write_text(w->out, "},{");
-    }
-    w->has_members = false;
-}
-
-void slots_write(struct slots_writing *w, uint32_t part, const char *variable, const char *name,
-                 const struct tensor *value) {
-    if (!variable) variable = itself;
-    while (w->part < part) next_part(w);
-    if (w->open && strcmp(w->open, variable) == 0) {
-        write_text(w->out, ",");
-    } else {
-        close_variable(w);
-        write_text(w->out, w->has_members ? "," : "");
-        write_string(w->out, variable);
-        write_text(w->out, ":{");
-        w->open = variable;
-        w->has_members = true;
-    }
-    write_string(w->out, name);
-    write_text(w->out, ":");
-    write_tensor(w->out, value, w->format);
-}
-
-void slots_write_end(struct slots_writing *w) {
-    close_variable(w);
-    write_text(w->out, w->part ? "}]}" : "}");
-}
-
-struct shown {
-    const struct optimizer_slot *slot;
-    const struct tensor *value;
-};
-
-/* An optimizer's own slots before those of variables. */
-static int compare_shown(const void *a, const void *b) {
-    const struct optimizer_slot *x = ((const struct shown *)a)->slot,
-                                *y = ((const struct shown *)b)->slot;
-    if (x->part != y->part) return x->part < y->part ? -1 : 1;
-    if (x->variable != y->variable) return x->variable + 1 < y->variable + 1 ? -1 : 1;
-    return strcmp(x->name, y->name);
-}
-
-void optimizer_write_state(struct writer *out, const struct optimizer_config *config,
-                           const struct optimizer_variable *variables,
-                           const struct optimizer_slot *slots, const struct tensor *state, size_t n,
-                           enum tensor_format format) {
-    struct shown *shown = malloc((n + 1) * sizeof *shown);
-    int64_t iteration = 0;
-    if (!shown) {
-        out->full = true;
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        shown[i] = (struct shown){&slots[i], &state[i]};
-        if (slots[i].part == iterations_part(config) && slots[i].variable == OPTIMIZER_ITSELF &&
-            strcmp(slots[i].name, "iteration") == 0)
-            iteration = *(const int64_t *)state[i].data;
-    }
-    if (n) qsort(shown, n, sizeof *shown, compare_shown);
-    write_text(out, "\"iterations\":");
-    write_int(out, optimizer_iterations(config, iteration));
-    struct slots_writing w = slots_write_begin(out, format);
-    for (size_t i = 0; i < n; i++) {
-        const uint32_t v = shown[i].slot->variable;
-        slots_write(&w, shown[i].slot->part, v == OPTIMIZER_ITSELF ? NULL : variables[v].name,
-                    shown[i].slot->name, shown[i].value);
-    }
-    slots_write_end(&w);
-    free(shown);
 }
