@@ -75,6 +75,13 @@ static void print(struct printer *p, const struct value *v) {
     }
 }
 
+void oneshot_write_value(const struct oneshot *o, const struct run *run, size_t at,
+                         const struct value *v, struct writer *out) {
+    struct printer p = {
+        .run = run, .out = out, .format = o->request.tensor_format, .next = at, .batch = &o->batch};
+    print(&p, v);
+}
+
 void oneshot_write_warnings(const struct oneshot *o, struct writer *out) {
     write_text(out, ",\"warnings\":[");
     for (const struct warning *w = o->warnings; w; w = w->next) {

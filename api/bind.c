@@ -1,11 +1,13 @@
 /* Bindings: the request's variables and constants become tensors, names, and the first nodes of the
  * tape, in the order in which they were sent. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "api/binding.h"
 #include "api/functions.h"
 #include "api/oneshot.h"
 #include "api/place.h"
+#include "api/session_work.h"
 
 static bool add_name(struct oneshot *o, const char *name, node_id node, bool constant) {
     bool added;
@@ -14,7 +16,9 @@ static bool add_name(struct oneshot *o, const char *name, node_id node, bool con
     if (!entry) return build_fail_memory(&o->b);
     if (!added) {
         return error_set(o->error, ERROR_DUPLICATE_NAME,
-                         "\"%.80s\" is both a variable and a constant", name);
+                         o->work ? "the session has a \"%.80s\" already"
+                                 : "\"%.80s\" is both a variable and a constant",
+                         name);
     }
     entry->place = constant ? PLACE_CONSTANT : PLACE_VARIABLE;
     entry->value = value_node(node);
@@ -87,6 +91,34 @@ static bool add_node(struct oneshot *o, const char *name, bool constant, bool tr
     return true;
 }
 
+/* Keeps the rows of an input, and binds as many of them as the graph sees at a time. */
+static bool bind_rows(struct oneshot *o) {
+    struct rows *r = &o->rows;
+    struct tensor *t = &o->tensors[o->n_bound];
+    if (t->shape.rank == 0)
+        return error_set(o->error, ERROR_SHAPE_MISMATCH,
+                         "an input has a leading axis of rows; found a scalar");
+    if (t->shape.dim[0] == 0)
+        return error_set(o->error, ERROR_INVALID_VALUE, "an input needs at least one row");
+    if (r->n >= 0 && t->shape.dim[0] != r->n)
+        return error_set(o->error, ERROR_SHAPE_MISMATCH,
+                         "found %" PRId64 " rows where other inputs have %" PRId64, t->shape.dim[0],
+                         r->n);
+    r->n = t->shape.dim[0];
+    if (r->size == 0 || r->size > r->n) r->size = r->n;
+    r->bindings[r->n_bindings++] = (struct batched){.node = o->n_bound, .all = *t};
+    t->shape.dim[0] = r->size;
+    return true;
+}
+
+/* A function's input says what its rows are like; how many there are, the request says. */
+static bool fits(struct oneshot *o, const struct function_input *input, bool by_rows) {
+    struct tensor t = o->tensors[o->n_bound];
+    if (by_rows && t.shape.rank == input->shape.rank && t.shape.rank > 0)
+        t.shape.dim[0] = input->shape.dim[0];
+    return function_fits(o->call->function, input, &t, o->error);
+}
+
 static bool bind_one(struct oneshot *o, const struct json *v, const char *member, bool constant) {
     const char *name = json_key(v);
     const struct function *f = o->call->function;
@@ -98,9 +130,10 @@ static bool bind_one(struct oneshot *o, const struct json *v, const char *member
     if (!binding_read(v, constant, dtype, &sent, o->error)) return fail_place(o, &p, name);
     p.wrapped = sent.wrapped;
     if (!bind_value(o, sent.value, sent.dtype, name, &p)) return false;
+    const bool by_rows = strcmp(member, "inputs") == 0;
+    if (by_rows && !bind_rows(o)) return fail_place(o, &p, name);
     p.wrapped = false;
-    if ((input && !function_fits(f, input, &o->tensors[o->n_bound], o->error)) ||
-        !add_node(o, name, constant, sent.trainable))
+    if ((input && !fits(o, input, by_rows)) || !add_node(o, name, constant, sent.trainable))
         return fail_place(o, &p, name);
     return true;
 }
@@ -142,8 +175,14 @@ bool oneshot_bind(struct oneshot *o) {
     if (!check_object(o, r->variables, "variables", &n) ||
         !check_object(o, r->constants, "constants", &n))
         return false;
+    size_t n_inputs = 0;
+    if (!check_object(o, r->inputs, "inputs", &n_inputs)) return false;
+    n += n_inputs;
     const struct function *f = o->call->function;
     if (f) n += f->n_constants;
+    if (n_inputs &&
+        !(o->rows.bindings = arena_alloc(&o->arena, n_inputs * sizeof *o->rows.bindings)))
+        return build_fail_memory(&o->b);
     o->tensors = arena_alloc(&o->arena, (n + 1) * sizeof *o->tensors);
     o->trainable = arena_alloc(&o->arena, (n + 1) * sizeof *o->trainable);
     if (!check_object(o, r->batch, "batch", &n_batched)) return false;
@@ -151,6 +190,28 @@ bool oneshot_bind(struct oneshot *o) {
     if (!batch_begin(o)) return false;
     if (!bind_object(o, r->variables, "variables", false)) return false;
     o->n_variables = o->n_bound;
-    return bind_object(o, r->constants, "constants", true) && (!f || bind_constants(o, f)) &&
+    return bind_object(o, r->constants, "constants", true) &&
+           bind_object(o, r->inputs, "inputs", true) && (!f || bind_constants(o, f)) &&
            batch_finish(o);
+}
+
+bool oneshot_bind_again(struct oneshot *o) {
+    const struct names before = o->b.names;
+    const uint32_t first = o->work ? o->work->n_items : 0;
+    bool added;
+    build_init(&o->b, &o->arena, o->error, o->call->limits, o->request.default_dtype,
+               o->call->seed);
+    o->n_late = 0;
+    if (o->work && !session_names(o)) return false;
+    for (uint32_t i = 0; i < o->rows.n_bindings; i++)
+        o->tensors[o->rows.bindings[i].node].shape.dim[0] = o->rows.size;
+    for (uint32_t i = 0; i < o->n_bound; i++) {
+        const struct name *was = &before.list[first + i];
+        const struct tensor *t = &o->tensors[i];
+        struct name *name = names_add(&o->b.names, was->text, was->length, &added);
+        if (!name) return build_fail_memory(&o->b);
+        name->place = was->place;
+        name->value = value_node(tape_input(&o->b.tape, t->dtype, &t->shape));
+    }
+    return tape_ok(&o->b.tape);
 }

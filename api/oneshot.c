@@ -39,6 +39,7 @@ bool oneshot_read(struct oneshot *o, const struct service_call *call, enum reque
     o->n_bound = o->n_variables = o->n_late = o->late_capacity = 0;
     o->late = NULL;
     o->batch = (struct batch){.n = -1};
+    o->rows = (struct rows){.n = -1};
     o->n_runs = 0;
     o->n_suspects = 0;
     o->warnings = NULL;

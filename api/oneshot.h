@@ -27,6 +27,14 @@ struct derivative {
 
 enum { DERIVATIVES_MAX = 2 };
 
+/* "inputs": constants that are bound by rows, of which the graph sees some at a time. */
+struct rows {
+    int64_t n;    /* rows that they all have; -1: there are none */
+    int64_t size; /* rows that are bound, the first ones; 0 before binding: all */
+    struct batched *bindings;
+    uint32_t n_bindings;
+};
+
 struct session_work;
 
 struct oneshot {
@@ -45,6 +53,7 @@ struct oneshot {
     struct late *late;         /* in the order of their nodes */
     uint32_t n_late, late_capacity;
     struct batch batch;
+    struct rows rows;
     uint32_t n_runs;
     struct plan *plan;           /* of the latest answer, where somebody held it */
     const struct tensor **bound; /* what the latest plan's inputs are bound to */
@@ -69,8 +78,11 @@ bool oneshot_begin(struct oneshot *o, const struct service_call *call, enum requ
                    struct error *error);
 void oneshot_end(struct oneshot *o);
 
-/* Binds the request's variables and constants to the first nodes of the tape. */
+/* Binds the request's variables, constants and inputs to the first nodes of the tape. */
 bool oneshot_bind(struct oneshot *o);
+/* Begins a tape anew, with the same names bound to the same tensors, and with o->rows.size rows of the
+ * inputs. */
+bool oneshot_bind_again(struct oneshot *o);
 
 /* What a request for a derivative names. Targets are the leaves of o->value, which is set here;
  * seeds is NULL without output_gradients. */
@@ -121,6 +133,10 @@ struct run *oneshot_run(struct oneshot *o, const struct plan *plan,
                         const struct tensor *const *bound);
 /* What many runs of a plan cost, each begun anew; refused where that is over the limit. */
 bool oneshot_runs_within(struct oneshot *o, int64_t runs, int64_t work);
+
+/* Writes a settled structure, whose nodes are results from `at` on. */
+void oneshot_write_value(const struct oneshot *o, const struct run *run, size_t at,
+                         const struct value *v, struct writer *out);
 
 /* Adds a warning, in the words of a format. */
 bool oneshot_warn(struct oneshot *o, const char *code, const char *pointer, const char *format, ...)

@@ -37,7 +37,7 @@ const char *request_nearest(const char *name, enum request_route route) {
 }
 
 static bool fail_unknown(const char *key, enum request_route route, struct error *error) {
-    char list[400] = "";
+    char list[512] = "";
     size_t at = 0;
     for (size_t i = 0; i < REQUEST_MEMBER_COUNT; i++) {
         if (!accepts(&request_members[i], route)) continue;
@@ -152,7 +152,7 @@ bool request_read(struct request *r, const struct json *body, enum request_route
         memcpy((char *)r + m->offset, &v, sizeof v);
     }
     if (call->function) r->graph = call->function->graph;
-    if (!r->graph && (route & (ROUTES_ALL | REQUEST_EXECUTE)))
+    if (!r->graph && (route & ROUTES_GRAPH))
         return error_set(error, ERROR_INVALID_REQUEST, "member \"graph\" is missing");
     return read_mode(r, error) &&
            read_bool(r->persistent, "persistent", &r->is_persistent, error) &&

@@ -23,8 +23,12 @@ enum request_route {
     REQUEST_TAPE_JVP = 8192,
     REQUEST_TAPE_WATCH = 16384,
     REQUEST_TAPE_STATE = 32768, /* stop, resume, reset: nothing to say */
+    REQUEST_SESSION_MINIMIZE = 1 << 16,
+    REQUEST_SESSION_LEAST_SQUARES = 1 << 17,
+    REQUEST_MINIMIZE = 1 << 18,
+    REQUEST_LEAST_SQUARES = 1 << 19,
     /* of a member: fixed when a function is made; of a request: it calls a function */
-    REQUEST_FIXED = 65536
+    REQUEST_FIXED = 1 << 30
 };
 
 /* Sets of routes, for the table below. */
@@ -34,7 +38,12 @@ enum {
     ROUTES_TARGET = ROUTES_REVERSE | REQUEST_JVP,
     ROUTES_ALL = ROUTES_TARGET | REQUEST_EVALUATE,
     ROUTES_SHOWN = ROUTES_ALL & ~REQUEST_CHECK,
-    ROUTES_BUILD = ROUTES_ALL | REQUEST_EXECUTE | REQUEST_TAPE,
+    ROUTES_MINIMIZE = REQUEST_MINIMIZE | REQUEST_SESSION_MINIMIZE,
+    ROUTES_LEAST_SQUARES = REQUEST_LEAST_SQUARES | REQUEST_SESSION_LEAST_SQUARES,
+    ROUTES_FIT = ROUTES_MINIMIZE | ROUTES_LEAST_SQUARES,
+    ROUTES_BIND = ROUTES_ALL | REQUEST_MINIMIZE | REQUEST_LEAST_SQUARES,
+    ROUTES_BUILD = ROUTES_ALL | REQUEST_EXECUTE | REQUEST_TAPE | ROUTES_FIT,
+    ROUTES_GRAPH = ROUTES_BUILD & ~REQUEST_TAPE,
     ROUTES_TAPE = REQUEST_TAPE_GRADIENT | REQUEST_TAPE_JACOBIAN | REQUEST_TAPE_BATCH_JACOBIAN |
                   REQUEST_TAPE_JVP,
     ROUTES_SESSION = REQUEST_EXECUTE | REQUEST_TAPE | ROUTES_TAPE,
@@ -48,10 +57,10 @@ enum {
 /* name, routes that accept it, how a URL's text is read */
 #define REQUEST_MEMBERS(X)                                                                         \
     X(graph, ROUTES_BUILD | REQUEST_FIXED, QUERY_TEXT)                                             \
-    X(variables, ROUTES_ALL, QUERY_NEVER)                                                          \
-    X(constants, ROUTES_ALL | REQUEST_FIXED, QUERY_JSON)                                           \
+    X(variables, ROUTES_BIND, QUERY_NEVER)                                                         \
+    X(constants, ROUTES_ALL | ROUTES_FIT | REQUEST_FIXED, QUERY_JSON)                              \
     X(dtype, ROUTES_BUILD | REQUEST_FIXED, QUERY_TEXT)                                             \
-    X(format, ROUTES_SHOWN | ROUTES_SESSION, QUERY_TEXT)                                           \
+    X(format, ROUTES_SHOWN | ROUTES_SESSION | ROUTES_FIT, QUERY_TEXT)                              \
     X(target, ROUTES_TARGET | ROUTES_TAPE, QUERY_NAMES)                                            \
     X(sources, ROUTES_SOURCES, QUERY_NAMES)                                                        \
     X(source, REQUEST_TAPE_BATCH_JACOBIAN, QUERY_NEVER)                                            \
@@ -66,12 +75,29 @@ enum {
     X(watch_accessed_variables, ROUTES_WATCH, QUERY_JSON)                                          \
     X(persistent, REQUEST_TAPE, QUERY_NEVER)                                                       \
     X(mode, REQUEST_TAPE, QUERY_NEVER)                                                             \
-    X(fetch, ROUTES_SHOWN | REQUEST_EXECUTE | REQUEST_TAPE, QUERY_NAMES)                           \
+    X(fetch, ROUTES_SHOWN | REQUEST_EXECUTE | REQUEST_TAPE | ROUTES_FIT, QUERY_NAMES)              \
     X(step, REQUEST_CHECK, QUERY_JSON)                                                             \
     X(rtol, REQUEST_CHECK, QUERY_JSON)                                                             \
     X(atol, REQUEST_CHECK, QUERY_JSON)                                                             \
     X(batch, ROUTES_ALL, QUERY_JSON)                                                               \
-    X(timeout_seconds, ROUTES_ALL | ROUTES_SESSION, QUERY_JSON)                                    \
+    X(loss, ROUTES_FIT, QUERY_NEVER)                                                               \
+    X(var_list, ROUTES_FIT, QUERY_NEVER)                                                           \
+    X(steps, ROUTES_FIT, QUERY_NEVER)                                                              \
+    X(record_every, ROUTES_FIT, QUERY_NEVER)                                                       \
+    X(stop, ROUTES_FIT, QUERY_NEVER)                                                               \
+    X(optimizer, ROUTES_MINIMIZE, QUERY_NEVER)                                                     \
+    X(return_state, ROUTES_MINIMIZE, QUERY_NEVER)                                                  \
+    X(inputs, ROUTES_MINIMIZE, QUERY_NEVER)                                                        \
+    X(batch_size, ROUTES_MINIMIZE, QUERY_NEVER)                                                    \
+    X(shuffle_seed, ROUTES_MINIMIZE, QUERY_NEVER)                                                  \
+    X(epochs, ROUTES_MINIMIZE, QUERY_NEVER)                                                        \
+    X(non_finite, ROUTES_MINIMIZE, QUERY_NEVER)                                                    \
+    X(starts, ROUTES_MINIMIZE, QUERY_NEVER)                                                        \
+    X(method, ROUTES_MINIMIZE, QUERY_NEVER)                                                        \
+    X(bounds, ROUTES_FIT, QUERY_NEVER)                                                             \
+    X(constraints, ROUTES_MINIMIZE, QUERY_NEVER)                                                   \
+    X(residuals, ROUTES_LEAST_SQUARES, QUERY_NEVER)                                                \
+    X(timeout_seconds, ROUTES_ALL | ROUTES_SESSION | ROUTES_FIT, QUERY_JSON)                       \
     X(diagnose, REQUEST_EVALUATE | REQUEST_GRADIENT, QUERY_JSON)
 
 enum query_kind { QUERY_TEXT, QUERY_NAMES, QUERY_JSON, QUERY_NEVER };

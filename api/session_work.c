@@ -46,6 +46,7 @@ bool session_names(struct oneshot *o) {
     bool added;
     o->b.read = read_item;
     o->b.reader = o;
+    w->n_items = 0;
     w->items = arena_alloc(&o->arena, (items->n + 1) * sizeof *w->items);
     w->entered = arena_zalloc(&o->arena, items->n + 1);
     if (!w->items || !w->entered) return build_fail_memory(&o->b);

@@ -1,0 +1,129 @@
+/* The members of a minimisation that need no graph. Which of them go together is said here; what they
+ * mean to a method is not. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/minimize.h"
+#include "api/place.h"
+
+enum { BATCH_SIZE = 32 /* as Keras' fit has it */ };
+
+static bool fail_number(struct minimize *m, const struct json *v, const char *name,
+                        const char *wants) {
+    struct error *error = m->o.error;
+    const bool number = json_type(v) == JSON_NUMBER;
+    size_t n = 0;
+    const char *text = number ? json_text(v, &n) : json_type_name(v);
+    error_set(error, number ? ERROR_INVALID_VALUE : ERROR_INVALID_REQUEST,
+              "expected %s, found %.*s", wants, number ? n < 40 ? (int)n : 40 : 40, text);
+    return error_under(error, name);
+}
+
+bool minimize_int(struct minimize *m, const struct json *v, const char *name, int64_t least,
+                  int64_t *out) {
+    char wants[64];
+    if (!v) return true;
+    if (json_type(v) == JSON_NUMBER && json_int(v, out) && *out >= least) return true;
+    snprintf(wants, sizeof wants, "a whole number of at least %" PRId64, least);
+    return fail_number(m, v, name, wants);
+}
+
+bool minimize_number(struct minimize *m, const struct json *v, const char *name, double *out) {
+    if (!v) return true;
+    if (json_type(v) == JSON_NUMBER && json_double(v, out) && *out >= 0 && isfinite(*out))
+        return true;
+    return fail_number(m, v, name, "a number of at least 0");
+}
+
+/* ---- stop --------------------------------------------------------------------------------------- */
+
+static bool read_max_seconds(struct minimize *m, const struct json *v) {
+    struct request *r = &m->o.request;
+    double seconds;
+    if (json_type(v) != JSON_NUMBER || !json_double(v, &seconds) || !(seconds > 0))
+        return fail_number(m, v, json_key(v), "a number of seconds above 0");
+    if (seconds > 1e9) return true;
+    const int64_t deadline = clock_now() + (int64_t)(seconds * 1e9);
+    if (!r->deadline || deadline < r->deadline) r->deadline = deadline;
+    return true;
+}
+
+static bool read_rule(struct minimize *m, const struct json *v) {
+    static const char *const accepted[] = {"grad_norm", "loss_change", "variable_change",
+                                           "max_seconds"};
+    double *const rules[] = {&m->stop.grad_norm, &m->stop.loss_change, &m->stop.variable_change};
+    const char *key = json_key(v);
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (strcmp(key, accepted[i]) == 0) return minimize_number(m, v, key, rules[i]);
+    if (strcmp(key, "max_seconds") == 0) return read_max_seconds(m, v);
+    const char *near = name_nearest(key, accepted, sizeof accepted / sizeof *accepted);
+    error_set(m->o.error, ERROR_INVALID_REQUEST,
+              "unknown member \"%.60s\"; %s%s%sccepted: grad_norm, loss_change, variable_change, "
+              "max_seconds",
+              key, near ? "did you mean \"" : "", near ? near : "", near ? "\"? A" : "a");
+    return error_under(m->o.error, key);
+}
+
+static bool read_stop(struct minimize *m) {
+    const struct json *stop = m->o.request.stop;
+    m->stop = (struct minimize_stop){NAN, NAN, NAN};
+    if (!stop) return true;
+    if (json_type(stop) != JSON_OBJECT) {
+        error_set(m->o.error, ERROR_INVALID_REQUEST, "expected an object, found %s",
+                  json_type_name(stop));
+        return error_under(m->o.error, "stop");
+    }
+    for (const struct json *v = json_first(stop); v; v = json_next(v))
+        if (!read_rule(m, v)) return error_under(m->o.error, "stop");
+    return true;
+}
+
+/* ---- what goes together -------------------------------------------------------------------------- */
+
+static bool fail_together(struct minimize *m, const char *name, const char *words) {
+    error_set(m->o.error, ERROR_INVALID_REQUEST, "\"%s\" %s", name, words);
+    return error_under(m->o.error, name);
+}
+
+static bool check_together(struct minimize *m) {
+    const struct request *r = &m->o.request;
+    const struct {
+        const char *name;
+        const struct json *v;
+        bool of_method;
+    } members[] = {{"optimizer", r->optimizer, false},       {"batch_size", r->batch_size, false},
+                   {"shuffle_seed", r->shuffle_seed, false}, {"epochs", r->epochs, false},
+                   {"non_finite", r->non_finite, false},     {"starts", r->starts, false},
+                   {"return_state", r->return_state, false}, {"bounds", r->bounds, true},
+                   {"constraints", r->constraints, true}};
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        if (!members[i].v || members[i].of_method == (r->method != NULL)) continue;
+        return fail_together(m, members[i].name,
+                             members[i].of_method
+                                 ? "goes with a \"method\", not with an optimizer"
+                                 : "goes with an optimizer, not with a \"method\"");
+    }
+    const struct json *needs_rows[] = {r->batch_size, r->shuffle_seed, r->epochs};
+    for (size_t i = 0; i < 3; i++)
+        if (needs_rows[i] && !r->inputs)
+            return fail_together(m, json_key(needs_rows[i]), "needs \"inputs\" with rows");
+    return !(r->steps && r->epochs) ||
+           fail_together(m, "epochs", "stands in place of \"steps\"; both were sent");
+}
+
+bool minimize_options(struct minimize *m) {
+    struct oneshot *o = &m->o;
+    const struct request *r = &o->request;
+    int64_t rows = BATCH_SIZE;
+    m->steps = -1;
+    m->record_every = 0;
+    if (r->route & ROUTES_MINIMIZE && !check_together(m)) return false;
+    if (!minimize_int(m, r->steps, "steps", 0, &m->steps) ||
+        !minimize_int(m, r->record_every, "record_every", 1, &m->record_every) ||
+        !minimize_int(m, r->batch_size, "batch_size", 1, &rows) || !read_stop(m))
+        return false;
+    if (r->inputs && !r->method) o->rows.size = rows;
+    return true;
+}
