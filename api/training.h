@@ -17,6 +17,8 @@ struct item *training_variable(const struct session *s, const char *name, struct
 
 /* The settings. */
 const struct optimizer_config *training_config(const struct training *tr);
+/* Whether the method itself leaves out steps whose gradients are not finite. */
+bool optimizer_skips(const struct optimizer_config *config);
 /* Another number after each change of settings or state. */
 uint64_t training_version(const struct training *tr);
 
@@ -69,6 +71,10 @@ bool optimizer_state(const struct optimizer_sent *sent, const struct optimizer_v
                      const struct tensor *const *values, size_t n, int64_t max_elements,
                      struct arena *arena, struct optimizer_slot **slots, size_t *n_slots,
                      struct tensor **state, struct error *error);
+/* Keras' `iterations` of n slots with those values. */
+int64_t optimizer_state_iterations(const struct optimizer_config *config,
+                                   const struct optimizer_slot *slots, const struct tensor *state,
+                                   size_t n);
 /* Writes "iterations" and "slots" as members, without braces. */
 void optimizer_write_state(struct writer *out, const struct optimizer_config *config,
                            const struct optimizer_variable *variables,

@@ -4,8 +4,12 @@
 
 #include "api/training_slots.h"
 
-uint32_t iterations_part(const struct optimizer_config *config) {
+bool optimizer_skips(const struct optimizer_config *config) {
     return strcmp(config->optimizer->name, "LossScaleOptimizer") == 0;
+}
+
+uint32_t iterations_part(const struct optimizer_config *config) {
+    return optimizer_skips(config) ? 1 : 0;
 }
 
 struct slots_writing slots_write_begin(struct writer *out, enum tensor_format format) {
@@ -54,6 +58,16 @@ void slots_write_end(struct slots_writing *w) {
     write_text(w->out, w->part ? "}]}" : "}");
 }
 
+int64_t optimizer_state_iterations(const struct optimizer_config *config,
+                                   const struct optimizer_slot *slots, const struct tensor *state,
+                                   size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (slots[i].part == iterations_part(config) && slots[i].variable == OPTIMIZER_ITSELF &&
+            strcmp(slots[i].name, "iteration") == 0)
+            return optimizer_iterations(config, *(const int64_t *)state[i].data);
+    return 0;
+}
+
 struct shown {
     const struct optimizer_slot *slot;
     const struct tensor *value;
@@ -73,20 +87,14 @@ void optimizer_write_state(struct writer *out, const struct optimizer_config *co
                            const struct optimizer_slot *slots, const struct tensor *state, size_t n,
                            enum tensor_format format) {
     struct shown *shown = malloc((n + 1) * sizeof *shown);
-    int64_t iteration = 0;
     if (!shown) {
         out->full = true;
         return;
     }
-    for (size_t i = 0; i < n; i++) {
-        shown[i] = (struct shown){&slots[i], &state[i]};
-        if (slots[i].part == iterations_part(config) && slots[i].variable == OPTIMIZER_ITSELF &&
-            strcmp(slots[i].name, "iteration") == 0)
-            iteration = *(const int64_t *)state[i].data;
-    }
+    for (size_t i = 0; i < n; i++) shown[i] = (struct shown){&slots[i], &state[i]};
     if (n) qsort(shown, n, sizeof *shown, compare_shown);
     write_text(out, "\"iterations\":");
-    write_int(out, optimizer_iterations(config, iteration));
+    write_int(out, optimizer_state_iterations(config, slots, state, n));
     struct slots_writing w = slots_write_begin(out, format);
     for (size_t i = 0; i < n; i++) {
         const uint32_t v = shown[i].slot->variable;
