@@ -32,7 +32,9 @@ bool minimize_plan_history(struct minimize *m, int64_t steps) {
 void minimize_record(struct minimize *m, int64_t step, double loss, double gradient_norm) {
     struct history *h = &m->history;
     struct progress *p = m->o.call->progress;
-    const struct progress_row row = {step, loss, gradient_norm};
+    const struct progress_row row = {step, loss, gradient_norm,
+                                     m->loss == NODE_NONE ? DTYPE_F64
+                                                          : tape_dtype(&m->o.b.tape, m->loss)};
     if (h->n < h->capacity) {
         h->step[h->n] = step;
         h->loss[h->n++] = loss;

@@ -70,6 +70,7 @@ struct progress_row {
     int64_t step; /* updates or iterations done */
     double loss;
     double gradient_norm; /* NAN: not known */
+    enum dtype dtype;     /* of both, in whose digits they are shown */
 };
 
 /* Who listens to a long run: a stream of events, or a job. Both are called by the thread that runs. */

@@ -13,6 +13,9 @@ struct loop_state {
 
 struct loop;
 
+/* Memory that a loop takes. */
+size_t loop_bytes(const struct plan *plan, const struct loop_state *states, size_t n_states);
+
 /* Begins before the first run. inputs[i] is bound to input i; those of states only for the first run.
  * All of it must live until loop_end, `inputs` included. NULL after a failure. */
 struct loop *loop_begin(const struct plan *plan, const struct tensor *const *inputs,
@@ -25,7 +28,11 @@ void loop_bind(struct loop *l, uint32_t input, const struct tensor *t);
 /* One run. False after a failure; the states are then what the run before made them. */
 bool loop_step(struct loop *l);
 
-/* Result i of the latest run, and of the one before it (`back` 1): both stay until two steps later. */
+/* The next run reads copies of these in place of the results before it: one for each state. Results of
+ * earlier runs stay as they are. */
+void loop_restart(struct loop *l, const struct tensor *values);
+
+/* Result i of the latest run (`back` 0), of the one before it (1) and of the one before that (2). */
 struct tensor loop_result(const struct loop *l, size_t i, int back);
 
 /* What input i is bound to in the next run. */

@@ -31,7 +31,7 @@ struct setting {
     bool required; /* has no preset */
 };
 
-enum { SETTINGS_MAX = 12 };
+enum { SETTINGS_MAX = 16 };
 
 /* The arguments that every method has beside its learning rate. */
 #define OPTIMIZER_COMMON(X)                                                                        \
@@ -78,8 +78,9 @@ struct optimizer_config {
     /* Patterns of variables' names: of exclude_from_weight_decay, and Muon's exclude_layers. */
     const char *const *exclude_from_weight_decay, *const *exclude_layers;
     size_t n_exclude_from_weight_decay, n_exclude_layers;
-    /* LossScaleOptimizer's one inner optimizer; MultiOptimizer's, the first that matches counts and the
-     * one without pattern is the default. */
+    /* LossScaleOptimizer's one inner optimizer; MultiOptimizer's: the part whose pattern is the variable's
+     * name, or else the only one whose pattern matches all of it, or else the one without pattern. No part
+     * has parts of its own. */
     const struct optimizer_part *parts;
     size_t n_parts;
 };

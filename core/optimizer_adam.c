@@ -1,45 +1,48 @@
 /* Adam: Kingma, Ba, "Adam: a method for stochastic optimization", 2014 (arXiv:1412.6980), in the form that
- * is written before its section 2.1, whose epsilon is not corrected for bias; amsgrad: Reddi, Kale, Kumar,
- * 2018. AdamW: Loshchilov, Hutter, 2017 (arXiv:1711.05101), whose decay of weights is the common one. */
-#include "core/optimizer_method.h"
+ * stands before its section 2.1, whose epsilon is not corrected for bias; amsgrad: Reddi, Kale, Kumar, "On
+ * the convergence of Adam and beyond", 2018. AdamW: Loshchilov, Hutter, 2017 (arXiv:1711.05101), whose
+ * decay of weights is the common one. */
+#include "core/optimizer_adam.h"
 
 enum { BETA_1, BETA_2, EPSILON, AMSGRAD };
-enum { ALPHA, REST_1, REST_2, EPS };
 
 static void slots(struct slot_list *l) {
     slots_like(l, (const char *const[]){"momentum", "velocity"}, 2, 0);
     if (l->config->own[AMSGRAD] != 0) slots_like(l, (const char *const[]){"velocity_hat"}, 1, 0);
 }
 
-/* alpha = rate sqrt(1 - beta_2^t) / (1 - beta_1^t). */
-static void scalars(struct update *u) {
+void adam_scalars(struct update *u, node_id rate, double beta_1, double beta_2, double epsilon) {
     struct tape *t = u->tape;
-    const double *own = u->config->own;
     const node_id count = update_count(u, 1);
-    const node_id beta_1_power = emit_pow(t, update_number(u, own[BETA_1]), count);
-    const node_id beta_2_power = emit_pow(t, update_number(u, own[BETA_2]), count);
+    const node_id beta_1_power = emit_pow(t, update_number(u, beta_1), count);
+    const node_id beta_2_power = emit_pow(t, update_number(u, beta_2), count);
     const node_id root = emit1(t, OP_sqrt, update_rest(u, beta_2_power));
-    u->k[ALPHA] =
-        emit_divide(t, emit_multiply(t, u->learning_rate, root), update_rest(u, beta_1_power));
-    u->k[REST_1] = update_number(u, 1 - own[BETA_1]);
-    u->k[REST_2] = update_number(u, 1 - own[BETA_2]);
-    u->k[EPS] = update_number(u, own[EPSILON]);
+    u->k[ADAM_ALPHA] = emit_divide(t, emit_multiply(t, rate, root), update_rest(u, beta_1_power));
+    u->k[ADAM_REST_1] = update_number(u, 1 - beta_1);
+    u->k[ADAM_REST_2] = update_number(u, 1 - beta_2);
+    u->k[ADAM_EPSILON] = update_number(u, epsilon);
 }
 
-static node_id update(const struct update *u, uint32_t i, node_id w, node_id g) {
+static void scalars(struct update *u) {
+    const double *own = u->config->own;
+    adam_scalars(u, u->learning_rate, own[BETA_1], own[BETA_2], own[EPSILON]);
+}
+
+node_id adam_update(const struct update *u, uint32_t i, node_id w, node_id g) {
     struct tape *t = u->tape;
     node_id *m = update_slot(u, i, "momentum"), *v = update_slot(u, i, "velocity");
     node_id *v_hat = update_slot(u, i, "velocity_hat");
-    *m = emit_add(t, *m, emit_multiply(t, emit_subtract(t, g, *m), u->k[REST_1]));
-    *v = emit_add(t, *v, emit_multiply(t, emit_subtract(t, emit_square(t, g), *v), u->k[REST_2]));
+    *m = update_toward(u, *m, g, u->k[ADAM_REST_1]);
+    *v = update_toward(u, *v, emit_square(t, g), u->k[ADAM_REST_2]);
     if (v_hat) *v_hat = emit2(t, OP_maximum, *v_hat, *v);
     const node_id root = emit1(t, OP_sqrt, v_hat ? *v_hat : *v);
-    return emit_subtract(
-        t, w, emit_divide(t, emit_multiply(t, *m, u->k[ALPHA]), emit_add(t, root, u->k[EPS])));
+    return emit_subtract(t, w,
+                         emit_divide(t, emit_multiply(t, *m, u->k[ADAM_ALPHA]),
+                                     emit_add(t, root, u->k[ADAM_EPSILON])));
 }
 
 static const struct optimizer_method method = {
-    .slots = slots, .scalars = scalars, .update = update};
+    .slots = slots, .scalars = scalars, .update = adam_update};
 
 #define FORMULA                                                                                    \
     "t = iterations + 1\n"                                                                         \

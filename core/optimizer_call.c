@@ -5,7 +5,7 @@
 
 /* What the variables of one dtype share in a call. */
 struct shared {
-    bool made;
+    bool made, scalars; /* it, and what the method adds */
     struct update update;
     node_id loss_scale, accumulation, clip, decay;
     node_id kept, taken; /* by averages: of themselves, and of the variables */
@@ -91,13 +91,22 @@ static struct shared *shared(struct call *c, uint32_t variable) {
         sh->kept = average_weight(c, u);
         sh->taken = update_rest(u, sh->kept);
     }
-    if (config->optimizer->method->scalars) config->optimizer->method->scalars(u);
+    return sh;
+}
+
+/* The same with the method's own scalars. */
+static struct shared *prepared(struct call *c, uint32_t variable) {
+    struct shared *sh = shared(c, variable);
+    const struct optimizer_method *method = c->p->config->optimizer->method;
+    if (method->scalars && !sh->scalars) method->scalars(&sh->update);
+    sh->scalars = true;
     return sh;
 }
 
 /* ---- gradients ---------------------------------------------------------------------------------- */
 
-static node_id sum_of_squares(struct tape *t, node_id x) {
+node_id sum_of_squares(struct tape *t, node_id x) {
+    if (x == NODE_NONE) return NODE_NONE;
     const uint32_t axes = (1u << tape_shape(t, x)->rank) - 1;
     const node_id squares = emit_square(t, x);
     return axes ? emit_reduce(t, OP_reduce_sum, squares, axes, false) : squares;
@@ -118,7 +127,7 @@ static void clip_by_global_norm(struct call *c) {
     enum dtype d = DTYPE_F32;
     node_id squares = NODE_NONE;
     for (size_t i = 0; i < p->n; i++)
-        if (tape_dtype(t, p->gradient[i]) == DTYPE_F64) d = DTYPE_F64;
+        if (c->a->step->variables[p->of[i]].dtype == DTYPE_F64) d = DTYPE_F64;
     for (size_t i = 0; i < p->n; i++) {
         const node_id sum = emit_cast(t, sum_of_squares(t, p->gradient[i]), d);
         squares = i ? emit_add(t, squares, sum) : sum;
@@ -130,8 +139,8 @@ static void clip_by_global_norm(struct call *c) {
     const node_id scale = emit_add(t, emit_multiply(t, step_number(c->a->step, d, most), least),
                                    emit_subtract(t, n, n));
     for (size_t i = 0; i < p->n; i++)
-        p->gradient[i] =
-            emit_multiply(t, p->gradient[i], emit_cast(t, scale, tape_dtype(t, p->gradient[i])));
+        p->gradient[i] = emit_multiply(t, p->gradient[i],
+                                       emit_cast(t, scale, c->a->step->variables[p->of[i]].dtype));
 }
 
 static void clip(struct call *c) {
@@ -164,7 +173,7 @@ static void decay_weights(struct call *c) {
     const struct optimizer_method *method = c->p->config->optimizer->method;
     for (size_t i = 0; i < c->p->n; i++) {
         const uint32_t v = c->p->of[i];
-        const struct shared *sh = shared(c, v);
+        const struct shared *sh = prepared(c, v);
         const node_id decay =
             method->weight_decay ? method->weight_decay(&sh->update, v) : sh->decay;
         if (decay == NODE_NONE || excluded(c, v)) continue;
@@ -178,12 +187,12 @@ static void decay_weights(struct call *c) {
 static void update(struct call *c) {
     const struct portion *p = c->p;
     const struct optimizer_method *method = p->config->optimizer->method;
+    if (method->begin) method->begin(&shared(c, p->members[0])->update);
     clip(c);
     decay_weights(c);
-    if (method->begin) method->begin(&shared(c, p->members[0])->update);
     for (size_t i = 0; i < p->n && tape_ok(c->t); i++) {
         node_id *w = &c->a->step->value[p->of[i]];
-        *w = method->update(&shared(c, p->of[i])->update, p->of[i], *w, p->gradient[i]);
+        *w = method->update(&prepared(c, p->of[i])->update, p->of[i], *w, p->gradient[i]);
     }
 }
 

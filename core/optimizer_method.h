@@ -72,7 +72,7 @@ bool apply_begin_if(struct apply *a, struct before *b);
 /* Where `condition` (a bool scalar) is false, all are what they were before. */
 void apply_end_if(struct apply *a, const struct before *b, node_id condition);
 
-enum { UPDATE_SCALARS = 12 };
+enum { UPDATE_SCALARS = 14 };
 
 /* What the update of a variable reads, one for each dtype. The scalars are of that dtype. */
 struct update {
@@ -96,6 +96,18 @@ node_id update_count(const struct update *u, int64_t more);
 static inline node_id update_rest(const struct update *u, node_id x) {
     return emit_subtract(u->tape, emit_like(u->tape, x, 1), x);
 }
+/* x + (y - x) a. */
+static inline node_id update_toward(const struct update *u, node_id x, node_id y, node_id a) {
+    return emit_add(u->tape, x, emit_multiply(u->tape, emit_subtract(u->tape, y, x), a));
+}
+/* a x + b y. */
+static inline node_id update_mix(const struct update *u, node_id a, node_id x, node_id b,
+                                 node_id y) {
+    return emit_add(u->tape, emit_multiply(u->tape, a, x), emit_multiply(u->tape, b, y));
+}
+/* The sum of the squares of all elements. */
+node_id sum_of_squares(struct tape *t, node_id x);
+
 /* A slot of a variable. */
 static inline node_id *update_slot(const struct update *u, uint32_t variable, const char *name) {
     return apply_slot(u->apply, u->portion->part, variable, name);
@@ -104,7 +116,7 @@ static inline node_id *update_slot(const struct update *u, uint32_t variable, co
 struct optimizer_method {
     /* The slots that follow the common ones; NULL: none. */
     void (*slots)(struct slot_list *l);
-    /* Once a step, before any update, with the dtype of the first variable; NULL: nothing. */
+    /* Once a step, before all below, with the dtype of the first variable; NULL: nothing. */
     void (*begin)(struct update *u);
     /* Once a step and dtype: the scalars that the updates share, into u->k; NULL: none. */
     void (*scalars)(struct update *u);

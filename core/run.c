@@ -68,10 +68,13 @@ void run_end(struct run *run) {
 
 static char *aligned(char *p) { return p + (-(uintptr_t)p & 63); }
 
-static struct run *start(const struct plan *plan, const struct tensor *const *inputs) {
-    struct run *run = take_memory(plan_run_bytes(plan));
-    if (!run) return NULL;
+void run_prepare(struct run *run, const struct plan *plan, const struct tensor *const *inputs,
+                 const struct run_control *control, struct error *error) {
     run->plan = plan;
+    run->control = control;
+    run->error = error;
+    run->until_check = CHECK_EVERY;
+    run->stopped = false;
     char *cells = aligned((char *)&run->base[BASE_INPUTS + plan->n_inputs]);
     run->base[BASE_CELLS] = cells;
     run->base[BASE_TENSORS] = aligned(cells + (size_t)plan->n_cells * 8);
@@ -82,10 +85,9 @@ static struct run *start(const struct plan *plan, const struct tensor *const *in
         const struct cell_input *in = &plan->cell_inputs[i];
         memcpy(cells + (size_t)in->cell * 8, inputs[in->input]->data, in->size);
     }
-    return run;
 }
 
-static void execute(struct run *run) {
+bool run_execute(struct run *run) {
     const struct instr *code = run->plan->code;
     char *cells = run->base[BASE_CELLS];
     for (uint32_t i = 0, n = run->plan->n_code; i < n;) {
@@ -96,26 +98,23 @@ static void execute(struct run *run) {
                 continue;
             }
             code[i].run.tensor(code[i].on.step, run);
-            if (run->stopped) return;
+            if (run->stopped) return false;
         }
-        if (!run_tick(run, CODE_BLOCK)) return;
+        if (!run_tick(run, CODE_BLOCK)) return false;
     }
+    return true;
 }
 
 struct run *plan_run(const struct plan *plan, const struct tensor *const *inputs,
                      const struct run_control *control, struct error *error) {
-    struct run *run = start(plan, inputs);
+    struct run *run = take_memory(plan_run_bytes(plan));
     if (!run) {
         error_set(error, ERROR_MEMORY_BUDGET, "no memory for a run of %zu bytes",
                   plan_run_bytes(plan));
         return NULL;
     }
-    run->control = control;
-    run->error = error;
-    run->until_check = CHECK_EVERY;
-    run->stopped = false;
-    execute(run);
-    if (!run->stopped) return run;
+    run_prepare(run, plan, inputs, control, error);
+    if (run_execute(run)) return run;
     run_end(run);
     return NULL;
 }

@@ -98,6 +98,12 @@ static inline void *run_out(const struct run *run, const struct step *step) {
     return run->base[step->out.base] + step->out.offset;
 }
 
+/* Makes a run in plan_run_bytes(plan) bytes of memory, with its literals and inputs. */
+void run_prepare(struct run *run, const struct plan *plan, const struct tensor *const *inputs,
+                 const struct run_control *control, struct error *error);
+/* Executes the code; false where it stopped. */
+bool run_execute(struct run *run);
+
 /* The bytes that the op's `scratch` rule asked for, 64-byte aligned, with no particular content. */
 static inline void *run_scratch(const struct run *run, const struct step *step) {
     return run->base[BASE_TENSORS] + step->scratch;
