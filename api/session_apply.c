@@ -184,7 +184,7 @@ static bool check_precondition(const struct applying *a) {
     struct asked asked = {.call = a->o.call, .error = a->o.error};
     char etag[ETAG];
     session_etag(a->session, training_version(a->session->training), etag);
-    return asked_precondition(&asked, etag, "optimizer", a->session->id);
+    return asked_precondition(&asked, etag, "optimizer of session", a->session->id);
 }
 
 static bool apply(struct applying *a, struct writer *out) {

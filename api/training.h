@@ -64,6 +64,9 @@ int64_t training_iterations(const struct session *s);
 void training_write(struct writer *out, const struct session *s, bool slots,
                     enum tensor_format format);
 
+/* Writes ,"warnings":[Keras' warning of an ignored `decay`] about the optimizer at that pointer. */
+void training_write_warning(struct writer *out, const char *pointer);
+
 /* ---- the same without a session --------------------------------------------------------------- */
 
 /* A first state, or the one that was sent, for n variables with the given values; in the arena. */

@@ -128,3 +128,11 @@ void training_write(struct writer *out, const struct session *s, bool slots,
     }
     slots_write_end(&w);
 }
+
+void training_write_warning(struct writer *out, const char *pointer) {
+    write_text(out,
+               ",\"warnings\":[{\"code\":\"ignored_argument\",\"detail\":\"Argument `decay` is no "
+               "longer supported and will be ignored.\",\"pointer\":\"");
+    write_text(out, pointer);
+    write_text(out, "/decay\"}]");
+}
