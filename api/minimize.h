@@ -10,7 +10,10 @@ enum minimize_status {
     MINIMIZE_MAX_STEPS,
     MINIMIZE_NON_FINITE,
     MINIMIZE_CANCELLED,
-    MINIMIZE_DEADLINE
+    MINIMIZE_DEADLINE,
+    MINIMIZE_INFEASIBLE,       /* no point that keeps the constraints was found */
+    MINIMIZE_ROUNDOFF_LIMITED, /* no further progress among the last digits */
+    MINIMIZE_FAILED            /* the method gave up; a warning says why */
 };
 extern const char *const minimize_status_names[]; /* "converged", ... */
 
@@ -26,10 +29,11 @@ struct moving {
 };
 
 /* When to stop before the steps are done; NAN: not asked for. */
-struct minimize_stop {      /* max_seconds is in the request's deadline */
-    double grad_norm;       /* at most: the gradient's 2-norm over all variables */
-    double loss_change;     /* at most: |loss - the one before| */
-    double variable_change; /* at most: the 2-norm of an update over all variables */
+struct minimize_stop {                /* max_seconds is in the request's deadline */
+    double grad_norm;                 /* at most: the gradient's 2-norm over all variables */
+    double loss_change;               /* at most: |loss - the one before| */
+    double variable_change;           /* at most: the 2-norm of an update over all variables */
+    double ftol_rel, xtol_rel, catol; /* of a "method" alone */
 };
 
 /* What is plotted: a row for each recorded step. */
@@ -58,6 +62,7 @@ struct minimize {
     int64_t done;      /* steps */
     struct tensor end; /* the loss at the end, a scalar; data NULL: it is not known */
     struct history history;
+    void *own; /* the method's, for these */
     /* Writes further members, each with a comma before it; NULL: none. */
     void (*write)(struct minimize *m, struct writer *out);
     /* Of a session, where more than variables changes: `keep` makes copies in the session's memory, or

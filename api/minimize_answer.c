@@ -9,7 +9,10 @@ const char *const minimize_status_names[] = {[MINIMIZE_CONVERGED] = "converged",
                                              [MINIMIZE_MAX_STEPS] = "max_steps",
                                              [MINIMIZE_NON_FINITE] = "non_finite",
                                              [MINIMIZE_CANCELLED] = "cancelled",
-                                             [MINIMIZE_DEADLINE] = "deadline"};
+                                             [MINIMIZE_DEADLINE] = "deadline",
+                                             [MINIMIZE_INFEASIBLE] = "infeasible",
+                                             [MINIMIZE_ROUNDOFF_LIMITED] = "roundoff_limited",
+                                             [MINIMIZE_FAILED] = "failed"};
 
 /* ---- history ------------------------------------------------------------------------------------- */
 

@@ -51,24 +51,35 @@ static bool read_max_seconds(struct minimize *m, const struct json *v) {
 }
 
 static bool read_rule(struct minimize *m, const struct json *v) {
-    static const char *const accepted[] = {"grad_norm", "loss_change", "variable_change",
-                                           "max_seconds"};
-    double *const rules[] = {&m->stop.grad_norm, &m->stop.loss_change, &m->stop.variable_change};
+    static const char *const accepted[] = {
+        "max_seconds", "grad_norm", "loss_change", "variable_change",
+        "ftol_rel",    "xtol_rel",  "catol"};
+    struct minimize_stop *stop = &m->stop;
+    double *const rules[] = {NULL,
+                             &stop->grad_norm,
+                             &stop->loss_change,
+                             &stop->variable_change,
+                             &stop->ftol_rel,
+                             &stop->xtol_rel,
+                             &stop->catol};
+    const bool method = m->o.request.method != NULL;
+    const size_t n = method ? 7 : 4;
     const char *key = json_key(v);
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        if (strcmp(key, accepted[i]) == 0) return minimize_number(m, v, key, rules[i]);
     if (strcmp(key, "max_seconds") == 0) return read_max_seconds(m, v);
-    const char *near = name_nearest(key, accepted, sizeof accepted / sizeof *accepted);
+    for (size_t i = 1; i < n; i++)
+        if (strcmp(key, accepted[i]) == 0) return minimize_number(m, v, key, rules[i]);
+    const char *near = name_nearest(key, accepted, n);
     error_set(m->o.error, ERROR_INVALID_REQUEST,
               "unknown member \"%.60s\"; %s%s%sccepted: grad_norm, loss_change, variable_change, "
-              "max_seconds",
-              key, near ? "did you mean \"" : "", near ? near : "", near ? "\"? A" : "a");
+              "%smax_seconds",
+              key, near ? "did you mean \"" : "", near ? near : "", near ? "\"? A" : "a",
+              method ? "ftol_rel, xtol_rel, catol, " : "");
     return error_under(m->o.error, key);
 }
 
 static bool read_stop(struct minimize *m) {
     const struct json *stop = m->o.request.stop;
-    m->stop = (struct minimize_stop){NAN, NAN, NAN};
+    m->stop = (struct minimize_stop){NAN, NAN, NAN, NAN, NAN, NAN};
     if (!stop) return true;
     if (json_type(stop) != JSON_OBJECT) {
         error_set(m->o.error, ERROR_INVALID_REQUEST, "expected an object, found %s",
@@ -93,10 +104,13 @@ static bool check_together(struct minimize *m) {
         const char *name;
         const struct json *v;
         bool of_method;
-    } members[] = {{"optimizer", r->optimizer, false},       {"batch_size", r->batch_size, false},
-                   {"shuffle_seed", r->shuffle_seed, false}, {"epochs", r->epochs, false},
-                   {"non_finite", r->non_finite, false},     {"starts", r->starts, false},
-                   {"return_state", r->return_state, false}, {"bounds", r->bounds, true},
+    } members[] = {{"optimizer", r->optimizer, false},
+                   {"batch_size", r->batch_size, false},
+                   {"shuffle_seed", r->shuffle_seed, false},
+                   {"epochs", r->epochs, false},
+                   {"non_finite", r->non_finite, false},
+                   {"return_state", r->return_state, false},
+                   {"bounds", r->bounds, true},
                    {"constraints", r->constraints, true}};
     for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
         if (!members[i].v || members[i].of_method == (r->method != NULL)) continue;

@@ -65,10 +65,8 @@ static const struct setting *find_setting(struct optimizer_config *c, const char
         *value = &c->own[s - c->optimizer->settings];
         return s;
     }
-    s = setting_find(optimizer_common, COMMON_COUNT, key);
-    const bool has = !c->optimizer->wraps ||
-                     (s == &optimizer_common[COMMON_LOSS_SCALE_FACTOR] && is_multi(c->optimizer));
-    if (!s || !has) return NULL;
+    s = c->optimizer->wraps ? NULL : setting_find(optimizer_common, COMMON_COUNT, key);
+    if (!s) return NULL;
     *value = &c->common[s - optimizer_common];
     return s;
 }

@@ -87,6 +87,8 @@ bool optimizer_check(struct reading *r, const struct optimizer_config *config);
 /* ---- optimizers of optimizers ---- */
 
 bool is_multi(const struct optimizer *o);
+/* The loss_scale_factor that a MultiOptimizer gives to all of its parts; NAN: none. */
+double parts_loss_scale(const struct optimizer_config *outer);
 /* Arguments that such optimizers have and others have not, NULL behind the last. */
 const char *const *parts_members(const struct optimizer *o);
 /* LossScaleOptimizer's refusals of arguments that others have. */

@@ -16,6 +16,12 @@ const char *const *parts_members(const struct optimizer *o) {
     return is_multi(o) ? multi : o->wraps ? scale : none;
 }
 
+double parts_loss_scale(const struct optimizer_config *outer) {
+    const struct setting *settings = outer->optimizer->settings;
+    const struct setting *s = setting_find(settings, SETTINGS_MAX, "loss_scale_factor");
+    return s ? outer->own[s - settings] : NAN;
+}
+
 /* Whether a common argument has its preset, which Keras used to serialise here too. */
 static bool is_preset(struct reading *r, const struct setting *s, const struct json *v) {
     double found;
@@ -78,7 +84,7 @@ static bool read_inner(struct reading *r, const struct json *v, bool change,
     if (!ok) return false;
     const double factor = config->common[COMMON_LOSS_SCALE_FACTOR];
     config->common[COMMON_LOSS_SCALE_FACTOR] = NAN;
-    if (isnan(factor) || factor == outer->common[COMMON_LOSS_SCALE_FACTOR]) return true;
+    if (isnan(factor) || factor == parts_loss_scale(outer)) return true;
     error_set(r->error, ERROR_INVALID_VALUE,
               "`loss_scale_factor` of an optimizer inside of a %s must be null%s",
               outer->optimizer->name,

@@ -26,9 +26,8 @@ static void write_texts(struct writer *out, const char *name, const char *const 
 /* Those that both forms have, each with a comma before it. */
 static void write_settings(struct writer *out, const struct optimizer_config *c) {
     const struct optimizer *o = c->optimizer;
-    for (size_t i = 0; i < COMMON_COUNT; i++)
-        if (!o->wraps || (i == COMMON_LOSS_SCALE_FACTOR && is_multi(o)))
-            write_setting(out, &optimizer_common[i], c->common[i]);
+    for (size_t i = 0; i < COMMON_COUNT && !o->wraps; i++)
+        write_setting(out, &optimizer_common[i], c->common[i]);
     for (size_t i = 0; o->settings[i].name; i++) write_setting(out, &o->settings[i], c->own[i]);
     if (o->excludes_layers)
         write_texts(out, "exclude_layers", c->exclude_layers, c->n_exclude_layers);
@@ -93,7 +92,7 @@ void optimizer_write(struct writer *out, const struct optimizer_config *c) {
 static void write_keras_part(struct writer *out, const struct optimizer_config *outer,
                              const struct optimizer_part *part) {
     struct optimizer_config c = part->config;
-    c.common[COMMON_LOSS_SCALE_FACTOR] = outer->common[COMMON_LOSS_SCALE_FACTOR];
+    c.common[COMMON_LOSS_SCALE_FACTOR] = parts_loss_scale(outer);
     optimizer_write_keras(out, &c);
 }
 

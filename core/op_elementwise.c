@@ -2,6 +2,7 @@
  * The formulas at special points are TensorFlow's (reference: gradients of math_grad.py as observed). */
 #include <tgmath.h>
 
+#define POINTWISE_WIDE
 #include "core/op_pointwise.h"
 
 #define ARITHMETIC(name, operator)                                                                 \

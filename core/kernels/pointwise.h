@@ -18,8 +18,19 @@ void pointwise3(const struct step *step, struct run *run, loop3 loop);
 
 static inline void *cell_at(char *slab, uint32_t cell) { return slab + (size_t)cell * 8; }
 
+/* A family of arithmetic defines POINTWISE_WIDE: its loops are compiled for processors with AVX2 too, and the
+ * loader chooses. The bits are the same, since nothing is contracted or reordered. Sanitizers cannot bear
+ * functions that are chosen before they begin. */
+#if defined(POINTWISE_WIDE) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&  \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define POINTWISE_CLONES __attribute__((target_clones("avx2", "default")))
+#else
+#define POINTWISE_CLONES
+#endif
+
 #define UNARY_LOOP(name, tag, T, R, expr)                                                          \
-    static void name##_loop_##tag(int64_t n, void *out, const void *in, int64_t sx) {              \
+    POINTWISE_CLONES static void name##_loop_##tag(int64_t n, void *out, const void *in,           \
+                                                   int64_t sx) {                                   \
         R *restrict o = out;                                                                       \
         const T *restrict p = in;                                                                  \
         for (int64_t i = 0; i < n; i++) {                                                          \
@@ -40,8 +51,8 @@ static inline void *cell_at(char *slab, uint32_t cell) { return slab + (size_t)c
 
 /* Three loops, so that the compiler can use vectors where both arguments advance or one stands. */
 #define BINARY_LOOP(name, tag, T, R, expr)                                                         \
-    static void name##_loop_##tag(int64_t n, void *out, const void *in, int64_t sx,                \
-                                  const void *in2, int64_t sy) {                                   \
+    POINTWISE_CLONES static void name##_loop_##tag(int64_t n, void *out, const void *in,           \
+                                                   int64_t sx, const void *in2, int64_t sy) {      \
         R *restrict o = out;                                                                       \
         const T *restrict p = in, *restrict q = in2;                                               \
         if (sx && sy) {                                                                            \

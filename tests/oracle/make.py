@@ -8,6 +8,7 @@ import sys
 import numpy as np
 
 import accuracy
+import learning
 import tf_answer
 import tf_derivatives
 from table import seed_of
@@ -73,6 +74,8 @@ def line(case):
 def make(name):
     if name == "accuracy":
         return accuracy.make()
+    if name == "learning":
+        return learning.make()
     cases = list(importlib.import_module(f"tables.{name}").cases())
     seen = set()
     lines = []
@@ -90,5 +93,5 @@ def make(name):
 
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or (*TABLES, "accuracy")
+    wanted = sys.argv[1:] or (*TABLES, "accuracy", "learning")
     print(f"{sum(make(name) for name in wanted)} cases in all")
