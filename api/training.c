@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/place.h"
 #include "api/session_io.h"
 #include "api/training_slots.h"
 
@@ -160,18 +159,37 @@ struct optimizer_variable *kept_variables(struct item *const *items, size_t n,
     return v;
 }
 
+/* The variables that slots were sent for; items NULL: they are only counted. */
+struct finding {
+    const struct session *session;
+    struct error *error;
+    struct item **items;
+    size_t n;
+};
+
+static bool find_item(void *context, uint32_t part, const struct json *v) {
+    struct finding *f = context;
+    (void)part;
+    if (strcmp(json_key(v), SLOTS_ITSELF) == 0) return true;
+    struct item *item = training_variable(f->session, json_key(v), f->error);
+    if (!item) return false;
+    if (f->items) f->items[f->n] = item;
+    f->n++;
+    return true;
+}
+
 /* Reads and keeps the state that came with the settings. */
 static bool restore(struct session *s, struct training *tr, const struct optimizer_sent *sent,
                     struct arena *arena, struct error *error) {
-    const char **names;
-    size_t n, n_slots;
+    struct finding f = {.session = s, .error = error};
+    size_t n_slots;
     if (!sent->slots && !sent->iterations) return true;
-    if (!slots_names(sent, arena, &names, &n, error)) return false;
-    struct item **items = arena_alloc(arena, n * sizeof *items);
+    if (!slots_each(sent, find_item, &f, error)) return false;
+    struct item **items = f.items = arena_alloc(arena, f.n * sizeof *items);
     if (!items) return slots_fail_memory(arena, error);
-    for (size_t i = 0; i < n; i++)
-        if (!(items[i] = training_variable(s, names[i], error))) return error_under(error, "slots");
-    n = kept_sort_items(items, n);
+    f.n = 0;
+    slots_each(sent, find_item, &f, error);
+    const size_t n = kept_sort_items(items, f.n);
     struct optimizer_variable *variables = kept_variables(items, n, arena);
     struct optimizer_slot *slots =
         variables ? optimizer_slots(&tr->config, variables, n, pattern_matches, arena, &n_slots)

@@ -16,9 +16,8 @@ static bool fail_type(const struct json *v, const char *wants, struct error *err
 }
 
 /* Calls `see` for the members of the slots' object and of those of the parts. */
-static bool each_object(const struct json *slots, bool is_part,
-                        bool (*see)(void *context, uint32_t part, const struct json *v),
-                        void *context, uint32_t part, struct error *error) {
+static bool each_object(const struct json *slots, bool is_part, slots_see see, void *context,
+                        uint32_t part, struct error *error) {
     if (json_type(slots) != JSON_OBJECT) return fail_type(slots, "an object", error);
     for (const struct json *v = json_first(slots); v; v = json_next(v)) {
         if (is_part || strcmp(json_key(v), SLOTS_PARTS) != 0) {
@@ -37,37 +36,10 @@ static bool each_object(const struct json *slots, bool is_part,
     return true;
 }
 
-struct naming {
-    const char **names;
-    size_t n;
-};
-
-static bool count_name(void *context, uint32_t part, const struct json *v) {
-    struct naming *naming = context;
-    (void)part;
-    (void)v;
-    naming->n++;
-    return true;
-}
-
-static bool add_name(void *context, uint32_t part, const struct json *v) {
-    struct naming *naming = context;
-    (void)part;
-    if (strcmp(json_key(v), SLOTS_ITSELF) != 0) naming->names[naming->n++] = json_key(v);
-    return true;
-}
-
-bool slots_names(const struct optimizer_sent *sent, struct arena *arena, const char ***names,
-                 size_t *n, struct error *error) {
-    struct naming naming = {.n = 0};
-    if (sent->slots && !each_object(sent->slots, false, count_name, &naming, 0, error))
-        return error_under(error, "slots");
-    *names = naming.names = arena_alloc(arena, naming.n * sizeof *naming.names);
-    if (!naming.names) return slots_fail_memory(arena, error);
-    naming.n = 0;
-    if (sent->slots) each_object(sent->slots, false, add_name, &naming, 0, error);
-    *n = naming.n;
-    return true;
+bool slots_each(const struct optimizer_sent *sent, slots_see see, void *context,
+                struct error *error) {
+    return !sent->slots || each_object(sent->slots, false, see, context, 0, error) ||
+           error_under(error, "slots");
 }
 
 /* A slot by its names. */
@@ -113,9 +85,9 @@ static bool fail_slot(const struct reader *rd, const struct key *key) {
                          "%s keeps nothing of \"%.80s\", and \"%.80s\" was sent",
                          r->config->optimizer->name, key->variable, key->name);
     return error_set(r->error, ERROR_INVALID_VALUE,
-                     "%s keeps no \"%.80s\" of \"%.80s\"%s%s%s; it keeps %s",
+                     "%s keeps no \"%.80s\" of \"%.80s\"; %s%s%st keeps %s",
                      r->config->optimizer->name, key->name, key->variable,
-                     near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "", list);
+                     near ? "did you mean \"" : "", near ? near : "", near ? "\"? I" : "i", list);
 }
 
 /* Counts are rounded to floats on their way through the formulas. */
@@ -171,11 +143,13 @@ static const struct optimizer_config *config_of(const struct optimizer_config *c
 }
 
 static bool read_count(const struct json *v, int64_t *out, struct error *error) {
-    if (!json_int(v, out))
-        return error_set(error, ERROR_INVALID_VALUE,
-                         "expected a whole number from 0 to %" PRId64 ", found %s", count_most,
-                         json_type(v) == JSON_NUMBER ? "another number" : json_type_name(v));
-    return (*out >= 0 && *out <= count_most) || fail_count(error, *out);
+    size_t n = 0;
+    if (json_int(v, out)) return (*out >= 0 && *out <= count_most) || fail_count(error, *out);
+    const char *text = json_type(v) == JSON_NUMBER ? json_text(v, &n) : json_type_name(v);
+    if (!n) n = strlen(text);
+    return error_set(error, ERROR_INVALID_VALUE,
+                     "expected a whole number from 0 to %" PRId64 ", found %.*s", count_most,
+                     (int)(n < 40 ? n : 40), text);
 }
 
 /* Keras' `iterations` counts updates, and "iteration" every call, also where several make one update. */
@@ -198,8 +172,11 @@ static bool read_iterations(const struct slots_reading *r, struct tensor *values
         const double steps =
             config_of(r->config, slot->part ? slot->part : iterations_part(r->config))
                 ->common[COMMON_GRADIENT_ACCUMULATION_STEPS];
-        if (steps >= 2 && __builtin_mul_overflow(n, (int64_t)steps, &calls))
-            return fail_count(r->error, n);
+        if (steps >= 2 && (__builtin_mul_overflow(n, (int64_t)steps, &calls) || calls > count_most))
+            return error_set(r->error, ERROR_INVALID_VALUE,
+                             "%" PRId64 " iterations of %.0f calls each are more than the %" PRId64
+                             " calls that are counted",
+                             n, steps, count_most);
         if (!slot_fill(slot, 0, r->arena, &values[i])) return slots_fail_memory(r->arena, r->error);
         *(int64_t *)values[i].data = calls;
     }
@@ -219,8 +196,7 @@ bool slots_read(const struct slots_reading *r, struct tensor *values) {
                          .slot = i};
     }
     if (r->n_slots) qsort(keys, r->n_slots, sizeof *keys, compare);
-    if (r->sent->slots && !each_object(r->sent->slots, false, read_object, &rd, 0, r->error))
-        return error_under(r->error, "slots");
+    if (!slots_each(r->sent, read_object, &rd, r->error)) return false;
     return !r->sent->iterations || read_iterations(r, values) ||
            error_under(r->error, "iterations");
 }

@@ -75,9 +75,11 @@ bool slots_fail_memory(const struct arena *arena, struct error *error);
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 
-/* The names of all variables that slots were sent for, in the arena; some may stand there twice. */
-bool slots_names(const struct optimizer_sent *sent, struct arena *arena, const char ***names,
-                 size_t *n, struct error *error);
+/* Sees a member of the slots that were sent: a variable's, or SLOTS_ITSELF. False after a failure. */
+typedef bool (*slots_see)(void *context, uint32_t part, const struct json *v);
+/* Shows it all members, those of the parts too. Pointers of failures are relative to the optimizer. */
+bool slots_each(const struct optimizer_sent *sent, slots_see see, void *context,
+                struct error *error);
 
 struct slots_reading {
     const struct optimizer_sent *sent;
