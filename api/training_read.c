@@ -169,6 +169,7 @@ static bool read_iterations(const struct slots_reading *r, struct tensor *values
                              "%" PRId64,
                              n, sent);
         }
+        if (n == 0) continue; /* It begins so. */
         const double steps =
             config_of(r->config, slot->part ? slot->part : iterations_part(r->config))
                 ->common[COMMON_GRADIENT_ACCUMULATION_STEPS];
