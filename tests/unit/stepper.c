@@ -119,16 +119,14 @@ static struct tensor *bind_numbers(const struct tape *t, const struct optimizer_
 }
 
 /* Replaces what was wanted by its value with a leading axis. */
-static bool batch_all(struct stepper *s, struct tape *t, struct bound *b, node_id *wanted,
-                      size_t n) {
+static bool batch_all(struct tape *t, struct bound *b, node_id *wanted, size_t n) {
     b->batched = arena_alloc(t->arena, b->n * sizeof *b->batched);
     node_id *images = arena_alloc(t->arena, n * sizeof *images);
-    if (!b->batched || !images) return false;
+    if (!b->batched || !images) return tape_fail_memory(t, "the test");
     for (size_t i = 0; i < b->n; i++)
         b->batched[i] = tape_input(t, b->value[i]->dtype, &b->value[i]->shape);
     if (!tape_batch(t, b->node, b->batched, b->n, wanted, n, images)) return false;
     memcpy(wanted, images, n * sizeof *images);
-    (void)s;
     return true;
 }
 
@@ -137,14 +135,14 @@ static bool run(struct stepper *s, struct tape *t, struct bound *b, struct optim
     const size_t n = s->n + s->n_slots;
     const node_id *inputs;
     size_t n_inputs;
-    if (s->batch && !batch_all(s, t, b, wanted, n)) return false;
+    if (s->batch && !batch_all(t, b, wanted, n)) return false;
     struct tensor *numbers = bind_numbers(t, step);
     struct plan *plan = plan_get(s->cache, t, wanted, n, &inputs, &n_inputs, t->arena, t->error);
     if (!plan) return false;
     const struct tensor **values = arena_alloc(t->arena, n_inputs * sizeof *values);
-    bool ok = numbers && values;
-    for (size_t i = 0; ok && i < n_inputs; i++) values[i] = value_of(b, step, numbers, inputs[i]);
-    struct run *r = ok ? plan_run(plan, values, NULL, t->error) : NULL;
+    const bool room = (numbers && values) || tape_fail_memory(t, "the test");
+    for (size_t i = 0; room && i < n_inputs; i++) values[i] = value_of(b, step, numbers, inputs[i]);
+    struct run *r = room ? plan_run(plan, values, NULL, t->error) : NULL;
     for (size_t i = 0; r && i < n; i++) {
         const struct tensor result = run_result(r, i);
         struct tensor *kept = i < s->n ? &s->values[i] : &s->state[i - s->n];
@@ -164,7 +162,8 @@ static bool step_on(struct stepper *s, struct tape *t, const struct tensor *grad
     uint32_t *variable = arena_alloc(t->arena, n_gradients * sizeof *variable);
     struct bound b = {.node = arena_alloc(t->arena, (n + n_gradients) * sizeof *b.node),
                       .value = arena_alloc(t->arena, (n + n_gradients) * sizeof *b.value)};
-    if (!nodes || !gradient || !variable || !b.node || !b.value) return false;
+    if (!nodes || !gradient || !variable || !b.node || !b.value)
+        return tape_fail_memory(t, "the test");
     for (size_t i = 0; i < s->n; i++) nodes[i] = bind(t, &b, &s->values[i], &s->variables[i].shape);
     for (size_t i = 0; i < s->n_slots; i++)
         nodes[s->n + i] = bind(t, &b, &s->state[i], &s->slots[i].shape);
