@@ -1,6 +1,7 @@
 /* Steps for tests: a tape, a plan and a run each. Knows no method. */
 #include "tests/unit/stepper.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -219,4 +220,53 @@ const struct tensor *stepper_slot(const struct stepper *s, uint32_t part, const 
     }
     fail_msg("part %u has no slot \"%s\" of \"%s\"", part, name, variable);
     return NULL;
+}
+
+/* ---- what steps are made of and compared with ---------------------------------------------------- */
+
+struct tensor vector(double *x, int64_t n) {
+    return (struct tensor){DTYPE_F64, {.rank = 1, .dim = {n}}, x};
+}
+struct tensor matrix(double *x, int64_t rows, int64_t columns) {
+    return (struct tensor){DTYPE_F64, {.rank = 2, .dim = {rows, columns}}, x};
+}
+struct tensor scalar(double *x) {
+    return (struct tensor){DTYPE_F64, {0}, x};
+}
+
+void config_set(struct optimizer_config *c, const char *name, double value) {
+    const struct setting *own = c->optimizer->settings;
+    if (strcmp(name, "learning_rate") == 0) {
+        c->learning_rate = value;
+        return;
+    }
+    for (size_t i = 0; own[i].name; i++)
+        if (strcmp(own[i].name, name) == 0) {
+            c->own[i] = value;
+            return;
+        }
+    for (size_t i = 0; i < COMMON_COUNT; i++)
+        if (strcmp(optimizer_common[i].name, name) == 0) {
+            c->common[i] = value;
+            return;
+        }
+    fail_msg("%s has no setting \"%s\"", c->optimizer->name, name);
+}
+
+struct optimizer_config config_of(const char *name, const struct named *settings) {
+    struct optimizer_config c;
+    const struct optimizer *o = optimizer_find(name);
+    if (!o) fail_msg("there is no optimizer \"%s\"", name);
+    optimizer_defaults(o, &c);
+    for (size_t i = 0; i < NAMED_MOST && settings[i].name; i++)
+        config_set(&c, settings[i].name, settings[i].value);
+    return c;
+}
+void must_step(struct stepper *s, const struct tensor *gradients, size_t n) {
+    if (!stepper_step(s, gradients, n, NULL)) fail_msg("%s", s->error.detail);
+}
+
+void assert_near(const char *title, double found, double wanted, double within) {
+    if (!(fabs(found - wanted) <= within))
+        fail_msg("%s: %.15g where %.15g is wanted", title, found, wanted);
 }
