@@ -58,18 +58,36 @@ const char *ask(service_function service, const char *body) {
     return ask_within(service, body, &service_limits_default);
 }
 
-const char *ask_session(struct session *s, service_function service, const char *place,
-                        const char *body) {
+static const char *answer_on(struct session *s, service_function service, const char *place,
+                             struct service_call *call) {
     static struct service_reply reply;
     const char *places[] = {"s", place};
-    struct service_call call = new_call(&service_limits_default);
     memset(&reply, 0, sizeof reply);
+    call->session = s;
+    call->places = places;
+    call->reply = &reply;
+    return answer(service, call);
+}
+
+const char *ask_session_within(struct session *s, service_function service, const char *place,
+                               const char *body, const struct service_limits *limits) {
+    struct service_call call = new_call(limits);
     call.body = body;
     call.body_length = strlen(body);
-    call.session = s;
-    call.places = places;
-    call.reply = &reply;
-    return answer(service, &call);
+    return answer_on(s, service, place, &call);
+}
+
+const char *ask_session(struct session *s, service_function service, const char *place,
+                        const char *body) {
+    return ask_session_within(s, service, place, body, &service_limits_default);
+}
+
+const char *ask_session_query(struct session *s, service_function service,
+                              const struct service_pair *query, size_t n) {
+    struct service_call call = new_call(&service_limits_default);
+    call.query = query;
+    call.n_query = n;
+    return answer_on(s, service, NULL, &call);
 }
 
 struct plan_stats ask_plans(void) {
