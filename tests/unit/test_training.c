@@ -270,6 +270,7 @@ static void fails_whole(const struct request *r,
     int k = 0;
     while (k < most && ask_with(s, r, k)[0] != '{') {
         assert_same(s, same);
+        assert_int_equal(session_bytes(s), session_bytes(same));
         k++;
     }
     assert_in_range(k, 1, most - 1);
