@@ -72,6 +72,19 @@ const char *ask_session(struct session *s, service_function service, const char 
     return answer(service, &call);
 }
 
+const char *ask_call(service_function service, struct service_call call, const char *body) {
+    static struct service_reply reply;
+    const struct service_call fresh = new_call(&service_limits_default);
+    memset(&reply, 0, sizeof reply);
+    call.plans = fresh.plans;
+    call.seed = fresh.seed;
+    if (!call.limits) call.limits = fresh.limits;
+    call.body = body;
+    call.body_length = strlen(body);
+    call.reply = &reply;
+    return answer(service, &call);
+}
+
 struct plan_stats ask_plans(void) {
     return plan_cache_stats(plans);
 }

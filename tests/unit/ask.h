@@ -15,6 +15,8 @@ const char *ask_query(service_function service, const struct service_pair *query
 struct session;
 const char *ask_session(struct session *s, service_function service, const char *place,
                         const char *body);
+/* A question with whatever else the call says; plans, seed and, where there are none, limits are added. */
+const char *ask_call(service_function service, struct service_call call, const char *body);
 struct plan_stats ask_plans(void);
 
 /* Evaluates `graph` (escaped as in JSON) with x = [[1,2,3],[4,5,6]], y = 2, w = 1 bound. */
