@@ -106,8 +106,10 @@ static void write_optimizer(struct writer *out, const struct optimizer *o) {
             write_argument(out, "exclude_layers", "list of patterns", "[]");
         }
         if (!isnan(o->weight_decay)) {
+            struct setting decay = optimizer_common[COMMON_WEIGHT_DECAY];
+            decay.optional = !needs_weight_decay(o);
             write_text(out, ",");
-            write_setting(out, &optimizer_common[COMMON_WEIGHT_DECAY], o->weight_decay);
+            write_setting(out, &decay, o->weight_decay);
         }
     }
     write_text(out, "]");
