@@ -80,7 +80,8 @@ bool form_read(struct reading *r, const struct json *v, const char *what, unsign
 bool form_is_argument(const struct form *form, const char *key) {
     if (strcmp(key, form->label_member) == 0) return false;
     if (form->args_member) return true;
-    return strcmp(key, "name") != 0 && strcmp(key, "iterations") != 0 && strcmp(key, "slots") != 0;
+    if (strcmp(key, "name") == 0) return false;
+    return !form->takes_state || (strcmp(key, "iterations") != 0 && strcmp(key, "slots") != 0);
 }
 
 bool form_under(struct reading *r, const struct form *form, const char *member) {

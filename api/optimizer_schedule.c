@@ -72,7 +72,7 @@ static bool read_numbers(struct reading *r, const struct schedule *s, const stru
 
 static bool read_list(struct reading *r, const struct schedule *s, const struct form *form,
                       const char *name, const double **out, size_t *n) {
-    static const struct setting element = {.name = "", .kind = SETTING_FLOAT};
+    const struct setting element = {.name = name, .kind = SETTING_FLOAT};
     const struct json *v = argument(form, name);
     if (!v) return fail_missing(r, s, form, name);
     const struct json *list = json_type(v) == JSON_NUMBERS ? json_split(r->arena, v) : v;
@@ -82,19 +82,18 @@ static bool read_list(struct reading *r, const struct schedule *s, const struct 
                   json_type_name(v));
         return form_under(r, form, name);
     }
+    const int most = BOUNDARIES_MOST + (strcmp(name, "values") == 0);
     *n = json_length(list);
-    if (*n > BOUNDARIES_MOST + 1) {
+    if (*n > (size_t)most) {
         error_set(r->error, ERROR_INVALID_VALUE, "`%s` has %zu numbers and may have %d", name, *n,
-                  (int)BOUNDARIES_MOST + (strcmp(name, "values") == 0));
+                  most);
         return form_under(r, form, name);
     }
     double *numbers = arena_alloc(r->arena, (*n + 1) * sizeof *numbers);
     if (!numbers) return reading_fail_memory(r);
-    struct setting setting = element;
-    setting.name = name;
     size_t i = 0;
     for (const struct json *e = json_first(list); e; e = json_next(e), i++) {
-        if (setting_read(r, &setting, e, &numbers[i])) continue;
+        if (setting_read(r, &element, e, &numbers[i])) continue;
         error_under_index(r->error, i);
         return form_under(r, form, name);
     }

@@ -291,6 +291,33 @@ void registry_release(struct registry *r, struct seat *seat, int64_t now) {
     if (w) w->done(w, seat, NULL);
 }
 
+/* ---- claims ---- */
+
+bool registry_claim(struct seat *seat, const char *operation) {
+    const char *none = NULL;
+    return atomic_compare_exchange_strong(&seat->claim, &none, operation);
+}
+
+void registry_unclaim(struct registry *r, struct seat *seat, int64_t now) {
+    struct shard *shard = shard_of(r, seat->hash);
+    pthread_mutex_lock(&shard->lock);
+    atomic_store(&seat->claim, NULL);
+    seat->used = now;
+    if (seat->ttl && now + seat->ttl < shard->expiry) shard->expiry = now + seat->ttl;
+    pthread_mutex_unlock(&shard->lock);
+}
+
+/* The lock keeps the operation from going meanwhile. */
+bool registry_claimed(struct registry *r, struct seat *seat, char out[REGISTRY_ID + 1]) {
+    if (!atomic_load(&seat->claim)) return false;
+    struct shard *shard = shard_of(r, seat->hash);
+    pthread_mutex_lock(&shard->lock);
+    const char *claim = atomic_load(&seat->claim);
+    if (claim) strcpy(out, claim);
+    pthread_mutex_unlock(&shard->lock);
+    return claim != NULL;
+}
+
 /* ---- coming and going ---- */
 
 static bool check_count(struct registry *r, struct error *error) {

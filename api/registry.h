@@ -10,6 +10,8 @@
 #include "core/arena.h"
 #include "core/error.h"
 
+enum { REGISTRY_ID = 32 }; /* characters of a random id */
+
 struct session;
 struct registry;
 struct seat; /* where a session has its place in the registry */
@@ -43,6 +45,14 @@ enum registry_outcome registry_acquire(struct registry *r, const char *id, struc
  * waited get not_found. */
 void registry_release(struct registry *r, struct seat *seat, int64_t now);
 
+/* While an operation works on a copy of a session, the session is claimed: it is not to be changed but by
+ * that operation, and does not expire. `operation` is its id, which must outlive the claim; the session
+ * is held. False where another one has claimed it. */
+bool registry_claim(struct seat *seat, const char *operation);
+void registry_unclaim(struct registry *r, struct seat *seat, int64_t now);
+/* Whether a session is claimed, and by which operation. */
+bool registry_claimed(struct registry *r, struct seat *seat, char out[REGISTRY_ID + 1]);
+
 /* Adds a session under its id; it is held until registry_release. NULL where the id is taken or there
  * are too many, and the session stays the caller's. */
 struct seat *registry_add(struct registry *r, struct session *s, int64_t now, struct error *error);
@@ -50,7 +60,6 @@ struct seat *registry_add(struct registry *r, struct session *s, int64_t now, st
 void registry_remove(struct registry *r, struct seat *seat);
 
 /* Writes 128 random bits as an id. False where the system has none. */
-enum { REGISTRY_ID = 32 };
 bool registry_new_id(char out[REGISTRY_ID + 1], struct error *error);
 
 /* What a list says of a session. Labels are "key\0value\0key\0value\0\0". */

@@ -15,6 +15,7 @@ struct seat {
     uint32_t hash;
     uint32_t n_waiting;
     bool held, removed;
+    _Atomic(const char *) claim; /* the operation that works on a copy; NULL: none */
     struct waiter *first, *last;
     int64_t used, ttl;  /* when it was released; how long it may be idle, 0: for ever */
     double ttl_seconds; /* this and those below are as the session had them at the last release */
@@ -43,7 +44,8 @@ struct registry {
 };
 
 static inline bool seat_has_expired(const struct seat *seat, int64_t now) {
-    return seat->ttl && !seat->held && !seat->n_waiting && now - seat->used >= seat->ttl;
+    return seat->ttl && !seat->held && !seat->n_waiting && !atomic_load(&seat->claim) &&
+           now - seat->used >= seat->ttl;
 }
 
 /* Where the first seat stands that was created after `order`. */

@@ -24,7 +24,14 @@
     X(max_session_bytes, 1LL << 30, "bytes that a session may hold")                               \
     X(max_session_nodes, 2000000, "nodes that the tapes of a session may hold")                    \
     X(max_tapes, 1024, "tapes of a session")                                                       \
-    X(max_functions, 10000, "functions at a time")
+    X(max_functions, 10000, "functions at a time")                                                 \
+    X(max_running_jobs, 4, "jobs that run at a time")                                              \
+    X(max_queued_jobs, 256, "jobs that wait")                                                      \
+    X(max_job_seconds, 86400, "seconds a job may run")                                             \
+    X(max_job_work, 1440000000000000LL, "estimated elementary operations of a job")                \
+    X(max_operations, 4096, "operations that are kept, done or not")                               \
+    X(max_operation_bytes, 2LL << 30, "bytes that operations keep, requests and answers")          \
+    X(max_operation_seconds, 86400, "seconds an operation is kept once it is done")
 
 struct service_limits {
 #define SERVICE_LIMIT(name, preset, text) int64_t name;
@@ -44,6 +51,8 @@ struct registry;
 struct seat;
 struct functions;
 struct function;
+struct operations;
+struct operation;
 
 /* What a successful request has changed, for the store. */
 enum { SERVICE_ID = 64, SERVICE_LOCATION = 384 };
@@ -63,6 +72,14 @@ struct service_reply {
     /* What this request has added, and holds until the store has it. */
     struct seat *created;
     struct function *function;
+    /* What the answer is about, held until it is sent. */
+    struct operation *operation;
+    /* There is no answer yet: the service is to be asked again once the operation is done, or then. */
+    bool waits;
+    int64_t until;
+    /* The answer is the operation's events behind that one. */
+    bool streams;
+    uint64_t seen;
 };
 
 /* One line of what a long run says of itself. */
@@ -106,6 +123,9 @@ struct service_call {
     struct registry *registry;
     struct functions *functions;
     const struct function *function; /* that this request calls; NULL: it brings its own graph */
+    struct operations *operations;
+    const char *last_event_id; /* NULL: none */
+    bool has_waited;           /* it is asked again: it must answer now */
     struct service_reply *reply;
 };
 

@@ -17,6 +17,10 @@ struct schedule_method {
     node_id (*rate)(struct optimizer_step *s, const struct schedule_config *c, node_id step);
 };
 
+/* A row of a table of settings; further members may follow. */
+#define SETTING(id, type, value, ...)                                                              \
+    { .name = id, .kind = SETTING_##type, .preset = value, __VA_ARGS__ }
+
 /* ---- slots ------------------------------------------------------------------------------------ */
 
 /* The variables that one optimizer takes, and its slots as they are listed. */

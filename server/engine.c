@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "api/functions.h"
+#include "api/operations.h"
 #include "api/registry.h"
 #include "api/session.h"
 #include "server/body.h"
@@ -28,6 +29,12 @@ static void set_small(struct engine *e) {
     e->small.max_request_bytes = least(e->limits.max_request_bytes, 4 << 20);
     e->small.max_work = least(e->limits.max_work, 2000000);
     e->small.max_answer_bytes = least(e->limits.max_answer_bytes, 256 << 10);
+}
+
+static void set_job(struct engine *e) {
+    e->job = e->limits;
+    e->job.max_work = e->limits.max_job_work;
+    e->job.max_seconds = e->limits.max_job_seconds;
 }
 
 static bool build_constant(struct engine *e, size_t i, char *problem, size_t size) {
@@ -50,7 +57,8 @@ static bool start_state(struct engine *e, char *problem, size_t size) {
     if (!e->store) return false;
     e->registry = registry_new(e->limits.max_sessions, e->seed);
     e->functions = functions_new(e->limits.max_functions, e->seed);
-    if (e->registry && e->functions) return true;
+    if (e->registry) e->operations = operations_new(&e->limits, e->registry);
+    if (e->functions && e->operations) return true;
     snprintf(problem, size, "out of memory");
     return false;
 }
@@ -59,6 +67,7 @@ bool engine_init(struct engine *e, int64_t max_body, char *problem, size_t size)
     *e = (struct engine){.limits = service_limits_default};
     e->limits.max_body_bytes = max_body;
     set_small(e);
+    set_job(e);
     int64_t memory = machine_memory();
     /* One body must always fit, however small the machine; a quarter is left to all of them. */
     body_set_budget(memory / 4 > 2 * max_body ? memory / 4 : 2 * max_body);
@@ -82,6 +91,7 @@ bool engine_init(struct engine *e, int64_t max_body, char *problem, size_t size)
 
 void engine_free(struct engine *e) {
     for (size_t i = 0; i < route_count; i++) writer_free(&e->constants[i].out);
+    operations_free(e->operations);
     registry_free(e->registry);
     functions_free(e->functions);
     if (e->store) e->store->verbs->close(e->store);
@@ -129,6 +139,7 @@ static void give_back(struct engine *e) {
 
 void engine_sweep(struct engine *e) {
     registry_sweep(e->registry, clock_coarse(), on_expired, e);
+    operations_sweep(e->operations, clock_coarse());
     give_back(e);
 }
 

@@ -20,11 +20,13 @@ struct engine {
     struct plan_cache *plans;
     struct service_limits limits;          /* as configured */
     struct service_limits small;           /* what a network thread may do itself */
+    struct service_limits job;             /* what a job may */
     uint64_t seed;                         /* of hash tables: a secret */
     uint64_t ids;                          /* where request ids begin: no secret */
     struct constant constants[ROUTE_MOST]; /* of the ROUTE_CONSTANT ones */
     struct registry *registry;
     struct functions *functions;
+    struct operations *operations;
     struct store *store;
     int64_t held, most_held; /* bytes of sessions at the last sweep, and since memory went back */
     atomic_bool draining;    /* the process is about to end: nothing new that is large */

@@ -23,6 +23,10 @@ void exchange_begin(struct exchange *x, struct engine *engine, const char *metho
     x->method = route_method(method);
     x->accept = x->content_type = x->content_encoding = x->origin = NULL;
     x->if_match = x->if_none_match = x->request_id = x->transfer_encoding = NULL;
+    x->last_event_id = NULL;
+    x->has_waited = false;
+    x->log = NULL;
+    x->id[0] = '\0';
     x->content_length = -1;
     x->lengths = x->encodings = x->hosts = 0;
     x->expects_continue = x->bad_header = x->refused = false;
@@ -76,6 +80,7 @@ void exchange_header(struct exchange *x, const char *name, size_t n, const char 
         break;
     case 13:
         if (IS("If-None-Match")) x->if_none_match = value;
+        if (IS("Last-Event-ID")) x->last_event_id = value;
         break;
     case 14:
         if (IS("Content-Length")) x->lengths++, x->content_length = read_length(value);
@@ -173,6 +178,11 @@ static const char *bytes_type(const char *content_type) {
     return NULL;
 }
 
+static bool wants_events(const struct exchange *x) {
+    return x->route->flags & ROUTE_STREAM && x->method == METHOD_POST &&
+           negotiate_prefers(x->accept, "text/event-stream", x->route->type);
+}
+
 static bool check_types(struct exchange *x) {
     char quoted[QUOTED];
     struct error *e = &x->error;
@@ -187,7 +197,8 @@ static bool check_types(struct exchange *x) {
                          "the body's Content-Type is %s, expected application/json%s",
                          quote_text(quoted, sizeof quoted, x->content_type),
                          takes_bytes ? ", application/octet-stream or application/x-npy" : "");
-    if (x->method != METHOD_OPTIONS && !negotiate_accepts(x->accept, x->route->type))
+    if (x->method != METHOD_OPTIONS && !wants_events(x) &&
+        !negotiate_accepts(x->accept, x->route->type))
         return error_set(e, ERROR_NOT_ACCEPTABLE, "this answer is %.*s, and Accept is %s",
                          (int)strcspn(x->route->type, ";"), x->route->type,
                          quote_text(quoted, sizeof quoted, x->accept));
@@ -241,13 +252,22 @@ static bool check_size(struct exchange *x) {
     return x->content_length <= most || body_fail_size(x->content_length, most, &x->error);
 }
 
+/* Last of all, so that what is refused has none. */
+static bool begin_log(struct exchange *x) {
+    if (!wants_events(x)) return true;
+    x->log = malloc(sizeof *x->log);
+    if (!x->log) return error_set(&x->error, ERROR_MEMORY_BUDGET, "no memory for a log of events");
+    event_log_init(x->log);
+    return true;
+}
+
 bool exchange_admit(struct exchange *x) {
     if (!check_framing(x)) {
         x->refused = true;
         return false;
     }
     if (check_origin(x) && check_route(x) && check_size(x) && check_types(x) && check_query(x) &&
-        check_parts(x) && decode_places(x))
+        check_parts(x) && decode_places(x) && begin_log(x))
         return true;
     /* A body within the limit is read and thrown away, so that the connection can go on. */
     x->refused = has_body(x) &&
@@ -276,4 +296,9 @@ void exchange_end(struct exchange *x) {
     x->n_query = 0;
     body_free(&x->body);
     writer_free(&x->out);
+    if (x->log) event_log_free(x->log);
+    free(x->log);
+    x->log = NULL;
+    if (x->reply.operation) operation_release(x->reply.operation);
+    x->reply.operation = NULL;
 }

@@ -10,6 +10,7 @@
 #ifndef GRADD_SERVER_EXCHANGE_H
 #define GRADD_SERVER_EXCHANGE_H
 
+#include "api/operations.h"
 #include "api/registry.h"
 #include "server/body.h"
 #include "server/engine.h"
@@ -30,7 +31,7 @@ struct exchange {
     bool http_1_0;
     const char *method_name, *path; /* these and the headers are the transport's */
     const char *accept, *content_type, *content_encoding, *if_match, *if_none_match, *origin,
-        *request_id, *transfer_encoding;
+        *request_id, *transfer_encoding, *last_event_id;
     int64_t content_length; /* -1: none */
     int lengths, encodings, hosts;
     bool expects_continue, bad_header;
@@ -47,6 +48,10 @@ struct exchange {
     exchange_wake wake;
     struct seat *seat;    /* of the session, while it is held */
     struct waiter waiter; /* for it */
+    struct operation_waiter operation_waiter;
+    bool has_waited;       /* for an operation */
+    struct event_log *log; /* of a run that is to be followed while it goes on; NULL: it is not */
+    char id[EXCHANGE_ID + 1];
     struct error error;
     struct writer out; /* what the run wrote */
     struct service_reply reply;
@@ -61,6 +66,10 @@ struct answer {
     const char *type, *cache;                               /* NULL: none, here and below */
     char etag[40], allow[ROUTE_ALLOW], id[EXCHANGE_ID + 1]; /* "": none */
     const char *location;                                   /* the exchange's */
+    /* In place of data: the events behind `seen`, in a log that lives until exchange_end. */
+    struct event_log *log;
+    uint64_t seen;
+    bool resumable;
 };
 
 void exchange_begin(struct exchange *x, struct engine *engine, const char *method, const char *path,
@@ -79,9 +88,16 @@ bool exchange_run(struct exchange *x);
 /* Ends early when `x->left` becomes true. */
 void exchange_work(struct exchange *x);
 
+/* A run that is followed (x->log) is answered while it goes on: from its first event on, or before. Its
+ * log has ended when the exchange is over, and wake is not told so before this is called, which says
+ * whether the transport listens still. */
+bool exchange_end_log(struct exchange *x);
+
 /* Ends the exchange with a failure of the transport's, such as overloaded, and wakes it. */
 void exchange_fail(struct exchange *x, enum error_code code, const char *sentence);
 
+/* Gives the request its id, unless it has one. */
+void exchange_set_id(struct exchange *x);
 void exchange_answer(struct exchange *x, struct answer *out);
 void exchange_end(struct exchange *x);
 

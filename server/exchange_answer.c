@@ -19,23 +19,25 @@ static bool is_sane_id(const char *id) {
     return n > 0 && n <= EXCHANGE_ID && !id[n];
 }
 
-static void set_id(struct exchange *x, struct answer *out) {
+void exchange_set_id(struct exchange *x) {
     static atomic_uint_fast64_t count;
+    if (x->id[0]) return;
     if (is_sane_id(x->request_id)) {
-        strcpy(out->id, x->request_id);
+        strcpy(x->id, x->request_id);
         return;
     }
     /* The finalizer of SplitMix64, over a counter that starts anywhere. */
     uint64_t z = x->engine->ids + UINT64_C(0x9e3779b97f4a7c15) * (atomic_fetch_add(&count, 1) + 1);
     z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    snprintf(out->id, sizeof out->id, "%016" PRIx64, z ^ z >> 31);
+    snprintf(x->id, sizeof x->id, "%016" PRIx64, z ^ z >> 31);
 }
 
 static void answer_problem(struct exchange *x, struct answer *out) {
     struct writer problem;
     writer_init(&problem, PROBLEM_BYTES);
-    set_id(x, out);
+    exchange_set_id(x);
+    strcpy(out->id, x->id);
     problem_write(&problem, &x->error, out->id);
     out->status = problem_status(x->error.code);
     out->type = "application/problem+json";
@@ -100,6 +102,33 @@ static void answer_result(struct exchange *x, struct answer *out) {
     if (out->owned) writer_init(&x->out, 0);
 }
 
+/* ---- events ---- */
+
+bool exchange_end_log(struct exchange *x) {
+    const bool failed = x->error.code != ERROR_NONE;
+    if (failed) {
+        writer_init(&x->out, PROBLEM_BYTES);
+        problem_write(&x->out, &x->error, x->id);
+    }
+    return event_log_end(x->log, failed, x->out.data, x->out.length);
+}
+
+/* Whether the answer is a stream: a run that failed before its first event is answered as any other. Of
+ * one that goes on nothing but the log may be looked at. */
+static bool is_stream(struct exchange *x) {
+    if (x->log) return !event_log_is_bare(x->log) || !x->error.code;
+    return !x->error.code && x->reply.streams;
+}
+
+static void answer_stream(struct exchange *x, struct answer *out) {
+    out->status = 200;
+    out->type = "text/event-stream";
+    out->cache = "no-store";
+    out->log = x->log ? x->log : &x->reply.operation->log;
+    out->seen = x->log ? 0 : x->reply.seen;
+    out->resumable = !x->log;
+}
+
 static void count(int status) {
     stats_add(status < 300   ? STAT_2XX
               : status < 400 ? STAT_3XX
@@ -119,7 +148,9 @@ static void log_answer(struct exchange *x, const struct answer *out) {
 void exchange_answer(struct exchange *x, struct answer *out) {
     *out = (struct answer){.nosniff = true};
     out->close = x->refused || atomic_load_explicit(&x->engine->draining, memory_order_relaxed);
-    if (x->error.code)
+    if (is_stream(x))
+        answer_stream(x, out);
+    else if (x->error.code)
         answer_problem(x, out);
     else if (x->method == METHOD_OPTIONS)
         answer_options(x, out);

@@ -20,6 +20,11 @@ static void conclude(struct exchange *x) {
     x->wake(x, true);
 }
 
+static void drop_reply(struct exchange *x) {
+    if (x->reply.operation) operation_release(x->reply.operation);
+    x->reply = (struct service_reply){0};
+}
+
 /* ---- the store ---- */
 
 static void on_stored(void *context, const struct error *error) {
@@ -73,12 +78,17 @@ static struct service_call make_call(struct exchange *x, const struct service_li
         .places = x->place,
         .puts = x->method == METHOD_PUT,
         .media = x->media,
-        .if_match = x->if_match,
-        .if_none_match = x->if_none_match,
+        /* A run that is followed may go on when the transport's texts are gone. */
+        .if_match = x->log ? NULL : x->if_match,
+        .if_none_match = x->log ? NULL : x->if_none_match,
+        .last_event_id = x->log ? NULL : x->last_event_id,
+        .progress = x->log ? &x->log->progress : NULL,
         .seat = x->seat,
         .session = x->seat ? seat_session(x->seat) : NULL,
         .registry = e->registry,
         .functions = e->functions,
+        .operations = e->operations,
+        .has_waited = x->has_waited,
         .reply = &x->reply,
     };
 }
@@ -103,19 +113,35 @@ static bool run_inline(struct exchange *x) {
     if (x->body.length > INLINE_BODY) return false;
     if (run(x, &x->engine->small, NULL) || !error_is_limit(x->error.code)) return true;
     error_clear(&x->error);
-    x->reply = (struct service_reply){0};
+    drop_reply(x);
     return false;
+}
+
+/* ---- waiting ---- */
+
+/* An operation changes the session that it has claimed, and nobody else does. */
+static bool check_claim(struct exchange *x) {
+    char id[REGISTRY_ID + 1];
+    if (x->method & (METHOD_GET | METHOD_HEAD) ||
+        !registry_claimed(x->engine->registry, x->seat, id))
+        return true;
+    return error_set(
+        &x->error, ERROR_IN_PROGRESS,
+        "operations/%s works on the session \"%.80s\", which takes no changes until that "
+        "is done or cancelled",
+        id, x->place[0]);
 }
 
 /* The waiting for the session is over. */
 static void on_turn(struct waiter *w, struct seat *seat, const struct error *error) {
     struct exchange *x = (struct exchange *)(void *)((char *)w - offsetof(struct exchange, waiter));
     x->seat = seat;
-    if (seat) {
+    if (!seat)
+        x->error = *error;
+    else if (check_claim(x)) {
         x->wake(x, false);
         return;
     }
-    x->error = *error;
     conclude(x);
 }
 
@@ -127,7 +153,9 @@ static bool take_session(struct exchange *x) {
     switch (registry_acquire(x->engine->registry, x->place[0], draining ? NULL : &x->waiter,
                              clock_coarse(), &x->seat, &x->error)) {
     case REGISTRY_HELD:
-        return true;
+        if (check_claim(x)) return true;
+        conclude(x);
+        return false;
     case REGISTRY_REFUSED:
         conclude(x);
         return false;
@@ -137,13 +165,39 @@ static bool take_session(struct exchange *x) {
     return false;
 }
 
+/* The waiting for an operation is over: the service is asked again. */
+static void on_operation(struct operation_waiter *w) {
+    struct exchange *x =
+        (struct exchange *)(void *)((char *)w - offsetof(struct exchange, operation_waiter));
+    x->has_waited = true;
+    drop_reply(x);
+    writer_free(&x->out);
+    if (run_inline(x))
+        commit(x);
+    else
+        x->wake(x, false);
+}
+
+/* Behind a run: its answer is on its way, or the exchange waits for an operation. */
+static void go_on(struct exchange *x) {
+    if (x->error.code || !x->reply.waits) {
+        commit(x);
+        return;
+    }
+    x->operation_waiter = (struct operation_waiter){
+        .over = on_operation, .left = x->left, .deadline = x->reply.until};
+    if (!operations_wait(x->engine->operations, x->reply.operation, &x->operation_waiter))
+        on_operation(&x->operation_waiter);
+}
+
 bool exchange_run(struct exchange *x) {
     const bool runs =
         !x->error.code && x->method != METHOD_OPTIONS && x->route->kind != ROUTE_CONSTANT;
+    if (x->log) exchange_set_id(x);
     if (runs && x->route->flags & ROUTE_SESSION && !take_session(x)) return true;
-    if (runs && !run_inline(x)) return false;
+    if (runs && (x->log || !run_inline(x))) return false;
     stats_add(STAT_INLINE, 1);
-    commit(x);
+    go_on(x);
     return true;
 }
 
@@ -152,7 +206,7 @@ void exchange_work(struct exchange *x) {
         error_set(&x->error, ERROR_CANCELLED, "the client left before its turn came");
     else
         run(x, &x->engine->limits, x->left);
-    commit(x);
+    go_on(x);
 }
 
 void exchange_fail(struct exchange *x, enum error_code code, const char *sentence) {

@@ -39,6 +39,7 @@ bool handle_index(const struct service_call *call, struct writer *out, struct er
                     "POST /v1/check      gradients beside finite differences\n"
                     "/v1/functions       graphs by name, sent once\n"
                     "/v1/sessions        variables and tapes that stay until they are deleted\n"
+                    "/v1/jobs            long work, and /v1/operations what became of it\n"
                     "GET  /v1/ops        what a graph may call\n"
                     "GET  /v1/limits     how large a request may be\n"
                     "GET  /v1/stats      counters\n"

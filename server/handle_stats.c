@@ -1,5 +1,6 @@
 /* GET /v1/stats: the counters of this process as one JSON object. */
 #include "api/functions.h"
+#include "api/operations.h"
 #include "api/registry.h"
 #include "server/body.h"
 #include "server/handle.h"
@@ -47,6 +48,9 @@ bool handle_stats(const struct service_call *call, struct writer *out, struct er
     WRITE_GROUP(out, "state", {"sessions", state.sessions}, {"session_bytes", state.bytes},
                 {"tapes", state.tapes}, {"waiting", state.waiting},
                 {"functions", functions_count(call->functions)});
+    const struct operations_stats jobs = operations_stats(call->operations);
+    WRITE_GROUP(out, "operations", {"queued", jobs.queued}, {"running", jobs.running},
+                {"done", jobs.done}, {"bytes", jobs.bytes});
     WRITE_GROUP(out, "memory", {"resident_bytes", machine_resident()}, {"body_bytes", body_held()});
     write_text(out, "}");
     return true;

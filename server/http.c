@@ -13,9 +13,10 @@
 #include "server/exchange.h"
 #include "server/keeper.h"
 #include "server/stats.h"
+#include "server/stream.h"
 #include "server/worker.h"
 
-enum { QUEUE = 256 };
+enum { QUEUE = 256, STREAM_BLOCK = 16 << 10 };
 enum { IDLE_SECONDS = 75, HEADER_SECONDS = 10, BODY_SECONDS = 30, ANSWER_SECONDS = 30 };
 /* Whoever is slower than this, on the average and beyond the seconds above, is cut. */
 enum { BYTES_A_SECOND = 16 << 10 };
@@ -39,12 +40,14 @@ struct http {
     struct engine *engine;
     struct keeper *keeper;
     struct worker_pool *workers;
+    struct stream_set streams;
     int n_houses;
     struct house houses[];
 };
 
 /* Between the network thread of a request and whoever ends it: OPEN until one of them comes to it, then
- * SUSPENDED, so that the other must resume the connection, or OVER, so that the answer can go. */
+ * SUSPENDED, so that the other must resume the connection, or OVER, so that the answer can go. Of a
+ * stream OVER means that there is something to be sent. */
 enum gate { GATE_OPEN, GATE_SUSPENDED, GATE_OVER };
 
 /* One connection, and the request it is at. */
@@ -56,6 +59,9 @@ struct connection {
     atomic_int gate;  /* enum gate */
     atomic_bool left; /* the client, while the connection is suspended */
     int64_t body_since;
+    atomic_int users;      /* the transport, and the run that is streamed; the last one frees */
+    bool streams, watched; /* the present request */
+    struct stream stream;
     struct exchange x;
 };
 
@@ -72,13 +78,7 @@ static void add(struct MHD_Response *response, const char *name, const char *val
     if (value && *value) MHD_add_response_header(response, name, value);
 }
 
-static struct MHD_Response *make_response(const struct answer *a) {
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        a->length, a->data, a->owned ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
-    if (!response) {
-        if (a->owned) free(a->data);
-        return NULL;
-    }
+static void add_headers(struct MHD_Response *response, const struct answer *a) {
     add(response, "Content-Type", a->type);
     add(response, "Cache-Control", a->cache);
     add(response, "X-Content-Type-Options", a->nosniff ? "nosniff" : NULL);
@@ -88,18 +88,94 @@ static struct MHD_Response *make_response(const struct answer *a) {
     add(response, "X-Request-Id", a->id);
     add(response, "Retry-After", a->retry_later ? "1" : NULL);
     add(response, "Connection", a->close ? "close" : NULL);
+}
+
+static struct MHD_Response *make_response(const struct answer *a) {
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        a->length, a->data, a->owned ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+    if (response)
+        add_headers(response, a);
+    else if (a->owned)
+        free(a->data);
     return response;
+}
+
+static enum MHD_Result queue(struct connection *c, const struct answer *a,
+                             struct MHD_Response *response) {
+    if (!response) return MHD_NO;
+    enum MHD_Result queued = MHD_queue_response(c->mhd, (unsigned)a->status, response);
+    MHD_destroy_response(response);
+    return queued;
+}
+
+/* ---- streams ---- */
+
+static void watch(struct connection *c) {
+    if (!c->watched) keeper_watch(c->house->http->keeper, &c->guest, &c->left);
+    c->watched = true;
+}
+
+static void unwatch(struct connection *c) {
+    if (c->watched) keeper_unwatch(c->house->http->keeper, &c->guest);
+    c->watched = false;
+}
+
+/* There is something to be sent, or the client has gone. */
+static void on_ring(struct listener *l) {
+    struct stream *s = (struct stream *)(void *)l;
+    struct connection *c =
+        (struct connection *)(void *)((char *)s - offsetof(struct connection, stream));
+    if (atomic_exchange(&c->gate, GATE_OVER) == GATE_SUSPENDED) MHD_resume_connection(c->mhd);
+}
+
+static void begin_stream(struct connection *c, struct event_log *log, uint64_t seen,
+                         bool resumable) {
+    c->streams = true;
+    stream_begin(&c->house->http->streams, &c->stream, log, seen, resumable, &c->left, on_ring);
+}
+
+/* What has nothing to say is suspended until it is rung; to the library, 0 means to ask again at once. */
+static ssize_t read_stream(void *context, uint64_t position, char *buffer, size_t most) {
+    (void)position;
+    struct connection *c = context;
+    atomic_store(&c->gate, GATE_OPEN);
+    const ssize_t n = stream_read(&c->stream, buffer, most);
+    if (n < 0) return MHD_CONTENT_READER_END_OF_STREAM;
+    /* A run of this request ends soon, and has a last word. */
+    if (n == 0 && atomic_load(&c->left) && !c->x.log) return MHD_CONTENT_READER_END_WITH_ERROR;
+    set_deadline(c, n ? clock_coarse() + ANSWER_SECONDS * second + patience((size_t)n) : 0);
+    if (n > 0) return n;
+    MHD_suspend_connection(c->mhd);
+    int open = GATE_OPEN;
+    if (!atomic_compare_exchange_strong(&c->gate, &open, GATE_SUSPENDED))
+        MHD_resume_connection(c->mhd);
+    return 0;
+}
+
+static enum MHD_Result answer_stream(struct connection *c, const struct answer *a) {
+    const bool is_head = c->x.method == METHOD_HEAD;
+    if (!c->streams && !is_head) begin_stream(c, a->log, a->seen, a->resumable);
+    if (c->streams) watch(c);
+    set_deadline(c, clock_coarse() + ANSWER_SECONDS * second);
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, c, NULL);
+    if (response) {
+        add_headers(response, a);
+        /* A proxy that collects an answer before it passes it on would hold back what is told here. */
+        add(response, "X-Accel-Buffering", "no");
+        /* Else the library ends a body of chunks, which there is none of. */
+        if (is_head)
+            MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+    }
+    return queue(c, a, response);
 }
 
 static enum MHD_Result answer(struct connection *c) {
     struct answer a;
     exchange_answer(&c->x, &a);
+    if (a.log) return answer_stream(c, &a);
     set_deadline(c, clock_coarse() + ANSWER_SECONDS * second + patience(a.length));
-    struct MHD_Response *response = make_response(&a);
-    if (!response) return MHD_NO;
-    enum MHD_Result queued = MHD_queue_response(c->mhd, (unsigned)a.status, response);
-    MHD_destroy_response(response);
-    return queued;
+    return queue(c, &a, make_response(&a));
 }
 
 /* In the middle of a body the library takes no answer. Nothing has been sent on this socket that was
@@ -135,9 +211,27 @@ static enum MHD_Result on_value(void *context, enum MHD_ValueKind kind, const ch
 /* The request is over; once its connection goes on, it may be gone. */
 static void settle(struct connection *c) {
     if (atomic_exchange(&c->gate, GATE_OVER) != GATE_SUSPENDED) return;
-    keeper_unwatch(c->house->http->keeper, &c->guest);
+    unwatch(c);
     if (atomic_load(&c->left)) stats_add(STAT_CANCELLED, 1);
     MHD_resume_connection(c->mhd);
+}
+
+/* Nobody is there any more for the connection, or for the run that it was to see. */
+static void drop(struct connection *c) {
+    if (atomic_fetch_sub(&c->users, 1) == 1) free(c);
+}
+
+/* Behind the end of an exchange. */
+static void finish_exchange(struct connection *c) {
+    exchange_end(&c->x);
+    stats_add(STAT_IN_FLIGHT, -1);
+}
+
+/* The same of a run that was streamed; the connection may have been given up meanwhile. */
+static void settle_stream(struct connection *c) {
+    if (atomic_load(&c->left)) stats_add(STAT_CANCELLED, 1);
+    if (!exchange_end_log(&c->x)) finish_exchange(c);
+    drop(c);
 }
 
 static void work(struct task *task) { exchange_work(&((struct connection *)task)->x); }
@@ -146,7 +240,7 @@ static void on_wake(struct exchange *x, bool over) {
     struct connection *c =
         (struct connection *)(void *)((char *)x - offsetof(struct connection, x));
     if (over) {
-        settle(c);
+        x->log ? settle_stream(c) : settle(c);
         return;
     }
     stats_add(STAT_QUEUED, 1);
@@ -157,6 +251,7 @@ static enum MHD_Result begin(struct connection *c, const char *path, const char 
                              const char *version) {
     atomic_store(&c->gate, GATE_OPEN);
     atomic_store(&c->left, false);
+    c->streams = c->watched = false;
     c->task.run = work;
     c->body_since = clock_coarse() + BODY_SECONDS * second;
     set_deadline(c, c->body_since);
@@ -180,10 +275,10 @@ static enum MHD_Result take(struct connection *c, const char *data, size_t *n) {
 static enum MHD_Result suspend(struct connection *c) {
     set_deadline(c, 0);
     MHD_suspend_connection(c->mhd);
-    keeper_watch(c->house->http->keeper, &c->guest, &c->left);
+    watch(c);
     int open = GATE_OPEN;
     if (atomic_compare_exchange_strong(&c->gate, &open, GATE_SUSPENDED)) return MHD_YES;
-    keeper_unwatch(c->house->http->keeper, &c->guest);
+    if (!c->streams) unwatch(c);
     MHD_resume_connection(c->mhd);
     return MHD_YES;
 }
@@ -206,6 +301,10 @@ static enum MHD_Result hand_over(struct connection *c) {
 static enum MHD_Result finish(struct connection *c) {
     if (atomic_load(&c->gate) == GATE_OVER) return answer(c);
     c->x.deadline = clock_coarse() + c->x.engine->limits.max_seconds * second;
+    if (c->x.log) {
+        atomic_fetch_add(&c->users, 1);
+        begin_stream(c, c->x.log, 0, false);
+    }
     if (!exchange_run(&c->x)) return hand_over(c);
     return atomic_load(&c->gate) == GATE_OVER ? answer(c) : suspend(c);
 }
@@ -227,9 +326,14 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **state
     (void)context, (void)mhd, (void)how;
     struct connection *c = *state;
     if (!c) return;
-    exchange_end(&c->x);
+    unwatch(c);
     set_deadline(c, clock_coarse() + (IDLE_SECONDS + HEADER_SECONDS) * second);
-    stats_add(STAT_IN_FLIGHT, -1);
+    const bool ended = !c->streams || stream_end(&c->house->http->streams, &c->stream);
+    /* Where a run goes on, it is told to end, and finishes the exchange. */
+    if (ended || !c->x.log)
+        finish_exchange(c);
+    else
+        atomic_store(&c->left, true);
 }
 
 /* ---- connections ---- */
@@ -253,13 +357,15 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **sock
         if (!c) return;
         c->house = house;
         c->mhd = mhd;
+        atomic_init(&c->users, 1);
         int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         keeper_admit(house->http->keeper, &c->guest, fd, clock_coarse() + HEADER_SECONDS * second);
         return;
     }
     atomic_fetch_sub(&house->guests, 1);
-    if (c) keeper_dismiss(house->http->keeper, &c->guest, c->x.refused);
-    free(c);
+    if (!c) return;
+    keeper_dismiss(house->http->keeper, &c->guest, c->x.refused);
+    drop(c);
 }
 
 /* Paths and queries are wanted as they were sent: a NUL or a broken escape must be seen. */
@@ -284,6 +390,7 @@ struct http *http_start(struct engine *engine, int listen_fd, int threads, int w
                         size_t connections, char *problem, size_t size) {
     struct http *h = calloc(1, sizeof *h + (size_t)threads * sizeof *h->houses);
     if (h) h->engine = engine;
+    if (h) stream_set_init(&h->streams);
     if (h) h->workers = worker_start(workers, QUEUE);
     bool started = h && h->workers;
     while (started && h->n_houses < threads) {
@@ -314,11 +421,14 @@ bool http_idle(const struct http *h) {
     return stats_sum(STAT_IN_FLIGHT) == 0;
 }
 
+void http_sweep(struct http *h) { stream_sweep(&h->streams); }
+
 void http_cancel(struct http *h) { keeper_cancel_all(h->keeper); }
 
 void http_stop(struct http *h) {
     for (int i = 0; i < h->n_houses; i++) MHD_stop_daemon(h->houses[i].daemon);
     if (h->keeper) keeper_stop(h->keeper);
     if (h->workers) worker_stop(h->workers);
+    stream_set_free(&h->streams);
     free(h);
 }

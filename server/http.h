@@ -14,6 +14,9 @@ struct http *http_start(struct engine *engine, int listen_fd, int threads, int w
 /* Accepts no more, and closes each connection behind its next answer. */
 void http_drain(struct http *h);
 
+/* About once a second: streams say that they live, and those whose clients have gone end. */
+void http_sweep(struct http *h);
+
 /* Whether no request is in flight. */
 bool http_idle(const struct http *h);
 

@@ -7,8 +7,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/operations.h"
 #include "core/plan.h"
 #include "server/http.h"
+#include "server/jobs.h"
 #include "server/listen.h"
 #include "server/machine.h"
 #include "server/options.h"
@@ -49,21 +51,29 @@ static bool wait_signal(const sigset_t *signals, long ms) {
     return sigtimedwait(signals, NULL, &time) > 0;
 }
 
-/* Until nothing is in flight. False where the time is up; a second signal ends the process. */
-static bool wait_idle(const struct http *http, struct engine *engine, const sigset_t *signals,
+/* Once a second. */
+static void sweep(struct http *http, struct engine *engine) {
+    engine_sweep(engine);
+    http_sweep(http);
+}
+
+/* Until nothing is in flight and no job runs. False where the time is up; a second signal ends the process. */
+static bool wait_idle(struct http *http, struct engine *engine, const sigset_t *signals,
                       int seconds) {
     int64_t end = clock_now() + seconds * INT64_C(1000000000);
-    while (!http_idle(http)) {
+    while (!http_idle(http) || !operations_idle(engine->operations)) {
         if (wait_signal(signals, POLL_MS)) _exit(EXIT_FAILED);
         if (clock_now() > end) return false;
-        engine_sweep(engine);
+        sweep(http, engine);
     }
     return true;
 }
 
-static void finish(struct http *http, struct engine *engine, const sigset_t *signals) {
+static void finish(struct http *http, struct jobs *jobs, struct engine *engine,
+                   const sigset_t *signals) {
     log_event(LOG_INFO, "draining", "in_flight=%lld", (long long)stats_sum(STAT_IN_FLIGHT));
     http_drain(http);
+    operations_drain(engine->operations);
     bool idle = wait_idle(http, engine, signals, GRACE_SECONDS);
     if (!idle) {
         http_cancel(http);
@@ -73,6 +83,7 @@ static void finish(struct http *http, struct engine *engine, const sigset_t *sig
     /* What still runs holds on to everything. */
     if (!idle) _exit(EXIT_SUCCESS);
     http_stop(http);
+    jobs_stop(jobs);
     engine_free(engine);
 }
 
@@ -113,13 +124,15 @@ static int serve(const struct options *options) {
     struct http *http =
         http_start(&engine, fd, threads, workers, connections, problem, sizeof problem);
     if (!http) return fail(problem, EXIT_FAILED);
+    struct jobs *jobs = jobs_start(&engine);
+    if (!jobs) return fail("cannot start the threads of jobs: the system has no room", EXIT_FAILED);
 
     log_event(LOG_INFO, "started", "version=%s address=%s threads=%d workers=%d connections=%zu",
               GRADD_VERSION, url, threads, workers, connections);
     printf("gradd %s listening on %s\n", GRADD_VERSION, url);
     fflush(stdout);
-    while (!wait_signal(&signals, SWEEP_MS)) engine_sweep(&engine);
-    finish(http, &engine, &signals);
+    while (!wait_signal(&signals, SWEEP_MS)) sweep(http, &engine);
+    finish(http, jobs, &engine, &signals);
     return EXIT_SUCCESS;
 }
 

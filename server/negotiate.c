@@ -39,36 +39,56 @@ static int specificity(const struct range *range, const struct range *wanted) {
                                                                                                 : 0;
 }
 
-/* The weight among the parameters at `s` is zero; anything else, readable or not, allows. */
-static bool weighs_nothing(const char *s) {
-    while (*(s = skip_space(s)) == ';') {
-        s = skip_space(s + 1);
-        if ((s[0] == 'q' || s[0] == 'Q') && s[1] == '=')
-            return s[2] == '0' && strchr(" \t,;", s[3 + strspn(s + 3, ".0")]) != NULL;
-        s += strcspn(s, ";,");
-    }
-    return false;
+/* 0, 0.5 or 0.125 in thousandths; anything else, readable or not, is 1. */
+static int read_weight(const char *q) {
+    int w = 0;
+    if (*q++ != '0') return 1000;
+    if (*q == '.') q++;
+    for (int unit = 100; unit && *q >= '0' && *q <= '9'; unit /= 10) w += unit * (*q++ - '0');
+    return strchr(" \t,;", *q) ? w : 1000;
 }
 
-bool negotiate_accepts(const char *accept, const char *type) {
-    if (!accept || strcmp(accept, "*/*") == 0 || strcmp(accept, type) == 0) return true;
-    accept = skip_space(accept);
-    if (!*accept) return true;
+/* The weight among the parameters at `s`. */
+static int find_weight(const char *s) {
+    while (*(s = skip_space(s)) == ';') {
+        s = skip_space(s + 1);
+        if ((s[0] == 'q' || s[0] == 'Q') && s[1] == '=') return read_weight(s + 2);
+        s += strcspn(s, ";,");
+    }
+    return 1000;
+}
+
+int negotiate_weight(const char *accept, const char *type, int *how) {
+    *how = 0;
+    accept = accept ? skip_space(accept) : "";
+    if (!*accept) return 1000;
 
     struct range wanted, range;
     read_range(type, &wanted);
     int best = 0;
-    bool allowed = false;
     for (const char *s = accept; *s; s += strcspn(s, ","), s += *s == ',') {
         s = skip_space(s);
         const char *rest = read_range(s, &range);
-        int how = rest ? specificity(&range, &wanted) : 0;
-        if (how == 0 || how < best) continue;
-        bool allows = !weighs_nothing(rest);
-        allowed = how > best ? allows : allowed || allows;
-        best = how;
+        const int this = rest ? specificity(&range, &wanted) : 0;
+        if (this == 0 || this < *how) continue;
+        const int w = find_weight(rest);
+        best = this > *how || w > best ? w : best;
+        *how = this;
     }
-    return allowed;
+    return best;
+}
+
+bool negotiate_accepts(const char *accept, const char *type) {
+    int how;
+    if (!accept || strcmp(accept, "*/*") == 0 || strcmp(accept, type) == 0) return true;
+    return negotiate_weight(accept, type, &how) > 0;
+}
+
+bool negotiate_prefers(const char *accept, const char *type, const char *preset) {
+    int how, how_preset;
+    const int w = negotiate_weight(accept, type, &how),
+              w_preset = negotiate_weight(accept, preset, &how_preset);
+    return how && w && (w > w_preset || (w == w_preset && how > how_preset));
 }
 
 bool negotiate_is_json(const char *content_type) {

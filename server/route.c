@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "api/functions.h"
+#include "api/operations.h"
 #include "api/session_services.h"
 #include "core/op.h"
 #include "server/handle.h"
 
-static const char json[] = "application/json", text[] = "text/plain; charset=utf-8";
+static const char json[] = "application/json", text[] = "text/plain; charset=utf-8",
+                  events[] = "text/event-stream";
 
 #define STATE(method, path, name, flags)                                                           \
     { METHOD_##method, path, service_##name, ROUTE_STATE, json, flags }
@@ -27,7 +29,7 @@ const struct route route_table[] = {
     {METHOD_POST, "/v1/vjp", service_vjp, ROUTE_COMPUTES, json, 0},
     {METHOD_POST, "/v1/hvp", service_hvp, ROUTE_COMPUTES, json, 0},
     {METHOD_POST, "/v1/check", service_check, ROUTE_COMPUTES, json, 0},
-    {METHOD_POST, "/v1/minimize", service_minimize, ROUTE_COMPUTES, json, 0},
+    {METHOD_POST, "/v1/minimize", service_minimize, ROUTE_COMPUTES, json, ROUTE_STREAM},
     {METHOD_GET, "/v1/ops", service_ops, ROUTE_CONSTANT, json, 0},
     {METHOD_GET, "/v1/limits", service_limits, ROUTE_CONSTANT, json, 0},
     {METHOD_GET, "/v1/stats", handle_stats, ROUTE_LIVE, json, 0},
@@ -35,7 +37,7 @@ const struct route route_table[] = {
     {METHOD_GET, "/version", handle_version, ROUTE_CONSTANT, json, 0},
     {METHOD_GET, "/", handle_index, ROUTE_CONSTANT, text, 0},
     SESSION(POST, "/execute", execute, 0),
-    SESSION(POST, "/minimize", minimize, 0),
+    SESSION(POST, "/minimize", minimize, ROUTE_STREAM),
     SESSION(POST, "/tapes", tape_open, 0),
     SESSION(GET, "/tapes", tape_list, 0),
     SESSION(POST, "/tapes/{tape}/gradient", tape_gradient, 0),
@@ -63,10 +65,16 @@ const struct route route_table[] = {
     SESSION(GET, "/tensors/{name}", tensor_get, ROUTE_QUERY),
     SESSION(DELETE, "/tensors/{name}", tensor_delete, 0),
     SESSION(GET, "/tensors", tensors_get, ROUTE_QUERY),
+    SESSION(POST, "/apply_gradients", apply_gradients, 0),
+    SESSION(GET, "/optimizer", optimizer_get, ROUTE_QUERY),
+    SESSION(PUT, "/optimizer", optimizer_put, 0),
+    SESSION(PATCH, "/optimizer", optimizer_patch, 0),
+    SESSION(DELETE, "/optimizer", optimizer_delete, 0),
     SESSION(GET, "", session_get, ROUTE_QUERY),
     SESSION(PATCH, "", session_patch, 0),
     SESSION(DELETE, "", session_delete, 0),
     SESSION(POST, "/clone", session_clone, 0),
+    SESSION(POST, "/jobs", job, 0),
     SESSION(GET, "/export", session_export, 0),
     STATE(POST, "/v1/sessions", sessions_create, 0),
     STATE(GET, "/v1/sessions", sessions_list, ROUTE_QUERY),
@@ -80,11 +88,17 @@ const struct route route_table[] = {
     STATE(POST, "/v1/functions/{name}/vjp", function_vjp, 0),
     STATE(POST, "/v1/functions/{name}/hvp", function_hvp, 0),
     STATE(POST, "/v1/functions/{name}/check", function_check, 0),
-    STATE(POST, "/v1/functions/{name}/minimize", function_minimize, 0),
+    STATE(POST, "/v1/functions/{name}/minimize", function_minimize, ROUTE_STREAM),
     STATE(GET, "/v1/functions", functions_list, ROUTE_QUERY),
     STATE(PUT, "/v1/functions/{name}", function_put, 0),
     STATE(GET, "/v1/functions/{name}", function_get, 0),
     STATE(DELETE, "/v1/functions/{name}", function_delete, 0),
+    STATE(POST, "/v1/jobs", job, 0),
+    STATE(GET, "/v1/operations", operations_list, ROUTE_QUERY),
+    STATE(GET, "/v1/operations/{operation}", operation_get, ROUTE_QUERY),
+    STATE(DELETE, "/v1/operations/{operation}", operation_delete, 0),
+    {METHOD_GET, "/v1/operations/{operation}/events", service_operation_events, ROUTE_STATE, events,
+     0},
 };
 const size_t route_count = sizeof route_table / sizeof *route_table;
 _Static_assert(sizeof route_table / sizeof *route_table <= ROUTE_MOST, "ROUTE_MOST is too small");

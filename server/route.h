@@ -25,7 +25,8 @@ enum route_kind {
 enum route_flag {
     ROUTE_SESSION = 1, /* its first place is a session's id; the request holds the session */
     ROUTE_QUERY = 2,   /* a GET takes a query */
-    ROUTE_BYTES = 4    /* the body may be a tensor's bytes or a .npy file */
+    ROUTE_BYTES = 4,   /* the body may be a tensor's bytes or a .npy file */
+    ROUTE_STREAM = 8   /* a POST's run may be followed as a stream of events */
 };
 
 enum { ROUTE_PLACES = 2 };

@@ -84,12 +84,40 @@ static void drive(const struct step *step, struct run *run, struct loop f) {
     } while (advance(nest, step->n_in, &w));
 }
 
+/* Whether one call of the loop is all there is to do: n results, each argument contiguous or one element. */
+static inline bool is_one_call(const struct nest *nest, int64_t *n) {
+    *n = nest->rank ? nest->dim[0] : 1;
+    return nest->rank <= 1 && *n <= BLOCK;
+}
+
+/* How argument i goes on in such a nest; a single element goes nowhere. */
+static inline int64_t stride_of(const struct nest *nest, int i) {
+    return nest->rank ? nest->stride[i][0] : 0;
+}
+
 void pointwise1(const struct step *step, struct run *run, loop1 loop) {
-    drive(step, run, (struct loop){.f1 = loop});
+    const struct nest *nest = step->nest;
+    int64_t n;
+    if (!is_one_call(nest, &n)) {
+        drive(step, run, (struct loop){.f1 = loop});
+        return;
+    }
+    loop(n, run_out(run, step), run_in(run, step, 0), stride_of(nest, 0));
+    run_tick(run, n);
 }
+
 void pointwise2(const struct step *step, struct run *run, loop2 loop) {
-    drive(step, run, (struct loop){.f2 = loop});
+    const struct nest *nest = step->nest;
+    int64_t n;
+    if (!is_one_call(nest, &n)) {
+        drive(step, run, (struct loop){.f2 = loop});
+        return;
+    }
+    loop(n, run_out(run, step), run_in(run, step, 0), stride_of(nest, 0), run_in(run, step, 1),
+         stride_of(nest, 1));
+    run_tick(run, n);
 }
+
 void pointwise3(const struct step *step, struct run *run, loop3 loop) {
     drive(step, run, (struct loop){.f3 = loop});
 }

@@ -23,8 +23,8 @@
  *     @bytes 22 ff 22                            bytes in hexadecimal
  *
  * JSON is compared value by value, whatever the order of members; a number must have the same digits
- * (63.0 is not 63), and "<any>" stands for any value. Other bodies are compared as text. No expected
- * body: none is looked at. After the status:
+ * (63.0 is not 63), and "<any>" stands for any value. Other bodies are compared as text, line breaks at
+ * their end aside. No expected body: none is looked at. After the status:
  *
  *     contains       members and elements that the expectation does not name may be there too
  *     within 1e-6    numbers may differ by that much, relative to the larger of 1 and the expected

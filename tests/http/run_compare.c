@@ -220,9 +220,9 @@ static bool same_json(const struct test *test, const struct answer *answer, stru
 static bool same_text(const struct test *test, const char *found, struct text *why) {
     size_t n = test->want.length;
     if (n == 0) return true;
-    bool equal = test->contains ? strstr(found, test->want.data) != NULL
-                                : !strncmp(found, test->want.data, n) &&
-                                      (!found[n] || !strcmp(found + n, "\n"));
+    bool equal = test->contains
+                     ? strstr(found, test->want.data) != NULL
+                     : !strncmp(found, test->want.data, n) && !found[n + strspn(found + n, "\n")];
     if (!equal) differ(why, "the body", test->want.data, found);
     return equal;
 }

@@ -9,6 +9,7 @@ import numpy as np
 
 import accuracy
 import learning
+import optimizers
 import tf_answer
 import tf_derivatives
 from table import seed_of
@@ -76,6 +77,8 @@ def make(name):
         return accuracy.make()
     if name == "learning":
         return learning.make()
+    if name == "optimizers":
+        return optimizers.make()
     cases = list(importlib.import_module(f"tables.{name}").cases())
     seen = set()
     lines = []
@@ -93,5 +96,5 @@ def make(name):
 
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or (*TABLES, "accuracy", "learning")
+    wanted = sys.argv[1:] or (*TABLES, "accuracy", "learning", "optimizers")
     print(f"{sum(make(name) for name in wanted)} cases in all")
