@@ -181,8 +181,8 @@ static bool check_work(struct method_run *r) {
             r->method->name, r->problem.n, r->problem.n_equal + r->problem.n_below, own,
             most / 100);
     }
-    return oneshot_runs_within(o, r->stop.evaluations,
-                               own + graph < 1e18 ? (int64_t)(own + graph) : INT64_MAX / 2);
+    const double all = (own + graph) * fmax(1, (double)r->starts.n);
+    return oneshot_runs_within(o, r->stop.evaluations, all < 1e18 ? (int64_t)all : INT64_MAX / 2);
 }
 
 /* ---- the history --------------------------------------------------------------------------------- */
@@ -191,9 +191,6 @@ enum { HISTORY_ROWS = 200 };
 
 static bool begin_history(struct method_run *r) {
     struct minimize *m = r->m;
-    r->record_each = 1;
-    r->improvements = 0;
-    r->recorded = -1;
     if (m->record_every) return minimize_plan_history(m, r->stop.evaluations);
     m->history = (struct history){.capacity = HISTORY_ROWS};
     m->history.step = arena_alloc(&m->o.arena, HISTORY_ROWS * sizeof *m->history.step);
@@ -243,8 +240,7 @@ static void end_history(struct method_run *r) {
 
 /* ---- the result ---------------------------------------------------------------------------------- */
 
-/* What became of a search, as a status; false where it is a failure. */
-static bool take_status(struct method_run *r) {
+bool method_status(struct method_run *r) {
     static const enum minimize_status statuses[] = {
         [SOLVE_CONVERGED] = MINIMIZE_CONVERGED,
         [SOLVE_MAX_EVALUATIONS] = MINIMIZE_MAX_STEPS,
@@ -261,8 +257,7 @@ static bool take_status(struct method_run *r) {
                          r->method->name);
     if (m->o.error->code != ERROR_NONE) return result->found && minimize_stopped(m);
     m->status = statuses[result->status];
-    return !result->why || oneshot_warn(&m->o, minimize_status_names[m->status], "/method",
-                                        "%s: %s", r->method->name, result->why);
+    return true;
 }
 
 static bool take_loss(struct method_run *r) {
@@ -288,21 +283,24 @@ static void write_members(struct minimize *m, struct writer *out) {
     const struct method_run *r = m->own;
     const struct solve_result *result = &r->result;
     write_text(out, ",\"evaluations\":");
-    write_int(out, result->evaluations);
+    write_int(out, r->starts.n ? r->starts.evaluations : result->evaluations);
     if (!isnan(result->gradient_norm)) {
         write_text(out, ",\"gradient_norm\":");
         write_double(out, result->gradient_norm);
     }
-    if (!result->found || !m->o.request.constraints) return;
-    constraints_write(r, out);
-    write_text(out, ",\"violation\":");
-    write_double(out, result->violation);
+    if (result->found && m->o.request.constraints) {
+        constraints_write(r, out);
+        write_text(out, ",\"violation\":");
+        write_double(out, result->violation);
+    }
+    if (r->starts.n) starts_write_method(r, out);
 }
 
 static bool finish(struct method_run *r, struct writer *out) {
     struct minimize *m = r->m;
-    if (!take_status(r)) return false;
-    end_history(r);
+    if (r->result.why && !oneshot_warn(&m->o, minimize_status_names[m->status], "/method", "%s: %s",
+                                       r->method->name, r->result.why))
+        return false;
     flat_store(&r->flat, m->n, r->x);
     for (size_t i = 0; i < m->n; i++) m->moving[i].end = r->flat.tensors[i];
     m->done = r->result.evaluations;
@@ -317,8 +315,8 @@ static bool prepare(struct method_run *r) {
     struct minimize *m = r->m;
     struct oneshot *o = &m->o;
     if (!find_method(r) || !flat_begin(m, &r->flat) || !constraints_read(r) || !check_takes(r) ||
-        !check_unknowns(r) || !read_stop(r) || !problem_begin(r) || !check_memory(r) ||
-        !check_work(r) || !begin_history(r))
+        !check_unknowns(r) || !read_stop(r) || !starts_of_method(r) || !problem_begin(r) ||
+        !check_memory(r) || !check_work(r) || !begin_history(r))
         return false;
     const size_t n_constraints = r->problem.n_equal + r->problem.n_below;
     r->x = arena_alloc(&o->arena, (r->flat.n + n_constraints + 1) * sizeof *r->x);
@@ -327,24 +325,28 @@ static bool prepare(struct method_run *r) {
     return true;
 }
 
-static void search(struct method_run *r) {
+void method_search(struct method_run *r, double *x) {
     const int64_t deadline = r->m->o.request.deadline;
     r->problem.improved = improved;
     r->stop.seconds = deadline ? fmax(1e-3, (double)(deadline - clock_now()) * 1e-9) : 0;
-    solve(r->method, &r->problem, &r->stop, r->x, r->c, &r->result);
+    r->improvements = 0;
+    r->record_each = 1;
+    r->recorded = -1;
+    r->m->history.n = 0;
+    solve(r->method, &r->problem, &r->stop, x, r->c, &r->result);
+    end_history(r);
+}
+
+static bool run_once(struct method_run *r) {
+    flat_start(r->m, &r->flat, r->x);
+    if (!flat_clip(r->m, &r->flat, r->x, "/variables")) return false;
+    method_search(r, r->x);
+    return method_status(r);
 }
 
 bool minimize_method(struct minimize *m, struct writer *out) {
     struct method_run r = {.m = m};
-    bool ok = prepare(&r);
-    if (ok) {
-        flat_start(m, &r.flat, r.x);
-        ok = flat_clip(m, &r.flat, r.x, "/variables");
-    }
-    if (ok) {
-        search(&r);
-        ok = finish(&r, out);
-    }
+    const bool ok = prepare(&r) && (r.starts.n ? starts_run(&r) : run_once(&r)) && finish(&r, out);
     problem_end(&r);
     return ok;
 }

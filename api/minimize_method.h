@@ -20,6 +20,24 @@ struct question {
     const struct tensor **bound;
 };
 
+/* What became of one start. */
+struct end {
+    enum minimize_status status;
+    bool found; /* else there is no loss */
+    double loss;
+    int64_t steps;
+};
+
+/* "starts": a search from each. */
+struct starts {
+    int64_t n;           /* 0: none were sent */
+    struct tensor *sent; /* of each variable with a leading axis; without data: it has none */
+    struct end *ends;
+    double *points; /* where each search ended, one after the other */
+    void *room;     /* for one variable of all of them */
+    int64_t best, evaluations;
+};
+
 struct method_run {
     struct minimize *m;
     const struct solve_method *method;
@@ -34,6 +52,7 @@ struct method_run {
     struct tensor *vector;
     double *block; /* room for the elements of one result */
 
+    struct starts starts;
     struct solve_problem problem;
     struct solve_stop stop;
     struct solve_result result;
@@ -57,5 +76,21 @@ bool problem_begin(struct method_run *r);
 void problem_end(struct method_run *r);
 /* Operations that looking at a point takes in the graph. */
 double problem_work(const struct method_run *r);
+
+/* ---- api/minimize_method.c ----------------------------------------------------------------------- */
+
+/* One search from x, which becomes the best point, with a history of its own. */
+void method_search(struct method_run *r, double *x);
+/* What became of it, as m->status; false where it is a failure. */
+bool method_status(struct method_run *r);
+
+/* ---- api/minimize_many.c ------------------------------------------------------------------------- */
+
+/* Reads "starts". */
+bool starts_of_method(struct method_run *r);
+/* Searches from all of them; r->result, r->x and r->c are then the best one's. */
+bool starts_run(struct method_run *r);
+/* Writes "best" and "starts" as members. */
+void starts_write_method(const struct method_run *r, struct writer *out);
 
 #endif
