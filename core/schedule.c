@@ -279,3 +279,8 @@ const struct schedule *schedule_find(const char *name) {
         if (strcasecmp(name, schedule_table[i]->name) == 0) return schedule_table[i];
     return NULL;
 }
+
+node_id schedule_rate(struct optimizer_step *s, const struct schedule_config *config,
+                      node_id step) {
+    return config->schedule->method->rate(s, config, emit_cast(s->tape, step, DTYPE_F32));
+}
