@@ -68,7 +68,7 @@ static int compare(const void *a, const void *b) {
 
 static bool fail_slot(const struct reader *rd, const struct key *key) {
     const struct slots_reading *r = rd->r;
-    const char *names[64];
+    const char *names[64] = {NULL};
     char list[200] = "";
     size_t n = 0;
     int at = 0;
