@@ -9,7 +9,7 @@
 #include "api/session_io.h"
 #include "api/training_slots.h"
 
-enum { FIRST_SETTINGS = 512, FIRST_SLOTS = 4 };
+enum { FIRST_SETTINGS = 512 };
 
 const struct optimizer_config *training_config(const struct training *tr) { return &tr->config; }
 
@@ -62,9 +62,8 @@ struct kept_slot *kept_find(const struct training *tr, uint32_t n,
 }
 
 bool kept_make_room(struct session *s, struct training *tr, size_t more) {
-    if (more <= tr->capacity - tr->n) return true;
-    size_t capacity = tr->capacity ? 2 * (size_t)tr->capacity : FIRST_SLOTS;
-    if (capacity < tr->n + more) capacity = tr->n + more;
+    const size_t capacity = tr->n + more;
+    if (capacity <= tr->capacity) return true;
     if (capacity > UINT32_MAX) return false;
     struct kept_slot *slots = account_grow(&s->account, tr->slots, tr->capacity * sizeof *slots,
                                            capacity * sizeof *slots);
@@ -72,6 +71,12 @@ bool kept_make_room(struct session *s, struct training *tr, size_t more) {
     tr->slots = slots;
     tr->capacity = (uint32_t)capacity;
     return true;
+}
+
+void kept_trim(struct session *s, struct training *tr) {
+    tr->slots = account_shrink(&s->account, tr->slots, tr->capacity * sizeof *tr->slots,
+                               tr->n * sizeof *tr->slots);
+    tr->capacity = tr->n;
 }
 
 void kept_sort(struct training *tr) {
@@ -274,6 +279,7 @@ bool training_change(struct session *s, const struct optimizer_config *config,
     if (needed) {
         for (uint32_t i = tr->n; i-- > 0;)
             if (!needed[i]) remove_slot(tr, i);
+        kept_trim(s, tr);
         tr->arena = changed.arena;
         tr->config = changed.config;
         tr->version = ++s->changes;
@@ -289,7 +295,9 @@ void training_forget(struct session *s, const struct item *item) {
     const uint32_t before = tr ? tr->n : 0;
     for (uint32_t i = before; i-- > 0;)
         if (tr->slots[i].item == item) remove_slot(tr, i);
-    if (tr && tr->n != before) tr->version = ++s->changes;
+    if (!tr || tr->n == before) return;
+    kept_trim(s, tr);
+    tr->version = ++s->changes;
 }
 
 bool training_copy(const struct session *from, struct session *to) {

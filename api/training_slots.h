@@ -38,8 +38,9 @@ struct kept_slot *kept_find(const struct training *tr, uint32_t n,
                             const struct optimizer_slot *slot, struct item *const *items);
 /* The item of a slot; NULL: the optimizer itself. */
 struct item *kept_item(const struct optimizer_slot *slot, struct item *const *items);
-/* Room for so many more; false past the session's limit. */
+/* Room for so many more; false past the session's limit. It is given back by: */
 bool kept_make_room(struct session *s, struct training *tr, size_t more);
+void kept_trim(struct session *s, struct training *tr);
 void kept_sort(struct training *tr);
 /* The variables that have slots, each once, in the order of their creation, in the arena. */
 struct item **kept_items(const struct training *tr, struct arena *arena, size_t *n);

@@ -132,13 +132,6 @@ bool training_state(const struct session *s, struct item *const *items, size_t n
            slots_fail_memory(arena, error);
 }
 
-static void release(struct training_state *state) {
-    for (size_t i = 0; i < state->n_slots; i++) {
-        block_release(state->kept[i].owner);
-        state->kept[i].owner = NULL;
-    }
-}
-
 bool training_keep(struct session *s, struct training_state *state, const struct tensor *values,
                    struct error *error) {
     struct training *tr = s->training;
@@ -151,7 +144,7 @@ bool training_keep(struct session *s, struct training_state *state, const struct
         done = state->kept[i].owner;
     }
     if (done) return true;
-    release(state);
+    training_undo(s, state);
     return session_fail_memory(s, error);
 }
 
@@ -177,6 +170,9 @@ void training_commit(struct session *s, struct training_state *state) {
 }
 
 void training_undo(struct session *s, struct training_state *state) {
-    (void)s;
-    release(state);
+    for (size_t i = 0; i < state->n_slots; i++) {
+        block_release(state->kept[i].owner);
+        state->kept[i].owner = NULL;
+    }
+    kept_trim(s, s->training);
 }
