@@ -81,6 +81,8 @@ bool schedule_copy(struct reading *r, const struct schedule_config *from,
 void schedule_write(struct writer *out, const struct schedule_config *s);
 void schedule_write_keras(struct writer *out, const struct schedule_config *s);
 
+/* Whether its weight decay must not be None. */
+bool needs_weight_decay(const struct optimizer *o);
 /* Keras' checks of what its constructors are given. */
 bool optimizer_check(struct reading *r, const struct optimizer_config *config);
 
