@@ -7,8 +7,6 @@
 #include "api/place.h"
 #include "core/emit.h"
 
-enum { GRACE = 1000000000 /* nanoseconds for the last loss where time is over */ };
-
 /* ---- one step -------------------------------------------------------------------------------------- */
 
 /* What is emitted of a step. */
@@ -294,16 +292,6 @@ bool evaluation_plan(struct descent *d) {
     return true;
 }
 
-/* Under the request's own deadline, or, where that has passed, a short one. */
-static struct run *run_late(struct descent *d, const struct tensor *const *bound) {
-    struct oneshot *o = &d->m->o;
-    if (!d->out_of_time) return oneshot_run(o, d->evaluation.plan, bound);
-    const struct run_control control = {.deadline = clock_now() + GRACE};
-    struct run *run = plan_run(d->evaluation.plan, bound, &control, o->error);
-    if (!run && o->error->code == ERROR_DEADLINE_EXCEEDED) error_clear(o->error);
-    return run;
-}
-
 bool descent_evaluate(struct descent *d) {
     struct minimize *m = d->m;
     struct evaluation *e = &d->evaluation;
@@ -315,7 +303,7 @@ bool descent_evaluate(struct descent *d) {
         end[i].data = d->end[i];
         if (e->moving[i] != UINT32_MAX) e->bound[e->moving[i]] = &end[i];
     }
-    struct run *run = run_late(d, e->bound);
+    struct run *run = minimize_run(m, e->plan, e->bound);
     if (!run) return !m->o.error->code;
     const struct tensor t = run_result(run, 0);
     for (int64_t r = 0; r < d->n_rows; r++) {

@@ -172,7 +172,6 @@ static bool hand_over(struct descent *d, struct stage *s, int64_t step) {
 /* Time is over before step `step`: what was done is the answer, where anything was. */
 static bool interrupted(struct descent *d, int64_t step) {
     if (step == 0 || !minimize_stopped(d->m)) return false;
-    d->out_of_time = true;
     end_all(d, step - 1, 0, d->m->status);
     return true;
 }
@@ -180,7 +179,7 @@ static bool interrupted(struct descent *d, int64_t step) {
 /* Rows whose last update led where the loss of all rows of the inputs is not finite go one step back. */
 static bool go_back(struct descent *d, int64_t step) {
     bool again = false;
-    if (!d->by_batches || d->non_finite != NON_FINITE_STOP || d->out_of_time) return true;
+    if (!d->by_batches || d->non_finite != NON_FINITE_STOP || d->m->is_late) return true;
     for (int64_t r = 0; r < d->n_rows; r++) {
         struct row *row = &d->rows[r];
         if (row->unknown || isfinite(row->loss) || row->done != step + 1 || step < 0) continue;
@@ -208,7 +207,7 @@ bool descent_run(struct descent *d) {
             due += d->m->record_every;
         }
         if (!d->is_ended) continue;
-        d->out_of_time = true;
+        d->m->is_late = true;
         end_all(d, step, 1, MINIMIZE_CANCELLED);
     }
     end_all(d, step - 1, 0, MINIMIZE_MAX_STEPS);

@@ -99,10 +99,9 @@ struct descent {
     struct evaluation evaluation;
     struct run_control control;
     enum dtype loss_dtype;
-    bool is_ended;    /* whoever listens wants no more */
-    bool out_of_time; /* the deadline has passed, or the run was cancelled */
-    double *losses;   /* of the recorded steps, each with all rows */
-    int64_t best;     /* the row that the answer shows */
+    bool is_ended;  /* whoever listens wants no more */
+    double *losses; /* of the recorded steps, each with all rows */
+    int64_t best;   /* the row that the answer shows */
     int64_t skipped;
 };
 

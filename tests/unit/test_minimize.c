@@ -204,6 +204,41 @@ static void optimizers_around_others_are_too(void **state) {
                   "s");
 }
 
+/* What the optimizer knows of earlier goes on: averages of variables that this call does not name. */
+static void averages_of_other_variables_go_on(void **state) {
+    (void)state;
+    static const char *const optimizers[] = {
+        "{\"name\":\"SGD\",\"learning_rate\":0.01,\"use_ema\":true,\"ema_overwrite_frequency\":3}",
+        "{\"name\":\"Adam\",\"learning_rate\":0.01,\"use_ema\":true,\"ema_momentum\":0.5,"
+        "\"ema_overwrite_frequency\":2,\"gradient_accumulation_steps\":2}"};
+    for (int k = 0; k < 2; k++) {
+        struct session *s[2];
+        struct writer w[2];
+        for (int i = 0; i < 2; i++) {
+            s[i] = new_session();
+            put_optimizer(s[i], optimizers[k]);
+            ask_session(s[i], service_minimize, NULL, "{\"graph\":\"" GRAPH "\",\"steps\":2}");
+        }
+        ask_session(s[0], service_minimize, NULL,
+                    "{\"graph\":\"y = (x - 1) ** 4\",\"steps\":5,\"format\":\"base64\"}");
+        for (int i = 0; i < 5; i++) {
+            ask_session(s[1], service_tape_open, NULL, "{\"graph\":\"y = (x - 1) ** 4\"}");
+            char tape[16];
+            snprintf(tape, sizeof tape, "t%d", i + 1);
+            ask_session(s[1], service_tape_gradient, tape,
+                        "{\"target\":\"y\",\"sources\":[\"x\"],\"as\":[\"g\"]}");
+            ask_session(s[1], service_tape_delete, tape, "");
+            ask_session(s[1], service_apply_gradients, NULL,
+                        "{\"grads_and_vars\":[[\"g\",\"x\"]]}");
+        }
+        SAYS(state_of(s[0], &w[0]), state_of(s[1], &w[1]));
+        for (int i = 0; i < 2; i++) {
+            writer_free(&w[i]);
+            session_free(s[i]);
+        }
+    }
+}
+
 /* ---- rows ---- */
 
 #define NET "l = reduce_mean((reduce_sum(X * w, axis=1) - y) ** 2)"
@@ -458,6 +493,23 @@ static void time_that_is_over_is_a_result_too(void **state) {
                       "\"timeout_seconds\":0.05,\"optimizer\":\"sgd\"}");
     SAYS(member(answer, "status", 0), "\"deadline\"");
     assert_true(strtod(member(answer, "loss", 0), NULL) < 4);
+}
+
+static void what_is_fetched_is_there_when_time_is_over(void **state) {
+    (void)state;
+    const char *answer =
+        MINIMIZE("{\"graph\":\"y = (x - 1) ** 2\",\"variables\":{\"x\":0},\"steps\":1000000000,"
+                 "\"stop\":{\"max_seconds\":0.02},\"optimizer\":\"sgd\",\"fetch\":\"x\"}");
+    SAYS(member(answer, "status", 0), "\"deadline\"");
+    SAYS(member(answer, "fetched", 0), member(member(answer, "variables", 1), "x", 2));
+}
+
+static void nothing_may_be_fetched(void **state) {
+    (void)state;
+    SAYS(member(MINIMIZE("{\"graph\":\"y = x ** 2\",\"variables\":{\"x\":1},\"steps\":2,\"fetch\":["
+                         "],\"optimizer\":\"sgd\"}"),
+                "fetched", 0),
+         "[]");
 }
 
 static void what_was_not_begun_is_a_failure(void **state) {
@@ -734,6 +786,7 @@ int main(void) {
         cmocka_unit_test(a_history_is_fit_for_plotting),
         cmocka_unit_test(every_optimizer_is_the_same_step_by_step),
         cmocka_unit_test(optimizers_around_others_are_too),
+        cmocka_unit_test(averages_of_other_variables_go_on),
         cmocka_unit_test(batches_are_steps_on_their_rows),
         cmocka_unit_test(shuffled_rows_come_as_documented),
         cmocka_unit_test(a_batch_is_of_32_rows_unless_said_otherwise),
@@ -746,6 +799,8 @@ int main(void) {
         cmocka_unit_test(rows_that_are_not_finite_are_skipped_where_wanted),
         cmocka_unit_test(a_cancelled_run_answers_with_what_it_has),
         cmocka_unit_test(time_that_is_over_is_a_result_too),
+        cmocka_unit_test(what_is_fetched_is_there_when_time_is_over),
+        cmocka_unit_test(nothing_may_be_fetched),
         cmocka_unit_test(what_was_not_begun_is_a_failure),
         cmocka_unit_test(progress_has_rows_with_gradient_norms),
         cmocka_unit_test(a_job_commits_as_it_goes),
