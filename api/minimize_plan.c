@@ -202,6 +202,9 @@ static bool by_rows(struct drawing *g) {
         if (!map_rows(d, state, d->start, d->n_states, g->wanted, n, images)) return false;
         for (size_t i = 0; i < d->n_states; i++) {
             if (d->by_row[i] || images[STEP_STATES + i] == g->wanted[STEP_STATES + i]) continue;
+            if (d->n_stages)
+                return error_set(d->m->o.error, ERROR_INVALID_ARGUMENT,
+                                 "the last batch of rows makes another step than the others");
             if (!starts_give_rows(d, i)) return false;
             again = true;
         }
@@ -237,6 +240,7 @@ static bool match(struct drawing *g, struct stage *stage, const node_id *inputs)
     for (uint32_t i = 0; i < stage->n_bound; i++) at[inputs[i]] = i + 1;
     for (size_t i = 0; i < g->d->n_states; i++) {
         if (!at[g->state[i]]) continue;
+        stage->bound[at[g->state[i]] - 1] = &g->d->start[i];
         stage->state_of[stage->n_states] = (uint32_t)i;
         stage->states[stage->n_states++] =
             (struct loop_state){at[g->state[i]] - 1, (uint32_t)(STEP_STATES + i)};

@@ -562,6 +562,30 @@ static void a_job_commits_as_it_goes(void **state) {
     free(answer);
 }
 
+static void a_job_keeps_what_does_not_move(void **state) {
+    (void)state;
+    static const char *const starts[] = {"", ",\"starts\":{\"x\":[3,2]}"};
+    static const char optimizer[] = "{\"name\":\"ScheduleFreeAdamW\",\"learning_rate\":0.1}";
+    static const char graph[] = "\"graph\":\"y = (x - 1) ** 4\",\"var_list\":[\"x\",\"w\"],"
+                                "\"steps\":10";
+    for (int k = 0; k < 2; k++) {
+        struct session *s = new_session(), *plain = new_session();
+        struct listener l = {.progress.commit = commit, .session = s};
+        put_optimizer(s, optimizer);
+        put_optimizer(plain, optimizer);
+        const char *answer =
+            ask_listening(&l, formatted("{%s,\"record_every\":2%s}", graph, starts[k]));
+        assert_int_equal(l.commits, 4);
+        SAYS(member(member(answer, "variables", 0), "w", 1), "[[1.0,-2.0,0.5],[3.0,0.25,-1.0]]");
+        ask_session(plain, service_minimize, NULL, formatted("{%s}", graph));
+        struct writer w[2];
+        SAYS(state_of(s, &w[0]), state_of(plain, &w[1]));
+        for (int i = 0; i < 2; i++) writer_free(&w[i]);
+        session_free(s);
+        session_free(plain);
+    }
+}
+
 /* ---- starts ---- */
 
 static const char *const started[] = {"SGD",  "Adam",      "RMSprop",           "Nadam",
@@ -804,6 +828,7 @@ int main(void) {
         cmocka_unit_test(what_was_not_begun_is_a_failure),
         cmocka_unit_test(progress_has_rows_with_gradient_norms),
         cmocka_unit_test(a_job_commits_as_it_goes),
+        cmocka_unit_test(a_job_keeps_what_does_not_move),
         cmocka_unit_test(starts_are_runs_of_their_own),
         cmocka_unit_test(a_start_that_fails_does_not_win),
         cmocka_unit_test(starts_scale_their_losses_each_for_itself),
