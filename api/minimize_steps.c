@@ -104,8 +104,14 @@ static bool own_state(struct descent *d, struct tensor **slots) {
 /* What is read while the session's own goes on changing must be a copy. */
 static bool copy_values(struct descent *d) {
     struct oneshot *o = &d->m->o;
+    const size_t n = d->m->n;
     for (size_t i = 0; i < d->n_states; i++) {
         const size_t size = tensor_bytes(&d->first[i]);
+        const uint32_t of = i < n ? OPTIMIZER_ITSELF : d->slots[i - n].variable;
+        if (of != OPTIMIZER_ITSELF && d->first[i].data == d->m->moving[of].start.data) {
+            d->first[i].data = d->first[of].data; /* it begins as the variable does */
+            continue;
+        }
         void *data = arena_alloc_tensor(&o->arena, size + 1);
         if (!data) return build_fail_memory(&o->b);
         if (size) memcpy(data, d->first[i].data, size);
