@@ -6,6 +6,7 @@
 #include "api/batch.h"
 #include "api/build.h"
 #include "api/request.h"
+#include "core/optimizer.h"
 
 struct warning {
     const char *code, *detail, *pointer;
@@ -108,6 +109,10 @@ bool oneshot_bind_late(struct oneshot *o, const struct json *v, const char *what
                        node_id *out);
 /* The same of a tensor that was read. */
 bool oneshot_keep_late(struct oneshot *o, const struct tensor *t, node_id *out);
+/* Binds an input that was emitted elsewhere, behind all inputs that are bound already. */
+bool oneshot_bind_input(struct oneshot *o, node_id input, const struct tensor *t);
+/* The same of all numbers that a step of an optimizer reads. */
+bool oneshot_bind_numbers(struct oneshot *o, const struct optimizer_step *step);
 void oneshot_add(struct oneshot *o, const char *name, struct value value);
 /* Lists the values that are wanted of the run beside those of the answer, and what is done with them:
  * `finish` gets them as results from `at` on, after the answer's members are written and before its
@@ -131,6 +136,8 @@ struct plan *oneshot_plan(struct oneshot *o, const node_id *wanted, size_t n,
  * runs is too short to look at it. NULL after a failure. */
 struct run *oneshot_run(struct oneshot *o, const struct plan *plan,
                         const struct tensor *const *bound);
+/* False, with a failure, where the request was cancelled or its deadline is over. */
+bool oneshot_in_time(struct oneshot *o);
 /* What many runs of a plan cost, each begun anew; refused where that is over the limit. */
 bool oneshot_runs_within(struct oneshot *o, int64_t runs, int64_t work);
 

@@ -42,5 +42,5 @@ const struct optimizer optimizer_adadelta = {
     .learning_rate = 0.001,
     .weight_decay = NAN,
     .settings =
-        {[DECAY] = {"rho", SETTING_FLOAT, 0.95}, [EPSILON] = {"epsilon", SETTING_FLOAT, 1e-7}},
+        {[DECAY] = SETTING("rho", FLOAT, 0.95), [EPSILON] = SETTING("epsilon", FLOAT, 1e-7)},
     .method = &method};

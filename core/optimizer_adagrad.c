@@ -32,6 +32,6 @@ const struct optimizer optimizer_adagrad = {
               "stochastic optimization, JMLR 12, 2011",
     .learning_rate = 0.001,
     .weight_decay = NAN,
-    .settings = {[INITIAL_ACCUMULATOR_VALUE] = {"initial_accumulator_value", SETTING_FLOAT, 0.1},
-                 [EPSILON] = {"epsilon", SETTING_FLOAT, 1e-7}},
+    .settings = {[INITIAL_ACCUMULATOR_VALUE] = SETTING("initial_accumulator_value", FLOAT, 0.1),
+                 [EPSILON] = SETTING("epsilon", FLOAT, 1e-7)},
     .method = &method};

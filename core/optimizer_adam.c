@@ -55,9 +55,8 @@ static const struct optimizer_method method = {
 
 #define SETTINGS                                                                                   \
     {                                                                                              \
-        [BETA_1] = {"beta_1", SETTING_FLOAT, 0.9}, [BETA_2] = {"beta_2", SETTING_FLOAT, 0.999},    \
-        [EPSILON] = {"epsilon", SETTING_FLOAT, 1e-7},                                              \
-        [AMSGRAD] = {"amsgrad", SETTING_BOOL, false},                                              \
+        [BETA_1] = SETTING("beta_1", FLOAT, 0.9), [BETA_2] = SETTING("beta_2", FLOAT, 0.999),      \
+        [EPSILON] = SETTING("epsilon", FLOAT, 1e-7), [AMSGRAD] = SETTING("amsgrad", BOOL, false),  \
     }
 
 const struct optimizer optimizer_adam = {

@@ -42,7 +42,7 @@ const struct optimizer optimizer_adamax = {
         "Kingma, Ba, Adam: a method for stochastic optimization, arXiv:1412.6980, section 7.1",
     .learning_rate = 0.001,
     .weight_decay = NAN,
-    .settings = {[BETA_1] = {"beta_1", SETTING_FLOAT, 0.9},
-                 [BETA_2] = {"beta_2", SETTING_FLOAT, 0.999},
-                 [EPSILON] = {"epsilon", SETTING_FLOAT, 1e-7}},
+    .settings = {[BETA_1] = SETTING("beta_1", FLOAT, 0.9),
+                 [BETA_2] = SETTING("beta_2", FLOAT, 0.999),
+                 [EPSILON] = SETTING("epsilon", FLOAT, 1e-7)},
     .method = &method};

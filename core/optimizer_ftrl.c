@@ -72,11 +72,11 @@ const struct optimizer optimizer_ftrl = {
     .source = "McMahan et al., Ad click prediction: a view from the trenches, KDD 2013",
     .learning_rate = 0.001,
     .weight_decay = NAN,
-    .settings = {[LEARNING_RATE_POWER] = {"learning_rate_power", SETTING_FLOAT, -0.5},
-                 [INITIAL_ACCUMULATOR_VALUE] = {"initial_accumulator_value", SETTING_FLOAT, 0.1},
-                 [L1_REGULARIZATION_STRENGTH] = {"l1_regularization_strength", SETTING_FLOAT, 0.0},
-                 [L2_REGULARIZATION_STRENGTH] = {"l2_regularization_strength", SETTING_FLOAT, 0.0},
-                 [L2_SHRINKAGE_REGULARIZATION_STRENGTH] = {"l2_shrinkage_regularization_strength",
-                                                           SETTING_FLOAT, 0.0},
-                 [BETA] = {"beta", SETTING_FLOAT, 0.0}},
+    .settings = {[LEARNING_RATE_POWER] = SETTING("learning_rate_power", FLOAT, -0.5),
+                 [INITIAL_ACCUMULATOR_VALUE] = SETTING("initial_accumulator_value", FLOAT, 0.1),
+                 [L1_REGULARIZATION_STRENGTH] = SETTING("l1_regularization_strength", FLOAT, 0.0),
+                 [L2_REGULARIZATION_STRENGTH] = SETTING("l2_regularization_strength", FLOAT, 0.0),
+                 [L2_SHRINKAGE_REGULARIZATION_STRENGTH] =
+                     SETTING("l2_shrinkage_regularization_strength", FLOAT, 0.0),
+                 [BETA] = SETTING("beta", FLOAT, 0.0)},
     .method = &method};

@@ -59,7 +59,7 @@ const struct optimizer optimizer_lamb = {
               "minutes, arXiv:1904.00962",
     .learning_rate = 0.001,
     .weight_decay = NAN,
-    .settings = {[BETA_1] = {"beta_1", SETTING_FLOAT, 0.9},
-                 [BETA_2] = {"beta_2", SETTING_FLOAT, 0.999},
-                 [EPSILON] = {"epsilon", SETTING_FLOAT, 1e-7}},
+    .settings = {[BETA_1] = SETTING("beta_1", FLOAT, 0.9),
+                 [BETA_2] = SETTING("beta_2", FLOAT, 0.999),
+                 [EPSILON] = SETTING("epsilon", FLOAT, 1e-7)},
     .method = &method};

@@ -32,5 +32,5 @@ const struct optimizer optimizer_lion = {
     .learning_rate = 0.001,
     .weight_decay = NAN,
     .settings =
-        {[BETA_1] = {"beta_1", SETTING_FLOAT, 0.9}, [BETA_2] = {"beta_2", SETTING_FLOAT, 0.99}},
+        {[BETA_1] = SETTING("beta_1", FLOAT, 0.9), [BETA_2] = SETTING("beta_2", FLOAT, 0.99)},
     .method = &method};

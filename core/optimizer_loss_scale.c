@@ -83,7 +83,7 @@ const struct optimizer optimizer_loss_scale = {
     .source = "Micikevicius et al., Mixed precision training, arXiv:1710.03740",
     .learning_rate = 0,
     .weight_decay = NAN,
-    .settings = {[INITIAL_SCALE] = {"initial_scale", SETTING_FLOAT, 32768.0},
-                 [DYNAMIC_GROWTH_STEPS] = {"dynamic_growth_steps", SETTING_INT, 2000}},
+    .settings = {[INITIAL_SCALE] = SETTING("initial_scale", FLOAT, 32768.0),
+                 [DYNAMIC_GROWTH_STEPS] = SETTING("dynamic_growth_steps", INT, 2000)},
     .wraps = true,
     .method = &method};

@@ -47,6 +47,6 @@ const struct optimizer optimizer_multi = {
     .source = "Keras' keras.optimizers.MultiOptimizer and OptimizerMap",
     .learning_rate = 0,
     .weight_decay = NAN,
-    .settings = {[LOSS_SCALE_FACTOR] = {"loss_scale_factor", SETTING_FLOAT, NAN, .optional = true}},
+    .settings = {[LOSS_SCALE_FACTOR] = SETTING("loss_scale_factor", FLOAT, NAN, .optional = true)},
     .wraps = true,
     .method = &method};

@@ -73,7 +73,8 @@ static node_id orthogonalized(const struct update *u, node_id x, const struct sh
     if (tall) x = emit_adjoint(t, x);
     const node_id norm = emit1(t, OP_sqrt, sum_of_squares(t, x));
     x = emit_divide(t, x, emit_add(t, norm, emit_like(t, norm, 1e-7)));
-    for (double i = 0; i < u->config->own[NS_STEPS] && tape_ok(t); i++) {
+    const int64_t steps = (int64_t)u->config->own[NS_STEPS];
+    for (int64_t i = 0; i < steps && tape_ok(t); i++) {
         const node_id a = emit_matmul(t, x, x, false, true);
         const node_id aa = emit_matmul(t, emit_multiply(t, u->k[C], a), a, false, false);
         const node_id b = emit_add(t, emit_multiply(t, u->k[B], a), aa);
@@ -127,19 +128,18 @@ const struct optimizer optimizer_muon = {
               "Muon is scalable for LLM training, arXiv:2502.16982",
     .learning_rate = 0.001,
     .weight_decay = 0.004,
-    .settings = {[ADAM_BETA_1] = {"adam_beta_1", SETTING_FLOAT, 0.9},
-                 [ADAM_BETA_2] = {"adam_beta_2", SETTING_FLOAT, 0.999},
-                 [ADAM_WEIGHT_DECAY] = {"adam_weight_decay", SETTING_FLOAT, 0.004,
-                                        .optional = true},
-                 [ADAM_EPS] = {"epsilon", SETTING_FLOAT, 1e-7},
-                 [EXCLUDE_EMBEDDINGS] = {"exclude_embeddings", SETTING_BOOL, true},
-                 [MUON_A] = {"muon_a", SETTING_FLOAT, 3.4445},
-                 [MUON_B] = {"muon_b", SETTING_FLOAT, -4.7750},
-                 [MUON_C] = {"muon_c", SETTING_FLOAT, 2.0315},
-                 [ADAM_LR_RATIO] = {"adam_lr_ratio", SETTING_FLOAT, 1.0},
-                 [MOMENTUM] = {"momentum", SETTING_FLOAT, 0.95},
-                 [NS_STEPS] = {"ns_steps", SETTING_INT, 5},
-                 [NESTEROV] = {"nesterov", SETTING_BOOL, true},
-                 [RMS_RATE] = {"rms_rate", SETTING_FLOAT, 0.2, .optional = true}},
+    .settings = {[ADAM_BETA_1] = SETTING("adam_beta_1", FLOAT, 0.9),
+                 [ADAM_BETA_2] = SETTING("adam_beta_2", FLOAT, 0.999),
+                 [ADAM_WEIGHT_DECAY] = SETTING("adam_weight_decay", FLOAT, 0.004, .optional = true),
+                 [ADAM_EPS] = SETTING("epsilon", FLOAT, 1e-7),
+                 [EXCLUDE_EMBEDDINGS] = SETTING("exclude_embeddings", BOOL, true),
+                 [MUON_A] = SETTING("muon_a", FLOAT, 3.4445),
+                 [MUON_B] = SETTING("muon_b", FLOAT, -4.7750),
+                 [MUON_C] = SETTING("muon_c", FLOAT, 2.0315),
+                 [ADAM_LR_RATIO] = SETTING("adam_lr_ratio", FLOAT, 1.0),
+                 [MOMENTUM] = SETTING("momentum", FLOAT, 0.95),
+                 [NS_STEPS] = SETTING("ns_steps", INT, 5),
+                 [NESTEROV] = SETTING("nesterov", BOOL, true),
+                 [RMS_RATE] = SETTING("rms_rate", FLOAT, 0.2, .optional = true)},
     .excludes_layers = true,
     .method = &method};

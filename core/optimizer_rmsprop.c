@@ -51,8 +51,8 @@ const struct optimizer optimizer_rmsprop = {
               "Generating sequences with recurrent neural networks, arXiv:1308.0850",
     .learning_rate = 0.001,
     .weight_decay = NAN,
-    .settings = {[DECAY] = {"rho", SETTING_FLOAT, 0.9},
-                 [MOMENTUM] = {"momentum", SETTING_FLOAT, 0.0},
-                 [EPSILON] = {"epsilon", SETTING_FLOAT, 1e-7},
-                 [CENTERED] = {"centered", SETTING_BOOL, false}},
+    .settings = {[DECAY] = SETTING("rho", FLOAT, 0.9),
+                 [MOMENTUM] = SETTING("momentum", FLOAT, 0.0),
+                 [EPSILON] = SETTING("epsilon", FLOAT, 1e-7),
+                 [CENTERED] = SETTING("centered", BOOL, false)},
     .method = &method};

@@ -69,8 +69,8 @@ const struct optimizer optimizer_schedule_free_adam_w = {
     .source = "Defazio et al., The road less scheduled, arXiv:2405.15682",
     .learning_rate = 0.0025,
     .weight_decay = NAN,
-    .settings = {[BETA_1] = {"beta_1", SETTING_FLOAT, 0.9},
-                 [BETA_2] = {"beta_2", SETTING_FLOAT, 0.999},
-                 [EPSILON] = {"epsilon", SETTING_FLOAT, 1e-8},
-                 [WARMUP_STEPS] = {"warmup_steps", SETTING_INT, 0}},
+    .settings = {[BETA_1] = SETTING("beta_1", FLOAT, 0.9),
+                 [BETA_2] = SETTING("beta_2", FLOAT, 0.999),
+                 [EPSILON] = SETTING("epsilon", FLOAT, 1e-8),
+                 [WARMUP_STEPS] = SETTING("warmup_steps", INT, 0)},
     .method = &method};

@@ -37,6 +37,6 @@ const struct optimizer optimizer_sgd = {
         "ICML 2013",
     .learning_rate = 0.01,
     .weight_decay = NAN,
-    .settings = {[MOMENTUM] = {"momentum", SETTING_FLOAT, 0.0},
-                 [NESTEROV] = {"nesterov", SETTING_BOOL, false}},
+    .settings = {[MOMENTUM] = SETTING("momentum", FLOAT, 0.0),
+                 [NESTEROV] = SETTING("nesterov", BOOL, false)},
     .method = &method};

@@ -1,6 +1,7 @@
 /* Steps for tests: a tape, a plan and a run each. Knows no method. */
 #include "tests/unit/stepper.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -119,16 +120,14 @@ static struct tensor *bind_numbers(const struct tape *t, const struct optimizer_
 }
 
 /* Replaces what was wanted by its value with a leading axis. */
-static bool batch_all(struct stepper *s, struct tape *t, struct bound *b, node_id *wanted,
-                      size_t n) {
+static bool batch_all(struct tape *t, struct bound *b, node_id *wanted, size_t n) {
     b->batched = arena_alloc(t->arena, b->n * sizeof *b->batched);
     node_id *images = arena_alloc(t->arena, n * sizeof *images);
-    if (!b->batched || !images) return false;
+    if (!b->batched || !images) return tape_fail_memory(t, "the test");
     for (size_t i = 0; i < b->n; i++)
         b->batched[i] = tape_input(t, b->value[i]->dtype, &b->value[i]->shape);
     if (!tape_batch(t, b->node, b->batched, b->n, wanted, n, images)) return false;
     memcpy(wanted, images, n * sizeof *images);
-    (void)s;
     return true;
 }
 
@@ -137,14 +136,14 @@ static bool run(struct stepper *s, struct tape *t, struct bound *b, struct optim
     const size_t n = s->n + s->n_slots;
     const node_id *inputs;
     size_t n_inputs;
-    if (s->batch && !batch_all(s, t, b, wanted, n)) return false;
+    if (s->batch && !batch_all(t, b, wanted, n)) return false;
     struct tensor *numbers = bind_numbers(t, step);
     struct plan *plan = plan_get(s->cache, t, wanted, n, &inputs, &n_inputs, t->arena, t->error);
     if (!plan) return false;
     const struct tensor **values = arena_alloc(t->arena, n_inputs * sizeof *values);
-    bool ok = numbers && values;
-    for (size_t i = 0; ok && i < n_inputs; i++) values[i] = value_of(b, step, numbers, inputs[i]);
-    struct run *r = ok ? plan_run(plan, values, NULL, t->error) : NULL;
+    const bool room = (numbers && values) || tape_fail_memory(t, "the test");
+    for (size_t i = 0; room && i < n_inputs; i++) values[i] = value_of(b, step, numbers, inputs[i]);
+    struct run *r = room ? plan_run(plan, values, NULL, t->error) : NULL;
     for (size_t i = 0; r && i < n; i++) {
         const struct tensor result = run_result(r, i);
         struct tensor *kept = i < s->n ? &s->values[i] : &s->state[i - s->n];
@@ -164,7 +163,8 @@ static bool step_on(struct stepper *s, struct tape *t, const struct tensor *grad
     uint32_t *variable = arena_alloc(t->arena, n_gradients * sizeof *variable);
     struct bound b = {.node = arena_alloc(t->arena, (n + n_gradients) * sizeof *b.node),
                       .value = arena_alloc(t->arena, (n + n_gradients) * sizeof *b.value)};
-    if (!nodes || !gradient || !variable || !b.node || !b.value) return false;
+    if (!nodes || !gradient || !variable || !b.node || !b.value)
+        return tape_fail_memory(t, "the test");
     for (size_t i = 0; i < s->n; i++) nodes[i] = bind(t, &b, &s->values[i], &s->variables[i].shape);
     for (size_t i = 0; i < s->n_slots; i++)
         nodes[s->n + i] = bind(t, &b, &s->state[i], &s->slots[i].shape);
@@ -220,4 +220,54 @@ const struct tensor *stepper_slot(const struct stepper *s, uint32_t part, const 
     }
     fail_msg("part %u has no slot \"%s\" of \"%s\"", part, name, variable);
     return NULL;
+}
+
+/* ---- what steps are made of and compared with ---------------------------------------------------- */
+
+struct tensor vector(double *x, int64_t n) {
+    return (struct tensor){DTYPE_F64, {.rank = 1, .dim = {n}}, x};
+}
+struct tensor matrix(double *x, int64_t rows, int64_t columns) {
+    return (struct tensor){DTYPE_F64, {.rank = 2, .dim = {rows, columns}}, x};
+}
+struct tensor scalar(double *x) {
+    return (struct tensor){DTYPE_F64, {0}, x};
+}
+
+void config_set(struct optimizer_config *c, const char *name, double value) {
+    const struct setting *own = c->optimizer->settings;
+    if (strcmp(name, "learning_rate") == 0) {
+        c->learning_rate = value;
+        return;
+    }
+    for (size_t i = 0; own[i].name; i++)
+        if (strcmp(own[i].name, name) == 0) {
+            c->own[i] = value;
+            return;
+        }
+    for (size_t i = 0; i < COMMON_COUNT; i++)
+        if (strcmp(optimizer_common[i].name, name) == 0) {
+            c->common[i] = value;
+            return;
+        }
+    fail_msg("%s has no setting \"%s\"", c->optimizer->name, name);
+}
+
+struct optimizer_config config_of(const char *name, const struct named *settings) {
+    struct optimizer_config c;
+    const struct optimizer *o = optimizer_find(name);
+    if (!o) fail_msg("there is no optimizer \"%s\"", name);
+    optimizer_defaults(o, &c);
+    for (size_t i = 0; i < NAMED_MOST && settings[i].name; i++)
+        config_set(&c, settings[i].name, settings[i].value);
+    return c;
+}
+
+void must_step(struct stepper *s, const struct tensor *gradients, size_t n) {
+    if (!stepper_step(s, gradients, n, NULL)) fail_msg("%s", s->error.detail);
+}
+
+void assert_near(const char *title, double found, double wanted, double within) {
+    if (!(fabs(found - wanted) <= within))
+        fail_msg("%s: %.15g where %.15g is wanted", title, found, wanted);
 }

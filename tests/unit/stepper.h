@@ -38,7 +38,26 @@ void stepper_end(struct stepper *s);
 const struct tensor *stepper_slot(const struct stepper *s, uint32_t part, const char *variable,
                                   const char *name);
 
+/* One step by gradients of variables 0, 1, ...; the test fails with the step's failure. */
+void must_step(struct stepper *s, const struct tensor *gradients, size_t n);
+
 /* An element as double. */
 double element(const struct tensor *t, int64_t i);
+void assert_near(const char *title, double found, double wanted, double within);
+
+/* Views of doubles. */
+struct tensor scalar(double *x);
+struct tensor vector(double *x, int64_t n);
+struct tensor matrix(double *x, int64_t rows, int64_t columns);
+
+/* An optimizer with some settings, learning_rate and the common ones among them. */
+struct named {
+    const char *name; /* NULL: no more */
+    double value;
+};
+enum { NAMED_MOST = 8 };
+struct optimizer_config config_of(const char *name, const struct named *settings);
+void config_set(struct optimizer_config *c, const char *name, double value);
+#define CONFIG(name, ...) config_of(name, (const struct named[NAMED_MOST]){__VA_ARGS__})
 
 #endif

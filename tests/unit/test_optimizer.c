@@ -1,5 +1,5 @@
-/* Optimizers: one step as nodes, in float64 against the exact formulas, as a plan that knows no setting, as
- * a batch, and where it must fail. Keras' own numbers are test_optimizer_oracle.c's. */
+/* Optimizers: their tables and slots, and steps in float64 against the exact formulas. Keras' own numbers
+ * are test_optimizer_oracle.c's. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,68 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <cmocka.h>
 
 #include "api/optimizer.h"
 #include "tests/unit/stepper.h"
-
-/* ---- helpers ------------------------------------------------------------------------------------ */
-
-static struct tensor vector(double *x, int64_t n) {
-    return (struct tensor){DTYPE_F64, {.rank = 1, .dim = {n}}, x};
-}
-static struct tensor matrix(double *x, int64_t rows, int64_t columns) {
-    return (struct tensor){DTYPE_F64, {.rank = 2, .dim = {rows, columns}}, x};
-}
-static struct tensor scalar(double *x) { return (struct tensor){DTYPE_F64, {0}, x}; }
-
-/* A setting of a method by its name. */
-static void set(struct optimizer_config *c, const char *name, double value) {
-    const struct setting *own = c->optimizer->settings;
-    if (strcmp(name, "learning_rate") == 0) {
-        c->learning_rate = value;
-        return;
-    }
-    for (size_t i = 0; own[i].name; i++)
-        if (strcmp(own[i].name, name) == 0) {
-            c->own[i] = value;
-            return;
-        }
-    for (size_t i = 0; i < COMMON_COUNT; i++)
-        if (strcmp(optimizer_common[i].name, name) == 0) {
-            c->common[i] = value;
-            return;
-        }
-    fail_msg("%s has no setting \"%s\"", c->optimizer->name, name);
-}
-
-struct named {
-    const char *name;
-    double value;
-};
-enum { NAMED_MOST = 8 };
-
-static struct optimizer_config config_of(const char *name, const struct named *settings) {
-    struct optimizer_config c;
-    const struct optimizer *o = optimizer_find(name);
-    if (!o) fail_msg("there is no optimizer \"%s\"", name);
-    optimizer_defaults(o, &c);
-    for (size_t i = 0; i < NAMED_MOST && settings[i].name; i++)
-        set(&c, settings[i].name, settings[i].value);
-    return c;
-}
-#define CONFIG(name, ...) config_of(name, (const struct named[NAMED_MOST]){__VA_ARGS__})
-
-static void must_step(struct stepper *s, const struct tensor *gradients, size_t n) {
-    if (!stepper_step(s, gradients, n, NULL)) fail_msg("%s", s->error.detail);
-}
-
-static void assert_near(const char *title, double found, double wanted, double within) {
-    if (!(fabs(found - wanted) <= within))
-        fail_msg("%s: %.15g where %.15g is wanted", title, found, wanted);
-}
 
 /* ---- the tables --------------------------------------------------------------------------------- */
 
@@ -135,6 +78,22 @@ static void slots_stand_in_keras_order_with_their_variables_dtypes(void **state)
     assert_slots(&c, "iteration int64(), momentum@scale float32(), velocity@scale float32(), "
                      "momentum@kernel float64(3,2), momentum@bias float32(2,), velocity@bias "
                      "float32(2,)");
+}
+
+static void iterations_count_updates_and_not_calls(void **state) {
+    (void)state;
+    struct optimizer_part part = {NULL, CONFIG("sgd", {"gradient_accumulation_steps", 2})};
+    struct optimizer_config c = CONFIG("sgd");
+    assert_int_equal(optimizer_iterations(&c, 7), 7);
+    assert_int_equal(optimizer_iterations(&part.config, 7), 3);
+    c = CONFIG("LossScaleOptimizer");
+    c.parts = &part;
+    c.n_parts = 1;
+    assert_int_equal(optimizer_iterations(&c, 7), 3); /* the inner one's */
+    c = CONFIG("MultiOptimizer");
+    c.parts = &part;
+    c.n_parts = 1;
+    assert_int_equal(optimizer_iterations(&c, 7), 7); /* its own */
 }
 
 /* ---- numbers ------------------------------------------------------------------------------------ */
@@ -408,7 +367,7 @@ static void a_threshold_of_zero_clips_nothing(void **state) {
     for (int i = 0; i < 3; i++) {
         struct optimizer_config c = CONFIG("sgd", {"learning_rate", 1});
         struct stepper s;
-        set(&c, kinds[i], 0);
+        config_set(&c, kinds[i], 0);
         stepper_begin(&s, &c, (const char *const[]){"w"}, &value, 1);
         must_step(&s, &gradient, 1);
         assert_near(kinds[i], element(&s.values[0], 0), -7, 0);
@@ -416,263 +375,11 @@ static void a_threshold_of_zero_clips_nothing(void **state) {
     }
 }
 
-/* ---- plans -------------------------------------------------------------------------------------- */
-
-static void no_node_is_emitted_that_is_not_needed(void **state) {
-    (void)state;
-    double w = 1, g = 1;
-    const struct tensor value = scalar(&w), gradient = scalar(&g);
-    const struct optimizer_config c = CONFIG("sgd");
-    struct stepper s;
-    stepper_begin(&s, &c, (const char *const[]){"w"}, &value, 1);
-    must_step(&s, &gradient, 1);
-    /* w, iteration, g, learning_rate; g * learning_rate, w - that; 1, iteration + 1 */
-    assert_int_equal(s.emitted, 8);
-    stepper_end(&s);
-}
-
-/* Every optimizer once, with all that is common to them; those that wrap have it inside. */
-static void with_everything(const struct optimizer *o, struct optimizer_config *c,
-                            struct optimizer_part *parts) {
-    optimizer_defaults(o, c);
-    if (o->wraps) {
-        const bool multi = strcmp(o->name, "MultiOptimizer") == 0;
-        parts[0].pattern = multi ? "k.*" : NULL;
-        parts[1].pattern = NULL;
-        with_everything(optimizer_find("nadam"), &parts[0].config, NULL);
-        with_everything(optimizer_find("adafactor"), &parts[1].config, NULL);
-        c->parts = parts;
-        c->n_parts = multi ? 2 : 1;
-        return;
-    }
-    set(c, "weight_decay", .01);
-    set(c, "global_clipnorm", 2);
-    set(c, "use_ema", 1);
-    set(c, "ema_overwrite_frequency", 2);
-    set(c, "loss_scale_factor", 4);
-    set(c, "gradient_accumulation_steps", 2);
-}
-
-static void a_plan_knows_no_setting(void **state) {
-    (void)state;
-    double w[] = {1, 2, 3, 4}, k[] = {1, 2, 3, 4}, g[] = {.1, .2, .3, .4}, h[] = {.1, .2, .3, .5};
-    const struct tensor values[] = {vector(w, 4), matrix(k, 2, 2)},
-                        gradients[] = {vector(g, 4), matrix(h, 2, 2)};
-    for (size_t i = 0; i < optimizer_count; i++) {
-        struct optimizer_part parts[2];
-        struct optimizer_config c;
-        struct stepper s;
-        with_everything(optimizer_table[i], &c, parts);
-        stepper_begin(&s, &c, (const char *const[]){"w", "kernel"}, values, 2);
-        must_step(&s, gradients, 2);
-        for (int step = 0; step < 3; step++) {
-            struct optimizer_config *inner = c.n_parts ? &parts[0].config : &c;
-            s.config.learning_rate = inner->learning_rate = .01 * (step + 1);
-            s.config.common[COMMON_WEIGHT_DECAY] = inner->common[COMMON_WEIGHT_DECAY] = .01 * step;
-            s.config.common[COMMON_GLOBAL_CLIPNORM] = inner->common[COMMON_GLOBAL_CLIPNORM] =
-                step + 1;
-            s.config.common[COMMON_GRADIENT_ACCUMULATION_STEPS] = step + 2;
-            for (int q = 0; c.optimizer->settings[q].name; q++)
-                if (c.optimizer->settings[q].kind == SETTING_FLOAT && c.own[q] > 0)
-                    s.config.own[q] = .9 - .1 * step;
-            must_step(&s, gradients, 2);
-        }
-        const struct plan_stats stats = plan_cache_stats(s.cache);
-        if (stats.compiled != 1) fail_msg("%s: %d plans", c.optimizer->name, (int)stats.compiled);
-        assert_int_equal(stats.hits, 3);
-        stepper_end(&s);
-    }
-}
-
-/* Three points in one run: each is what it is alone. */
-static void a_batch_of_steps_is_each_of_them(const struct optimizer_config *c) {
-    enum { POINTS = 3, STEPS = 5, W = 4, K = 6 };
-    double w[POINTS][W], k[POINTS][K], b[POINTS], gw[STEPS][POINTS][W], gk[STEPS][POINTS][K],
-        gb[STEPS][POINTS];
-    const char *const names[] = {"w", "kernel", "b"};
-    struct stepper one[POINTS], all;
-    uint64_t seed = 1;
-    double *const fill[] = {w[0], k[0], b, gw[0][0], gk[0][0], gb[0]};
-    const size_t count[] = {POINTS * W,         POINTS * K,         POINTS,
-                            STEPS * POINTS * W, STEPS * POINTS * K, STEPS * POINTS};
-    for (int f = 0; f < 6; f++)
-        for (size_t i = 0; i < count[f]; i++) {
-            seed = seed * 6364136223846793005U + 1442695040888963407U;
-            fill[f][i] = (double)(int32_t)(seed >> 32) / 1e9;
-        }
-    for (int p = 0; p < POINTS; p++)
-        stepper_begin(&one[p], c, names,
-                      (const struct tensor[]){vector(w[p], W), matrix(k[p], 3, 2), scalar(&b[p])},
-                      3);
-    stepper_begin(&all, c, names,
-                  (const struct tensor[]){vector(w[0], W), matrix(k[0], 3, 2), scalar(&b[0])}, 3);
-    stepper_repeat(&all, POINTS);
-    for (size_t i = 0; i < 3 + all.n_slots; i++)
-        for (int p = 0; p < POINTS; p++) {
-            const struct tensor *from = i < 3 ? &one[p].values[i] : &one[p].state[i - 3];
-            const struct tensor *to = i < 3 ? &all.values[i] : &all.state[i - 3];
-            const size_t bytes = tensor_bytes(from);
-            memcpy((char *)to->data + (size_t)p * bytes, from->data, bytes);
-        }
-    for (int step = 0; step < STEPS; step++) {
-        struct tensor g[] = {matrix(gw[step][0], POINTS, W),
-                             {DTYPE_F64, {3, {POINTS, 3, 2}}, gk[step][0]},
-                             vector(gb[step], POINTS)};
-        must_step(&all, g, 3);
-        for (int p = 0; p < POINTS; p++)
-            must_step(&one[p],
-                      (const struct tensor[]){vector(gw[step][p], W), matrix(gk[step][p], 3, 2),
-                                              scalar(&gb[step][p])},
-                      3);
-    }
-    for (size_t i = 0; i < 3 + all.n_slots; i++)
-        for (int p = 0; p < POINTS; p++) {
-            const struct tensor *alone = i < 3 ? &one[p].values[i] : &one[p].state[i - 3];
-            const struct tensor *both = i < 3 ? &all.values[i] : &all.state[i - 3];
-            const int64_t n = shape_count(&alone->shape);
-            for (int64_t e = 0; e < n; e++) {
-                const double x = element(alone, e), y = element(both, p * n + e);
-                assert_near(c->optimizer->name, y, x, fabs(x) * 2.3e-16);
-            }
-        }
-    for (int p = 0; p < POINTS; p++) stepper_end(&one[p]);
-    stepper_end(&all);
-}
-
-static void a_batch_of_every_optimizer_is_each_step_alone(void **state) {
-    (void)state;
-    for (size_t i = 0; i < optimizer_count; i++) {
-        struct optimizer_part parts[2];
-        struct optimizer_config c;
-        with_everything(optimizer_table[i], &c, parts);
-        a_batch_of_steps_is_each_of_them(&c);
-        if (c.n_parts) continue;
-        optimizer_defaults(optimizer_table[i], &c);
-        set(&c, "clipnorm", .5);
-        a_batch_of_steps_is_each_of_them(&c);
-    }
-}
-
-/* ---- failures ----------------------------------------------------------------------------------- */
-
-static void assert_step_fails(const struct optimizer_config *c, const char *detail) {
-    double w = 1, k = 2, g = 1, h = 1;
-    const struct tensor values[] = {scalar(&w), scalar(&k)}, gradients[] = {scalar(&g), scalar(&h)};
-    struct stepper s;
-    stepper_begin(&s, c, (const char *const[]){"w", "kernel"}, values, 2);
-    assert_false(stepper_step(&s, gradients, 2, NULL));
-    assert_string_equal(s.error.detail, detail);
-    stepper_end(&s);
-}
-
-static void what_keras_refuses_is_refused_in_its_words(void **state) {
-    (void)state;
-    struct optimizer_part parts[2] = {{"k", CONFIG("sgd")}, {"w", CONFIG("adam")}};
-    struct optimizer_config c = CONFIG("MultiOptimizer");
-    c.parts = parts;
-    c.n_parts = 2;
-    assert_step_fails(&c, "Optimizer for variable kernel is not an Optimizer instance.");
-    parts[0].pattern = "kern.*";
-    parts[1].pattern = ".*e.*";
-    assert_step_fails(&c, "Optimizer for variable w is not an Optimizer instance.");
-    parts[1].pattern = ".*";
-    assert_step_fails(&c, "Multiple optimizers assigned to variable kernel.");
-    parts[1] = (struct optimizer_part){NULL, CONFIG("LossScaleOptimizer")};
-    assert_step_fails(&c, "LossScaleOptimizer cannot be used inside a MultiOptimizer.");
-
-    double w = 1;
-    const struct tensor value = scalar(&w), missing = {0};
-    struct stepper s;
-    c = CONFIG("sgd");
-    stepper_begin(&s, &c, (const char *const[]){"w"}, &value, 1);
-    assert_false(stepper_step(&s, &missing, 1, NULL));
-    assert_string_equal(s.error.detail, "No gradients provided for any variable.");
-    stepper_end(&s);
-}
-
-/* Too few nodes, or too little memory: a failure that says so, or the whole step. */
-static void every_ceiling_ends_in_a_failure_or_in_a_step(void **state) {
-    (void)state;
-    double w[] = {1, 2}, k[] = {1, 2, 3, 4}, g[] = {.1, .2}, h[] = {.1, .2, .3, .5};
-    const struct tensor values[] = {vector(w, 2), matrix(k, 2, 2)},
-                        gradients[] = {vector(g, 2), matrix(h, 2, 2)};
-    for (size_t i = 0; i < optimizer_count; i++) {
-        struct optimizer_part parts[2];
-        struct optimizer_config c;
-        struct stepper s;
-        int failures = 0;
-        with_everything(optimizer_table[i], &c, parts);
-        stepper_begin(&s, &c, (const char *const[]){"w", "kernel"}, values, 2);
-        for (s.nodes = 0; !stepper_step(&s, gradients, 2, NULL); s.nodes++, failures++)
-            assert_int_equal(s.error.code, ERROR_GRAPH_TOO_LARGE);
-        assert_true(failures > 20);
-        for (s.memory = 0; !stepper_step(&s, gradients, 2, NULL); s.memory += 1021, failures++)
-            assert_int_equal(s.error.code, ERROR_MEMORY_BUDGET);
-        stepper_end(&s);
-    }
-}
-
-static void endless_iterations_end_at_the_limit_of_nodes(void **state) {
-    (void)state;
-    double k[] = {1, 2, 3, 4}, g[] = {.1, .2, .3, .5};
-    const struct tensor value = matrix(k, 2, 2), gradient = matrix(g, 2, 2);
-    const struct optimizer_config c = CONFIG("muon", {"ns_steps", 1e15});
-    struct stepper s;
-    stepper_begin(&s, &c, (const char *const[]){"kernel"}, &value, 1);
-    s.nodes = 1000;
-    assert_false(stepper_step(&s, &gradient, 1, NULL));
-    assert_int_equal(s.error.code, ERROR_GRAPH_TOO_LARGE);
-    stepper_end(&s);
-}
-
-/* ---- the loss ----------------------------------------------------------------------------------- */
-
-/* How much of the loss is differentiated: its gradient by itself. */
-static double scaled(const struct optimizer_config *c) {
-    const struct optimizer_variable v = {"w", DTYPE_F32, {0}};
-    struct arena arena;
-    struct error error = {0};
-    struct tape t;
-    size_t n;
-    arena_init(&arena, 1 << 20);
-    tape_init(&t, &arena, &error, (struct tape_limits){1000, 1000, 1000});
-    struct optimizer_slot *slots = optimizer_slots(c, &v, 1, pattern_matches, &arena, &n);
-    node_id *slot = arena_alloc(&arena, n * sizeof *slot);
-    assert_true(slots && slot);
-    for (size_t i = 0; i < n; i++) slot[i] = tape_input(&t, slots[i].dtype, &slots[i].shape);
-    const node_id loss = tape_input(&t, DTYPE_F32, &shape_scalar);
-    struct optimizer_step step = {
-        .tape = &t, .config = c, .slots = slots, .n_slots = n, .slot = slot};
-    const node_id y = optimizer_scale_loss(&step, loss);
-    double factor = y == loss ? 1 : 0;
-    if (step.n_numbers) factor = step.numbers[0].value;
-    for (size_t i = 0; i < n && y != loss; i++)
-        if (tape_arg(&t, y, 1) == slot[i]) factor = slots[i].initial;
-    arena_free(&arena);
-    return factor;
-}
-
-static void the_loss_is_scaled_as_the_optimizer_says(void **state) {
-    (void)state;
-    struct optimizer_part part = {NULL, CONFIG("sgd")};
-    struct optimizer_config c = CONFIG("adam");
-    assert_near("none", scaled(&c), 1, 0);
-    c = CONFIG("adam", {"loss_scale_factor", 8});
-    assert_near("factor", scaled(&c), 8, 0);
-    c = CONFIG("LossScaleOptimizer", {"initial_scale", 64});
-    c.parts = &part;
-    c.n_parts = 1;
-    assert_near("dynamic", scaled(&c), 64, 0);
-    c = CONFIG("MultiOptimizer", {"loss_scale_factor", 16});
-    c.parts = &part;
-    c.n_parts = 1;
-    assert_near("multi", scaled(&c), 16, 0);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_optimizer_is_found_by_its_name_in_any_case),
         cmocka_unit_test(slots_stand_in_keras_order_with_their_variables_dtypes),
+        cmocka_unit_test(iterations_count_updates_and_not_calls),
         cmocka_unit_test(one_step_in_float64_is_the_formula_to_ten_digits),
         cmocka_unit_test(five_steps_in_float64_are_the_formula_to_eight_digits),
         cmocka_unit_test(averages_begin_as_copies_and_overwrite_the_variables),
@@ -680,13 +387,6 @@ int main(void) {
         cmocka_unit_test(a_variable_that_comes_twice_is_updated_twice),
         cmocka_unit_test(a_norm_over_several_dtypes_is_of_the_widest),
         cmocka_unit_test(a_threshold_of_zero_clips_nothing),
-        cmocka_unit_test(no_node_is_emitted_that_is_not_needed),
-        cmocka_unit_test(a_plan_knows_no_setting),
-        cmocka_unit_test(a_batch_of_every_optimizer_is_each_step_alone),
-        cmocka_unit_test(what_keras_refuses_is_refused_in_its_words),
-        cmocka_unit_test(every_ceiling_ends_in_a_failure_or_in_a_step),
-        cmocka_unit_test(endless_iterations_end_at_the_limit_of_nodes),
-        cmocka_unit_test(the_loss_is_scaled_as_the_optimizer_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
