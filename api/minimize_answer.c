@@ -102,7 +102,9 @@ static void write_history(struct minimize *m, struct writer *out, enum dtype dty
         }
     write_text(out, ",\"history\":{\"step\":");
     write_tensor(out, &step, m->o.request.tensor_format);
-    write_text(out, ",\"loss\":");
+    write_text(out, ",");
+    write_string(out, m->measure ? m->measure : "loss");
+    write_text(out, ":");
     write_tensor(out, &loss, m->o.request.tensor_format);
     write_text(out, "}");
 }
@@ -118,17 +120,21 @@ static void write_variables(struct minimize *m, struct writer *out) {
     write_text(out, "}");
 }
 
-static void write_answer(struct minimize *m, const struct run *fetched, struct writer *out) {
-    struct oneshot *o = &m->o;
-    write_text(out, "{\"status\":");
-    write_string(out, minimize_status_names[m->status]);
+static void write_head(struct minimize *m, struct writer *out) {
     write_text(out, ",\"steps\":");
     write_int(out, m->done);
     write_text(out, ",\"loss\":");
     if (m->end.data)
-        write_tensor(out, &m->end, o->request.tensor_format);
+        write_tensor(out, &m->end, m->o.request.tensor_format);
     else
         write_text(out, "null");
+}
+
+static void write_answer(struct minimize *m, const struct run *fetched, struct writer *out) {
+    struct oneshot *o = &m->o;
+    write_text(out, "{\"status\":");
+    write_string(out, minimize_status_names[m->status]);
+    (m->head ? m->head : write_head)(m, out);
     write_variables(m, out);
     write_history(m, out, tape_dtype(&o->b.tape, m->loss));
     if (m->write) m->write(m, out);
