@@ -113,10 +113,11 @@ static bool bind_rows(struct oneshot *o) {
 
 /* A function's input says what its rows are like; how many there are, the request says. */
 static bool fits(struct oneshot *o, const struct function_input *input, bool by_rows) {
-    struct tensor t = o->tensors[o->n_bound];
-    if (by_rows && t.shape.rank == input->shape.rank && t.shape.rank > 0)
-        t.shape.dim[0] = input->shape.dim[0];
-    return function_fits(o->call->function, input, &t, o->error);
+    const struct tensor *t = &o->tensors[o->n_bound];
+    struct shape shape = t->shape;
+    if (by_rows && shape.rank == input->shape.rank) shape.dim[0] = input->shape.dim[0];
+    if (by_rows && t->dtype == input->dtype && shape_equal(&shape, &input->shape)) return true;
+    return function_fits(o->call->function, input, t, o->error);
 }
 
 static bool bind_one(struct oneshot *o, const struct json *v, const char *member, bool constant) {

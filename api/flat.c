@@ -85,7 +85,7 @@ static bool read_side(struct minimize *m, const struct json *v, const struct mov
 static bool check_sides(struct minimize *m, const struct moving *moving, const double *lower,
                         const double *upper) {
     const int64_t n = shape_count(&moving->start.shape);
-    char low[NUMBER_TEXT], high[NUMBER_TEXT], place[32] = "";
+    char low[NUMBER_TEXT], high[NUMBER_TEXT], place[40] = "";
     for (int64_t i = 0; i < n; i++) {
         if (lower[i] <= upper[i] && lower[i] < INFINITY && upper[i] > -INFINITY) continue;
         if (n > 1) snprintf(place, sizeof place, " at element %lld", (long long)i);

@@ -95,6 +95,7 @@ bool minimize_options(struct minimize *m);
 /* A whole number of at least `least` in a member of the request; *out stays where it was not sent. */
 bool minimize_int(struct minimize *m, const struct json *v, const char *name, int64_t least,
                   int64_t *out);
+bool minimize_bool(struct minimize *m, const struct json *v, const char *name, bool *out);
 /* A finite number, of at least 0. */
 bool minimize_number(struct minimize *m, const struct json *v, const char *name, double *out);
 

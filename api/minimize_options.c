@@ -30,6 +30,14 @@ bool minimize_int(struct minimize *m, const struct json *v, const char *name, in
     return fail_number(m, v, name, wants);
 }
 
+bool minimize_bool(struct minimize *m, const struct json *v, const char *name, bool *out) {
+    if (!v) return true;
+    if (json_type(v) == JSON_BOOL) return *out = json_bool(v), true;
+    error_set(m->o.error, ERROR_INVALID_REQUEST, "expected true or false, found %s",
+              json_type_name(v));
+    return error_under(m->o.error, name);
+}
+
 bool minimize_number(struct minimize *m, const struct json *v, const char *name, double *out) {
     if (!v) return true;
     if (json_type(v) == JSON_NUMBER && json_double(v, out) && *out >= 0 && isfinite(*out))

@@ -6,6 +6,7 @@
 #include "api/batch.h"
 #include "api/build.h"
 #include "api/request.h"
+#include "core/optimizer.h"
 
 struct warning {
     const char *code, *detail, *pointer;
@@ -108,6 +109,10 @@ bool oneshot_bind_late(struct oneshot *o, const struct json *v, const char *what
                        node_id *out);
 /* The same of a tensor that was read. */
 bool oneshot_keep_late(struct oneshot *o, const struct tensor *t, node_id *out);
+/* Binds an input that was emitted elsewhere, behind all inputs that are bound already. */
+bool oneshot_bind_input(struct oneshot *o, node_id input, const struct tensor *t);
+/* The same of all numbers that a step of an optimizer reads. */
+bool oneshot_bind_numbers(struct oneshot *o, const struct optimizer_step *step);
 void oneshot_add(struct oneshot *o, const char *name, struct value value);
 /* Lists the values that are wanted of the run beside those of the answer, and what is done with them:
  * `finish` gets them as results from `at` on, after the answer's members are written and before its

@@ -5,6 +5,7 @@
 
 #include "api/oneshot.h"
 #include "api/place.h"
+#include "api/training_slots.h"
 
 bool oneshot_warn(struct oneshot *o, const char *code, const char *pointer, const char *format,
                   ...) {
@@ -172,7 +173,7 @@ bool oneshot_node(struct oneshot *o, const char *name, node_id *out) {
                      value_kind_name(&v));
 }
 
-bool oneshot_keep_late(struct oneshot *o, const struct tensor *t, node_id *out) {
+bool oneshot_bind_input(struct oneshot *o, node_id input, const struct tensor *t) {
     if (o->n_late == o->late_capacity) {
         const uint32_t capacity = o->late_capacity ? 2 * o->late_capacity : 8;
         struct late *late = arena_alloc(&o->arena, capacity * sizeof *late);
@@ -181,9 +182,24 @@ bool oneshot_keep_late(struct oneshot *o, const struct tensor *t, node_id *out) 
         o->late = late;
         o->late_capacity = capacity;
     }
+    o->late[o->n_late++] = (struct late){.node = input, .tensor = *t};
+    return true;
+}
+
+bool oneshot_keep_late(struct oneshot *o, const struct tensor *t, node_id *out) {
     *out = tape_input(&o->b.tape, t->dtype, &t->shape);
-    if (*out == NODE_NONE) return false;
-    o->late[o->n_late++] = (struct late){.node = *out, .tensor = *t};
+    return *out != NODE_NONE && oneshot_bind_input(o, *out, t);
+}
+
+bool oneshot_bind_numbers(struct oneshot *o, const struct optimizer_step *step) {
+    for (size_t i = 0; i < step->n_numbers; i++) {
+        const struct optimizer_number *number = &step->numbers[i];
+        struct optimizer_slot scalar = {.dtype = tape_dtype(&o->b.tape, number->node),
+                                        .shape = shape_scalar};
+        struct tensor t;
+        if (!slot_fill(&scalar, number->value, &o->arena, &t)) return build_fail_memory(&o->b);
+        if (!oneshot_bind_input(o, number->node, &t)) return false;
+    }
     return true;
 }
 

@@ -30,6 +30,7 @@
     X(TAPE_CONSUMED, 409, "The tape is used up")                                                   \
     X(TAPE_RECORDING_STATE, 409, "The tape is in another state")                                   \
     X(PRECONDITION_FAILED, 412, "It has changed since")                                            \
+    X(NON_FINITE, 422, "A number is not finite")                                                   \
     X(BODY_TOO_LARGE, 413, "The body is too large")                                                \
     X(GRAPH_TOO_LARGE, 413, "The graph is too large")                                              \
     X(TOO_MANY_ELEMENTS, 413, "A tensor has too many elements")                                    \

@@ -27,6 +27,7 @@ enum request_route {
     REQUEST_SESSION_LEAST_SQUARES = 1 << 17,
     REQUEST_MINIMIZE = 1 << 18,
     REQUEST_LEAST_SQUARES = 1 << 19,
+    REQUEST_APPLY_GRADIENTS = 1 << 20, /* of a session */
     /* of a member: fixed when a function is made; of a request: it calls a function */
     REQUEST_FIXED = 1 << 30
 };
@@ -46,7 +47,7 @@ enum {
     ROUTES_GRAPH = ROUTES_BUILD & ~REQUEST_TAPE,
     ROUTES_TAPE = REQUEST_TAPE_GRADIENT | REQUEST_TAPE_JACOBIAN | REQUEST_TAPE_BATCH_JACOBIAN |
                   REQUEST_TAPE_JVP,
-    ROUTES_SESSION = REQUEST_EXECUTE | REQUEST_TAPE | ROUTES_TAPE,
+    ROUTES_SESSION = REQUEST_EXECUTE | REQUEST_TAPE | ROUTES_TAPE | REQUEST_APPLY_GRADIENTS,
     ROUTES_WATCH = ROUTES_REVERSE | REQUEST_EVALUATE | REQUEST_TAPE,
     ROUTES_SOURCES = ROUTES_REVERSE | REQUEST_TAPE_GRADIENT | REQUEST_TAPE_JACOBIAN,
     ROUTES_SEEDED =
@@ -91,7 +92,7 @@ enum {
     X(batch_size, ROUTES_MINIMIZE, QUERY_NEVER)                                                    \
     X(shuffle_seed, ROUTES_MINIMIZE, QUERY_NEVER)                                                  \
     X(epochs, ROUTES_MINIMIZE, QUERY_NEVER)                                                        \
-    X(non_finite, ROUTES_MINIMIZE, QUERY_NEVER)                                                    \
+    X(non_finite, ROUTES_MINIMIZE | REQUEST_APPLY_GRADIENTS, QUERY_NEVER)                          \
     X(starts, ROUTES_FIT, QUERY_NEVER)                                                             \
     X(method, ROUTES_MINIMIZE, QUERY_NEVER)                                                        \
     X(bounds, ROUTES_FIT, QUERY_NEVER)                                                             \
@@ -100,6 +101,8 @@ enum {
     X(weights, ROUTES_LEAST_SQUARES, QUERY_NEVER)                                                  \
     X(f_scale, ROUTES_LEAST_SQUARES, QUERY_NEVER)                                                  \
     X(x_scale, ROUTES_LEAST_SQUARES, QUERY_NEVER)                                                  \
+    X(grads_and_vars, REQUEST_APPLY_GRADIENTS, QUERY_NEVER)                                        \
+    X(name, REQUEST_APPLY_GRADIENTS, QUERY_NEVER)                                                  \
     X(timeout_seconds, ROUTES_ALL | ROUTES_SESSION | ROUTES_FIT, QUERY_JSON)                       \
     X(diagnose, REQUEST_EVALUATE | REQUEST_GRADIENT, QUERY_JSON)
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/session_journal.h"
+#include "api/training.h"
 #include "core/op.h"
 
 struct session *session_new(const char *id, enum dtype dtype, size_t limit) {
@@ -34,6 +35,7 @@ static void free_item(struct session *s, struct item *item) {
 
 void session_free(struct session *s) {
     if (!s) return;
+    training_free(s);
     for (uint32_t i = 0; i < s->items.n; i++)
         if (s->items.list[i]) free_item(s, s->items.list[i]);
     account_free(&s->account, s->items.list, s->items.capacity * sizeof *s->items.list);
@@ -195,10 +197,12 @@ bool session_set(struct session *s, struct item *item, const struct tensor *valu
 void session_set_held(struct session *s, struct item *item, struct held value) {
     const struct tensor *was = &item->value.tensor, *is = &value.tensor;
     /* A gradient has the shape of its source: what was read of another shape or dtype is not read of
-     * this variable any more. */
+     * this variable any more. An optimizer's slots have that shape too. */
     if (item->kind == ITEM_VARIABLE &&
-        (was->dtype != is->dtype || !shape_equal(&was->shape, &is->shape)))
+        (was->dtype != is->dtype || !shape_equal(&was->shape, &is->shape))) {
         item->places.n_reads = 0;
+        training_forget(s, item);
+    }
     block_release(item->value.owner);
     item->value = value;
     item->version = ++s->changes;
@@ -216,6 +220,7 @@ void session_remove(struct session *s, struct item *item) {
     struct items *t = &s->items;
     uint32_t i = t->n_slots ? *slot_of(t, item) - 1 : 0;
     while (t->list[i] != item) i++;
+    training_forget(s, item);
     t->list[i] = NULL;
     t->removed++;
     s->changes++;
@@ -260,6 +265,7 @@ struct session *session_copy(const struct session *s, const char *id, size_t lim
         to->recorder = recorder_copy(s->recorder, &to->account);
         done = to->recorder && journal_copy(s, to);
     }
+    done = done && training_copy(s, to);
     if (!done) {
         session_free(to);
         return NULL;

@@ -9,16 +9,6 @@
 
 enum assignment { ASSIGN, ASSIGN_ADD, ASSIGN_SUB };
 
-/* "[2,3]", as TensorFlow's kernels print shapes. */
-static const char *brackets(const struct shape *shape, char text[SHAPE_TEXT]) {
-    int n = snprintf(text, SHAPE_TEXT, "[");
-    for (int i = 0; i < shape->rank; i++)
-        n +=
-            snprintf(text + n, (size_t)(SHAPE_TEXT - n), "%s%" PRId64, i ? "," : "", shape->dim[i]);
-    snprintf(text + n, (size_t)(SHAPE_TEXT - n), "]");
-    return text;
-}
-
 static bool check(struct asked *a, const struct item *item, const struct tensor *value,
                   enum assignment how) {
     const struct tensor *has = &item->value.tensor;
@@ -42,7 +32,7 @@ static bool check(struct asked *a, const struct item *item, const struct tensor 
     return error_set(a->error, ERROR_SHAPE_MISMATCH,
                      "Cannot update variable with shape %s using a Tensor with shape %s, shapes "
                      "must be equal.",
-                     brackets(&has->shape, wanted), brackets(&value->shape, found));
+                     shape_brackets(&has->shape, wanted), shape_brackets(&value->shape, found));
 }
 
 /* value = has + value, or has - value; integers wrap around, as TensorFlow's do. */

@@ -183,8 +183,8 @@ bool asked_precondition(struct asked *a, const char *etag, const char *what, con
                          etag, match);
     if (none && etag && etag_among(none, etag, true))
         return error_set(a->error, ERROR_PRECONDITION_FAILED,
-                         "there is a %s \"%.80s\" with the ETag %s, and If-None-Match is %.80s",
-                         what, name, etag, none);
+                         "there is %s %s \"%.80s\" with the ETag %s, and If-None-Match is %.80s",
+                         strchr("aeiou", what[0]) ? "an" : "a", what, name, etag, none);
     return true;
 }
 

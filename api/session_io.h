@@ -15,6 +15,7 @@ struct asked {
     struct arena arena;
     const struct json *body; /* an object, or what `any` allows; NULL: none was sent */
     enum tensor_format format;
+    bool ignored_decay; /* of an optimizer in the body: the answer is to have Keras' warning */
 };
 
 /* What a service takes: names of members and of query parameters, NULL behind the last. */
@@ -99,7 +100,7 @@ bool ttl_read(struct asked *a, const struct json *v, double *out);
 /* Writes {"name","value","dtype","shape"}, of a variable with "trainable". */
 void item_write(struct writer *out, const char *name, enum item_kind kind, bool trainable,
                 const struct tensor *value, enum tensor_format format);
-/* Writes what GET of a session answers. */
+/* Writes the members of what GET of a session answers, without braces. */
 void session_write(struct writer *out, const struct session *s, enum tensor_format format);
 /* Writes all of a session as what import reads, without its braces. */
 void session_write_export(struct writer *out, const struct session *s);

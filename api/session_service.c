@@ -8,6 +8,7 @@
 #include "api/registry.h"
 #include "api/session_io.h"
 #include "api/session_journal.h"
+#include "api/training.h"
 #include "core/plan.h"
 
 /* ---- making ---- */
@@ -96,10 +97,29 @@ static bool add_items(struct asked *a, const char *member, enum item_kind kind) 
     return true;
 }
 
+/* When the items are as they are to be. */
+static bool add_optimizer(struct asked *a) {
+    const struct json *v = asked_member(a, "optimizer");
+    struct optimizer_sent sent;
+    if (!v || json_type(v) == JSON_NULL) return true;
+    if (!optimizer_read(v, &a->arena, &sent, a->error) ||
+        !training_put(a->session, &sent, a->error))
+        return error_under(a->error, "optimizer");
+    a->ignored_decay = sent.ignored_decay;
+    return true;
+}
+
+static void write_session(struct asked *a, const struct session *s) {
+    write_text(a->out, "{");
+    session_write(a->out, s, a->format);
+    if (a->ignored_decay) training_write_warning(a->out, "/optimizer");
+    write_text(a->out, "}");
+}
+
 /* Writes the answer of a new session and puts it into the registry, whose it is then. */
 static bool register_new(struct asked *a, struct session *s) {
     struct service_reply *reply = a->call->reply;
-    session_write(a->out, s, a->format);
+    write_session(a, s);
     if (!asked_written(a)) return false;
     reply->created = registry_add(a->call->registry, s, clock_now(), a->error);
     if (!reply->created) return false;
@@ -136,6 +156,7 @@ static bool create(struct asked *a, const char *id) {
                 add_items(a, "variables", ITEM_VARIABLE) &&
                 add_items(a, "constants", ITEM_CONSTANT) && add_items(a, "tensors", ITEM_TENSOR);
     if (made && asked_member(a, "tapes")) remove_rest(s);
+    made = made && add_optimizer(a);
     if (made && register_new(a, s)) return true;
     session_free(s);
     return false;
@@ -143,8 +164,8 @@ static bool create(struct asked *a, const char *id) {
 
 bool service_sessions_create(const struct service_call *call, struct writer *out,
                              struct error *error) {
-    static const struct takes takes = {
-        .members = {"variables", "constants", "dtype", "ttl_seconds", "labels", "format"}};
+    static const struct takes takes = {.members = {"variables", "constants", "optimizer", "dtype",
+                                                   "ttl_seconds", "labels", "format"}};
     struct asked a;
     const bool ok = asked_begin(&a, call, &takes, out, error) && create(&a, NULL);
     asked_end(&a);
@@ -154,7 +175,8 @@ bool service_sessions_create(const struct service_call *call, struct writer *out
 bool service_sessions_import(const struct service_call *call, struct writer *out,
                              struct error *error) {
     static const struct takes takes = {.members = {"variables", "constants", "tensors", "tapes",
-                                                   "dtype", "ttl_seconds", "labels", "format"}};
+                                                   "optimizer", "dtype", "ttl_seconds", "labels",
+                                                   "format"}};
     struct asked a;
     const bool ok = asked_begin(&a, call, &takes, out, error) && create(&a, NULL);
     asked_end(&a);
@@ -174,9 +196,9 @@ static bool check_id(struct asked *a, const char *id) {
 }
 
 bool service_session_put(const struct service_call *call, struct writer *out, struct error *error) {
-    static const struct takes takes = {
-        .members = {"variables", "constants", "dtype", "ttl_seconds", "labels", "format"},
-        .optional = true};
+    static const struct takes takes = {.members = {"variables", "constants", "optimizer", "dtype",
+                                                   "ttl_seconds", "labels", "format"},
+                                       .optional = true};
     struct asked a;
     const bool ok = asked_begin(&a, call, &takes, out, error) && check_id(&a, call->places[0]) &&
                     create(&a, call->places[0]);
@@ -210,7 +232,7 @@ bool service_session_clone(const struct service_call *call, struct writer *out,
 
 static bool show(struct asked *a) {
     if (!asked_within(a)) return false;
-    session_write(a->out, a->session, a->format);
+    write_session(a, a->session);
     session_etag(a->session, a->session->changes, a->call->reply->etag);
     return asked_written(a);
 }
@@ -266,7 +288,7 @@ static bool read_constants(struct asked *a, struct item_change **changes, size_t
  * as one written before. */
 static bool try_answer(struct asked *a) {
     if (session_bytes(a->session) > a->out->ceiling / 16) {
-        session_write(a->out, a->session, a->format);
+        write_session(a, a->session);
         if (!asked_written(a)) return false;
         a->out->length = 0;
     }
@@ -293,7 +315,7 @@ static bool patch(struct asked *a) {
     items_commit(s, changes, n);
     if (ttl) s->ttl_seconds = seconds;
     s->changes++;
-    session_write(a->out, s, a->format);
+    write_session(a, s);
     session_etag(s, s->changes, a->call->reply->etag);
     reply_changed(a->call, s, false);
     return true;

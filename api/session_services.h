@@ -50,7 +50,12 @@ bool service_tape_jvp(const struct service_call *call, struct writer *out, struc
     X(constant_delete)                                                                             \
     X(tensors_get)                                                                                 \
     X(tensor_get)                                                                                  \
-    X(tensor_delete)
+    X(tensor_delete)                                                                               \
+    X(optimizer_get)                                                                               \
+    X(optimizer_put)                                                                               \
+    X(optimizer_patch)                                                                             \
+    X(optimizer_delete)                                                                            \
+    X(apply_gradients)
 
 #define SESSION_SERVICE(name)                                                                      \
     bool service_##name(const struct service_call *call, struct writer *out, struct error *error);

@@ -8,6 +8,7 @@
 #include "api/session_io.h"
 #include "api/session_journal.h"
 #include "api/session_services.h"
+#include "api/training.h"
 
 void write_shape(struct writer *out, const struct shape *shape) {
     write_text(out, "[");
@@ -107,8 +108,14 @@ static void write_tapes(struct writer *out, const struct session *s) {
     write_text(out, "]");
 }
 
+static void write_optimizer(struct writer *out, const struct session *s, bool slots) {
+    write_text(out, ",\"optimizer\":{");
+    training_write(out, s, slots, FORMAT_BASE64);
+    write_text(out, "}");
+}
+
 void session_write(struct writer *out, const struct session *s, enum tensor_format format) {
-    write_text(out, "{\"id\":");
+    write_text(out, "\"id\":");
     write_string(out, s->id);
     write_text(out, ",\"created_at\":");
     write_time(out, s->created_at);
@@ -121,9 +128,12 @@ void session_write(struct writer *out, const struct session *s, enum tensor_form
     write_names(out, ",\"constants\":[", s, ITEM_CONSTANT);
     write_names(out, ",\"tensors\":[", s, ITEM_TENSOR);
     write_tapes(out, s);
+    if (s->training)
+        write_optimizer(out, s, false);
+    else
+        write_text(out, ",\"optimizer\":null");
     write_text(out, ",\"bytes\":");
     write_int(out, (int64_t)session_bytes(s));
-    write_text(out, "}");
 }
 
 /* ---- export ---- */
@@ -159,6 +169,7 @@ void session_write_export(struct writer *out, const struct session *s) {
     export_items(out, ",\"variables\":{", s, ITEM_VARIABLE);
     export_items(out, ",\"constants\":{", s, ITEM_CONSTANT);
     export_items(out, ",\"tensors\":{", s, ITEM_TENSOR);
+    if (s->training) write_optimizer(out, s, true);
     if (!s->last_tape) return;
     write_text(out, ",\"tapes\":");
     journal_write(s, out);

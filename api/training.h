@@ -9,8 +9,18 @@
 
 struct training; /* session->training; NULL: the session has no optimizer */
 
+/* Refuses where the session has none: "the session has no optimizer; PUT .../optimizer first". */
+bool training_required(const struct session *s, struct error *error);
+
+/* The floating variable of that name; NULL: there is none, and `error` says what there is. */
+struct item *training_variable(const struct session *s, const char *name, struct error *error);
+
 /* The settings. */
 const struct optimizer_config *training_config(const struct training *tr);
+/* Whether the method itself leaves out steps whose gradients are not finite. */
+bool optimizer_skips(const struct optimizer_config *config);
+/* Another number after each change of settings or state. */
+uint64_t training_version(const struct training *tr);
 
 /* Gives a session another optimizer, with new slots, or with the state that was sent (`sent->iterations`,
  * `sent->slots`); the settings are copied. False after a failure, and then nothing has changed. */
@@ -18,8 +28,10 @@ bool training_put(struct session *s, const struct optimizer_sent *sent, struct e
 /* Other settings of the same method; slots that it needs no longer go, those of before stay. */
 bool training_change(struct session *s, const struct optimizer_config *config, struct error *error);
 void training_free(struct session *s);
-/* For session_copy. */
+/* For session_copy, when the items are there. False past the limit; session_free frees what is there. */
 bool training_copy(const struct session *from, struct session *to);
+/* A variable is deleted or gets another dtype or shape: its slots go. */
+void training_forget(struct session *s, const struct item *item);
 
 /* The state that a step on some variables reads and writes. */
 struct training_state {
@@ -29,11 +41,12 @@ struct training_state {
     struct optimizer_slot *slots;
     size_t n_slots;
     struct tensor *values; /* of the slots: the session's own, or new ones in the arena */
-    struct held *kept;     /* made by training_keep */
+    struct held *kept;     /* of the slots; filled by training_keep */
 };
 
-/* Finds or makes the slots of a step on n variables; where the method steps all that it knows (use_ema),
- * those follow behind, so that state->n may be more than n. Nothing changes. */
+/* Finds or makes the slots of a step on n floating variables; where the method steps all that it knows
+ * (use_ema, gradient_accumulation_steps), those follow behind, so that state->n may be more than n.
+ * Nothing changes. */
 bool training_state(const struct session *s, struct item *const *items, size_t n,
                     struct arena *arena, struct training_state *out, struct error *error);
 /* Copies the next values of all slots into memory of the session. False past its limit. */
@@ -51,6 +64,9 @@ int64_t training_iterations(const struct session *s);
 void training_write(struct writer *out, const struct session *s, bool slots,
                     enum tensor_format format);
 
+/* Writes ,"warnings":[Keras' warning of an ignored `decay`] about the optimizer at that pointer. */
+void training_write_warning(struct writer *out, const char *pointer);
+
 /* ---- the same without a session --------------------------------------------------------------- */
 
 /* A first state, or the one that was sent, for n variables with the given values; in the arena. */
@@ -58,6 +74,10 @@ bool optimizer_state(const struct optimizer_sent *sent, const struct optimizer_v
                      const struct tensor *const *values, size_t n, int64_t max_elements,
                      struct arena *arena, struct optimizer_slot **slots, size_t *n_slots,
                      struct tensor **state, struct error *error);
+/* Keras' `iterations` of n slots with those values. */
+int64_t optimizer_state_iterations(const struct optimizer_config *config,
+                                   const struct optimizer_slot *slots, const struct tensor *state,
+                                   size_t n);
 /* Writes "iterations" and "slots" as members, without braces. */
 void optimizer_write_state(struct writer *out, const struct optimizer_config *config,
                            const struct optimizer_variable *variables,

@@ -32,6 +32,7 @@
     X(TAPE_CONSUMED, "tape_consumed")                                                              \
     X(TAPE_RECORDING_STATE, "tape_recording_state")                                                \
     X(PRECONDITION_FAILED, "precondition_failed")                                                  \
+    X(NON_FINITE, "non_finite")                                                                    \
     X(BODY_TOO_LARGE, "body_too_large")                                                            \
     X(GRAPH_TOO_LARGE, "graph_too_large")                                                          \
     X(TOO_MANY_ELEMENTS, "too_many_elements")                                                      \

@@ -254,10 +254,13 @@ void loop_restart(struct loop *l, const struct tensor *values) {
     l->from_outside = l->restarted = true;
 }
 
+void *loop_data(const struct loop *l, size_t i, int back) {
+    return in_turn(turn_of(l, l->n - 1 - back), &l->sources[i]);
+}
+
 struct tensor loop_result(const struct loop *l, size_t i, int back) {
     const struct operand *o = &l->plan->results[i];
-    return (struct tensor){o->dtype, *o->shape,
-                           in_turn(turn_of(l, l->n - 1 - back), &l->sources[i])};
+    return (struct tensor){o->dtype, *o->shape, loop_data(l, i, back)};
 }
 
 struct tensor loop_input(const struct loop *l, uint32_t i) {

@@ -34,6 +34,8 @@ void loop_restart(struct loop *l, const struct tensor *values);
 
 /* Result i of the latest run (`back` 0), of the one before it (1) and of the one before that (2). */
 struct tensor loop_result(const struct loop *l, size_t i, int back);
+/* Its elements alone. */
+void *loop_data(const struct loop *l, size_t i, int back);
 
 /* What input i is bound to in the next run. */
 struct tensor loop_input(const struct loop *l, uint32_t i);

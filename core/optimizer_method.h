@@ -120,8 +120,8 @@ static inline node_id *update_slot(const struct update *u, uint32_t variable, co
 struct optimizer_method {
     /* The slots that follow the common ones; NULL: none. */
     void (*slots)(struct slot_list *l);
-    /* Once a step, before all below, with the dtype of the first variable; NULL: nothing. */
-    void (*begin)(struct update *u);
+    /* Once a step, before all below, with what the first variable's update reads; NULL: nothing. */
+    void (*begin)(const struct update *u);
     /* Once a step and dtype: the scalars that the updates share, into u->k; NULL: none. */
     void (*scalars)(struct update *u);
     /* The next value of a variable w that has gradient g; its slots are replaced. */

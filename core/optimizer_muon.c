@@ -73,7 +73,8 @@ static node_id orthogonalized(const struct update *u, node_id x, const struct sh
     if (tall) x = emit_adjoint(t, x);
     const node_id norm = emit1(t, OP_sqrt, sum_of_squares(t, x));
     x = emit_divide(t, x, emit_add(t, norm, emit_like(t, norm, 1e-7)));
-    for (double i = 0; i < u->config->own[NS_STEPS] && tape_ok(t); i++) {
+    const int64_t steps = (int64_t)u->config->own[NS_STEPS];
+    for (int64_t i = 0; i < steps && tape_ok(t); i++) {
         const node_id a = emit_matmul(t, x, x, false, true);
         const node_id aa = emit_matmul(t, emit_multiply(t, u->k[C], a), a, false, false);
         const node_id b = emit_add(t, emit_multiply(t, u->k[B], a), aa);

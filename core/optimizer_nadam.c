@@ -4,12 +4,13 @@
 enum { BETA_1, BETA_2, EPSILON };
 enum { REST_1, REST_2, NEXT, TO_G, BELOW_M, BELOW_G, BELOW_V, EPS };
 
+/* The product of all u is kept in float64 whatever the variables are, so that it does not depend on which
+ * of them come first. */
 static void slots(struct slot_list *l) {
     slots_like(l, (const char *const[]){"momentum", "velocity"}, 2, 0);
     slot_add(l, (struct optimizer_slot){.name = "u_product",
                                         .variable = OPTIMIZER_ITSELF,
-                                        .dtype = l->n_members ? l->variables[l->members[0]].dtype
-                                                              : DTYPE_F32,
+                                        .dtype = DTYPE_F64,
                                         .shape = shape_scalar,
                                         .initial = 1});
 }
@@ -26,11 +27,12 @@ static node_id warming(const struct update *u, int64_t more) {
     return update_rest(u, emit_multiply(t, emit_like(t, power, 0.5), power));
 }
 
-static void begin(struct update *u) {
-    struct tape *t = u->tape;
-    const node_id beta_1 = update_number(u, u->config->own[BETA_1]);
+static void begin(const struct update *u) {
+    struct update wide = *u;
+    wide.dtype = DTYPE_F64;
+    const node_id beta_1 = update_number(&wide, u->config->own[BETA_1]);
     node_id *all = product(u);
-    *all = emit_multiply(t, emit_multiply(t, *all, beta_1), warming(u, 1));
+    *all = emit_multiply(u->tape, emit_multiply(u->tape, *all, beta_1), warming(&wide, 1));
 }
 
 static void scalars(struct update *u) {

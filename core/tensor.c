@@ -92,6 +92,16 @@ const char *shape_tuple(const struct shape *s, char text[SHAPE_TEXT]) {
     return write_tuple(s, ", ", text);
 }
 
+const char *shape_brackets(const struct shape *s, char text[SHAPE_TEXT]) {
+    size_t n = 0;
+    text[n++] = '[';
+    for (int i = 0; i < s->rank; i++)
+        n += (size_t)snprintf(text + n, SHAPE_TEXT - n, "%s%" PRId64, i ? "," : "", s->dim[i]);
+    text[n++] = ']';
+    text[n] = '\0';
+    return text;
+}
+
 size_t tensor_bytes(const struct tensor *t) {
     return (size_t)shape_count(&t->shape) * dtype_size(t->dtype);
 }

@@ -50,6 +50,8 @@ enum { SHAPE_TEXT = 24 * RANK_MAX };
 const char *shape_text(const struct shape *s, char text[SHAPE_TEXT]);
 /* The same as Python prints a tuple: "(2, 3)". */
 const char *shape_tuple(const struct shape *s, char text[SHAPE_TEXT]);
+/* "[2,3]", as TensorFlow's kernels print shapes. */
+const char *shape_brackets(const struct shape *s, char text[SHAPE_TEXT]);
 
 /* A view of row-major elements. Who owns `data` is said where the tensor is handed over. */
 struct tensor {

@@ -66,7 +66,14 @@ static void say_state(struct text *t, const struct client *c, const struct sessi
         say_comma(t);
         say(t, "\"t%d\"", s->tapes[i].number);
     }
-    say(t, "]}");
+    say(t, "],\"optimizer\":");
+    if (s->has_optimizer) {
+        say(t, "{");
+        say_optimizer(t, s);
+        say(t, "}}");
+    } else {
+        say(t, "null}");
+    }
 }
 
 static struct session *new_session(struct run *run) {
@@ -289,8 +296,10 @@ static void operate(struct run *run) {
         share(run);
     else if (what < 40)
         operate_item(c, s);
-    else if (what < 62)
+    else if (what < 60)
         operate_execute(c, s);
+    else if (what < 72)
+        operate_training(c, s);
     else
         operate_tape(c, s);
     c->body.length = c->wanted.length = 0;

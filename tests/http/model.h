@@ -44,6 +44,8 @@ struct item {
     uint64_t handle;    /* and what READs are reads of: another where its dtype or shape changes */
     struct value value; /* of a variable */
     int node;           /* of others: NONE is a gradient that is None */
+    bool has_momentum;  /* the optimizer has stepped it */
+    struct value momentum;
     char etag[48];      /* "" where no answer has said it yet */
     char stale[48];     /* one that it had before */
 };
@@ -72,6 +74,10 @@ struct session {
     struct tape tapes[TAPES];
     int n_tapes, last_tape;
     unsigned char states[TAPES_EVER]; /* of tapes, by number */
+    /* Its optimizer, an SGD of learning rate 1. */
+    bool has_optimizer;
+    int momentum; /* 0 or 1 */
+    int iterations;
 };
 
 struct item *session_find(struct session *s, const char *name);
@@ -168,7 +174,10 @@ bool client_fail(struct client *c, const char *format, ...) __attribute__((forma
 /* A string of the answer, "" where it is none. */
 const char *client_member(const struct client *c, const char *name);
 
-/* ---- random operations (model_items.c, model_tapes.c) ---------------------------------------------- */
+/* Its optimizer as an answer shows it, without braces. */
+void say_optimizer(struct text *t, const struct session *s);
+
+/* ---- random operations (model_items.c, ...) ---------------------------------------------- */
 
 const char *random_name(struct client *c);
 struct value random_value(struct client *c, const struct session *s);
@@ -189,5 +198,6 @@ void keep_locals(struct session *s, const struct local *locals, int n);
 void operate_item(struct client *c, struct session *s);
 void operate_execute(struct client *c, struct session *s);
 void operate_tape(struct client *c, struct session *s);
+void operate_training(struct client *c, struct session *s);
 
 #endif

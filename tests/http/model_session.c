@@ -39,8 +39,10 @@ void session_remove(struct session *s, struct item *item) {
 }
 
 void session_assign(struct item *item, const struct value *value) {
-    if (item->value.dtype != value->dtype || item->value.length != value->length)
+    if (item->value.dtype != value->dtype || item->value.length != value->length) {
         item->handle = new_id();
+        item->has_momentum = false;
+    }
     item->value = *value;
 }
 

@@ -58,18 +58,37 @@ const char *ask(service_function service, const char *body) {
     return ask_within(service, body, &service_limits_default);
 }
 
-const char *ask_session(struct session *s, service_function service, const char *place,
-                        const char *body) {
+const char *ask_call(service_function service, struct service_call call, const char *body) {
     static struct service_reply reply;
-    const char *places[] = {"s", place};
-    struct service_call call = new_call(&service_limits_default);
+    const struct service_call fresh = new_call(&service_limits_default);
     memset(&reply, 0, sizeof reply);
+    call.plans = fresh.plans;
+    call.seed = fresh.seed;
+    if (!call.limits) call.limits = fresh.limits;
     call.body = body;
-    call.body_length = strlen(body);
-    call.session = s;
-    call.places = places;
+    call.body_length = body ? strlen(body) : 0;
     call.reply = &reply;
     return answer(service, &call);
+}
+
+const char *ask_session_within(struct session *s, service_function service, const char *place,
+                               const char *body, const struct service_limits *limits) {
+    const char *places[] = {"s", place};
+    return ask_call(service,
+                    (struct service_call){.limits = limits, .session = s, .places = places}, body);
+}
+
+const char *ask_session(struct session *s, service_function service, const char *place,
+                        const char *body) {
+    return ask_session_within(s, service, place, body, NULL);
+}
+
+const char *ask_session_query(struct session *s, service_function service,
+                              const struct service_pair *query, size_t n) {
+    const char *places[] = {"s", NULL};
+    return ask_call(
+        service,
+        (struct service_call){.session = s, .places = places, .query = query, .n_query = n}, NULL);
 }
 
 struct plan_stats ask_plans(void) {

@@ -15,6 +15,13 @@ const char *ask_query(service_function service, const struct service_pair *query
 struct session;
 const char *ask_session(struct session *s, service_function service, const char *place,
                         const char *body);
+const char *ask_session_within(struct session *s, service_function service, const char *place,
+                               const char *body, const struct service_limits *limits);
+const char *ask_session_query(struct session *s, service_function service,
+                              const struct service_pair *query, size_t n);
+/* A question with whatever else the call says, without a body where that is NULL; plans, seed and, where there are none, limits
+ * are added. */
+const char *ask_call(service_function service, struct service_call call, const char *body);
 struct plan_stats ask_plans(void);
 
 /* Evaluates `graph` (escaped as in JSON) with x = [[1,2,3],[4,5,6]], y = 2, w = 1 bound. */

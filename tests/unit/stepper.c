@@ -262,6 +262,7 @@ struct optimizer_config config_of(const char *name, const struct named *settings
         config_set(&c, settings[i].name, settings[i].value);
     return c;
 }
+
 void must_step(struct stepper *s, const struct tensor *gradients, size_t n) {
     if (!stepper_step(s, gradients, n, NULL)) fail_msg("%s", s->error.detail);
 }

@@ -37,8 +37,8 @@ static void with_everything(const struct optimizer *o, struct optimizer_config *
         const bool multi = strcmp(o->name, "MultiOptimizer") == 0;
         parts[0].pattern = multi ? "k.*" : NULL;
         parts[1].pattern = NULL;
-        with_everything(optimizer_find("nadam"), &parts[0].config, NULL);
-        with_everything(optimizer_find("adafactor"), &parts[1].config, NULL);
+        with_everything(optimizer_find("nadam"), &parts[0].config, parts);
+        with_everything(optimizer_find("adafactor"), &parts[1].config, parts);
         c->parts = parts;
         c->n_parts = multi ? 2 : 1;
         return;
