@@ -44,13 +44,12 @@ static void scale_columns(struct fit *f) {
     static const double FADE = 0.5;
     const struct least_squares_problem *p = f->p;
     for (int64_t j = 0; j < p->n; j++) {
-        f->norm[j] = norm_of(f->at.triangle + j * f->k, j + 1);
         if (p->x_scale)
             f->scale[j] = 1 / p->x_scale[j];
         else if (f->scale[j] == 0)
-            f->scale[j] = f->norm[j] > 0 ? f->norm[j] : 1;
+            f->scale[j] = f->at.norm[j] > 0 ? f->at.norm[j] : 1;
         else
-            f->scale[j] = fmax(f->norm[j], FADE * f->scale[j]);
+            f->scale[j] = fmax(f->at.norm[j], FADE * f->scale[j]);
     }
 }
 
@@ -77,7 +76,7 @@ static bool find_promise(struct fit *f, double *promise) {
     memcpy(f->still, f->held, (size_t)f->p->n * sizeof *f->still);
     for (int64_t i = 0; i < f->n_free; i++) {
         double *left = f->base + i * (f->k + 1);
-        if (fabs(*left) > tolerance * f->norm[f->free[i]]) continue;
+        if (fabs(*left) > tolerance * f->at.norm[f->free[i]]) continue;
         depends = f->still[f->free[i]] = true;
         *left = 0;
     }
@@ -94,7 +93,7 @@ static bool find_promise(struct fit *f, double *promise) {
 /* What rounding makes of a residual that is a small difference of what the variables make. */
 static double rounding(const struct fit *f) {
     double most = 0;
-    for (int64_t j = 0; j < f->p->n; j++) most = fmax(most, fabs(f->at.x[j]) * f->norm[j]);
+    for (int64_t j = 0; j < f->p->n; j++) most = fmax(most, fabs(f->at.x[j]) * f->at.norm[j]);
     return f->p->epsilon * most;
 }
 
@@ -111,8 +110,8 @@ static enum least_squares_test test_point(const struct fit *f, double promise) {
     double cosine = 0;
     if (f->at.cost == 0) return TEST_ZERO;
     for (int64_t j = 0; j < p->n; j++)
-        if (!f->held[j] && f->norm[j] > 0)
-            cosine = fmax(cosine, fabs(f->g[j]) / (f->norm[j] * size));
+        if (!f->held[j] && f->at.norm[j] > 0)
+            cosine = fmax(cosine, fabs(f->g[j]) / (f->at.norm[j] * size));
     if (cosine <= p->gtol) return TEST_GTOL;
     return promise <= fmax(p->ftol * f->at.cost, 0.5 * least * least) ? TEST_FTOL : TEST_NONE;
 }
@@ -126,7 +125,7 @@ struct damping {
 
 static void begin_damping(const struct fit *f, struct damping *d) {
     double most = 0;
-    for (int64_t j = 0; j < f->p->n; j++) most = fmax(most, f->norm[j] / f->scale[j]);
+    for (int64_t j = 0; j < f->p->n; j++) most = fmax(most, f->at.norm[j] / f->scale[j]);
     if (most == 0) most = 1;
     *d = (struct damping){
         .lambda = 0.1 * most * most, .growth = 2, .least = pow(f->p->epsilon, 1.25) * most * most};
@@ -225,13 +224,14 @@ static void iterate(struct fit *f, struct least_squares *out) {
 static bool take_point(struct arena *arena, int64_t m, int64_t n, struct fit_point *at) {
     at->x = arena_alloc(arena, (size_t)n * sizeof *at->x);
     at->r = arena_alloc(arena, (size_t)m * sizeof *at->r);
+    at->norm = arena_zalloc(arena, (size_t)n * sizeof *at->norm);
     at->triangle = arena_alloc_tensor(arena, (size_t)((n + 1) * (n + 1)) * sizeof *at->triangle);
-    return at->x && at->r && at->triangle;
+    return at->x && at->r && at->norm && at->triangle;
 }
 
 static bool take(struct fit *f, struct arena *arena) {
     const int64_t m = f->p->m, n = f->p->n, k = f->k;
-    double **const vectors[] = {&f->norm, &f->scale, &f->g, &f->s, &f->a, &f->along};
+    double **const vectors[] = {&f->scale, &f->g, &f->s, &f->a, &f->along};
     double **const squares[] = {&f->base, &f->part};
     if (!take_point(arena, m, n, &f->at) || !take_point(arena, m, n, &f->tried)) return false;
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
@@ -240,7 +240,7 @@ static bool take(struct fit *f, struct arena *arena) {
         if (!(*squares[i] = arena_alloc_tensor(arena, (size_t)(k * k) * sizeof(double))))
             return false;
     f->block_rows = m < BLOCK && n < BLOCK ? (m > n ? m : n) : BLOCK;
-    const int64_t work = upper_work(k) > f->block_rows ? upper_work(k) : f->block_rows;
+    const int64_t work = upper_work(k) > 2 * f->block_rows ? upper_work(k) : 2 * f->block_rows;
     f->block = arena_alloc_tensor(arena, (size_t)(f->block_rows * k) * sizeof(double));
     f->work = arena_alloc_tensor(arena, (size_t)work * sizeof(double));
     f->held = arena_zalloc(arena, (size_t)n * sizeof *f->held);

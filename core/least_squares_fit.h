@@ -9,6 +9,8 @@
  * rescaled residuals behind its columns. */
 struct fit_point {
     double *x, *r, *triangle;
+    double *
+        norm; /* of the Jacobian's columns, with weights and slopes of rho, without its curvature */
     double cost;
 };
 
@@ -19,7 +21,6 @@ struct fit {
     struct fit_point at, tried;
     double *root;  /* square roots of the weights, or NULL */
     double *bends; /* w rho' of each residual at `at`; NULL: steps are straight */
-    double *norm;  /* of the columns at `at` */
     double *scale; /* D: the steps are damped by lambda |D s|^2 */
     double *g;     /* gradient of the cost at `at` */
     double *s, *a; /* the step, and what bends it */

@@ -51,59 +51,66 @@ double fit_reduction(const struct fit *f, const double *r, const double *to) {
     return 0.5 * sum;
 }
 
-/* What a row of the Jacobian and its residual y are multiplied by, so that J^T J and J^T r are those of the
- * robust cost: Triggs' correction, kept from 0 as SciPy keeps it. */
-static void rescale(const struct least_squares_problem *p, double y, double *row,
-                    double *residual) {
-    double rho[3];
-    if (p->loss == LEAST_SQUARES_LINEAR) {
-        *row = *residual = 1;
-        return;
-    }
+/* What a row of the Jacobian and its residual are multiplied by. */
+struct rescaling {
+    double row, residual; /* so that J^T J and J^T r are those of the robust cost */
+    double slope;         /* the root of rho': so that J^T J has no curvature of rho in it */
+};
+
+/* Triggs' correction, kept from 0 as SciPy keeps it. */
+static struct rescaling rescale(const struct fit *f, double y, double root) {
+    const struct least_squares_problem *p = f->p;
     const double scaled = y / p->f_scale, z = scaled * scaled;
+    double rho[3];
+    if (p->loss == LEAST_SQUARES_LINEAR) return (struct rescaling){root, 1, root};
     least_squares_rho(p->loss, z, rho);
     const double curvature = rho[1] + 2 * rho[2] * z;
-    *row = sqrt(curvature > DBL_EPSILON ? curvature : DBL_EPSILON);
-    *residual = rho[1] / *row;
+    const double row = sqrt(curvature > DBL_EPSILON ? curvature : DBL_EPSILON);
+    return (struct rescaling){row * root, rho[1] / row, sqrt(rho[1]) * root};
 }
 
-/* Rows of the latest Jacobian in the block, rescaled, with their residuals in its last column; false where
- * one is not finite. */
-static bool load_rows(struct fit *f, const double *r, int64_t first, int64_t rows) {
+/* Rows of the latest Jacobian in the block, rescaled, with their residuals in its last column, and their
+ * part of the columns' norms; false where one is not finite. */
+static bool load_rows(struct fit *f, struct fit_point *at, int64_t first, int64_t rows) {
     const struct least_squares_problem *p = f->p;
     const int64_t ld = f->block_rows;
-    double *right = f->block + p->n * ld, *factor = f->work, sum = 0;
+    double *right = f->block + p->n * ld, *row = f->work, *slope = f->work + rows, finite = 0;
     p->rows(p->context, first, rows, f->block, ld);
     for (int64_t i = 0; i < rows; i++) {
-        double row, residual;
-        const double y = fit_weighted(f, r, first + i);
-        rescale(p, y, &row, &residual);
-        right[i] = residual * y;
-        factor[i] = f->root ? row * f->root[first + i] : row;
+        const double y = fit_weighted(f, at->r, first + i);
+        const struct rescaling by = rescale(f, y, f->root ? f->root[first + i] : 1);
+        right[i] = by.residual * y;
+        row[i] = by.row;
+        slope[i] = by.slope;
+        finite += right[i] * 0;
     }
-    for (int64_t j = 0; j <= p->n; j++) {
-        double *column = f->block + j * ld;
+    for (int64_t j = 0; j < p->n; j++) {
+        double *column = f->block + j * ld, sum = 0;
         for (int64_t i = 0; i < rows; i++) {
-            if (j < p->n) column[i] *= factor[i];
-            sum += column[i] * 0;
+            sum += column[i] * slope[i] * (column[i] * slope[i]);
+            column[i] *= row[i];
         }
+        at->norm[j] += sum;
+        finite += sum * 0;
     }
-    return sum == 0;
+    return finite == 0;
 }
 
 enum evaluation fit_load(struct fit *f, struct fit_point *at) {
     const int64_t k = f->k;
     double sum = 0;
     memset(at->triangle, 0, (size_t)(k * k) * sizeof *at->triangle);
+    memset(at->norm, 0, (size_t)(k - 1) * sizeof *at->norm);
     for (int64_t first = 0; first < f->p->m; first += f->block_rows) {
         const int64_t left = f->p->m - first, rows = left < f->block_rows ? left : f->block_rows;
-        if (!load_rows(f, at->r, first, rows)) return EVALUATION_UNDEFINED;
+        if (!load_rows(f, at, first, rows)) return EVALUATION_UNDEFINED;
         if (!upper_absorb(&f->run, k, at->triangle, k, rows, f->block, f->block_rows, false,
                           f->work))
             return EVALUATION_STOPPED;
     }
     for (int64_t j = 0; j < k; j++)
         for (int64_t i = 0; i <= j; i++) sum += at->triangle[j * k + i] * 0;
+    for (int64_t j = 0; j < k - 1; j++) at->norm[j] = sqrt(at->norm[j]);
     return sum == 0 ? EVALUATION_DONE : EVALUATION_UNDEFINED;
 }
 

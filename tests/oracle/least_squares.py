@@ -1,8 +1,6 @@
 """Least squares by SciPy: parameters, cost, residuals, covariance, of models with every loss, with active
 bounds, weights and scales. Exact Jacobians by JAX in float64, tolerances at their least, and several methods
 of SciPy, whose best is kept. Writes least_squares.json beside this file.
-
-    ~/.cache/gradd-oracle/bin/python tests/oracle/least_squares.py
 """
 
 import json
@@ -114,7 +112,7 @@ FAR = {"t": T.tolist(), "y": OUTLIERS.tolist()}
 LOSSES = ["linear", "huber", "soft_l1", "cauchy", "arctan"]
 
 
-def main():
+def make():
     clean = lambda p: decay(p, NOISY)
     far = lambda p: decay(p, OUTLIERS)
     for loss in LOSSES:
@@ -144,8 +142,9 @@ def main():
          "r = (3 - x) * x - left - 2 * right + 1", {})
     path = pathlib.Path(__file__).with_suffix(".json")
     path.write_text(json.dumps({"cases": CASES}, indent=None).replace('{"name"', '\n{"name"') + "\n", encoding="utf-8")
-    print(len(CASES), "cases")
+    print(f"least_squares.json: {len(CASES)} cases")
+    return len(CASES)
 
 
 if __name__ == "__main__":
-    main()
+    make()
