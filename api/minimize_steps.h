@@ -97,6 +97,7 @@ struct descent {
     } ran[3];        /* by step % 3 */
 
     struct evaluation evaluation;
+    bool by_mean; /* the loss at the end is a mean over batches: all rows at once are too many */
     struct run_control control;
     enum dtype loss_dtype;
     bool is_ended;  /* whoever listens wants no more */

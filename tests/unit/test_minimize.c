@@ -318,6 +318,32 @@ static void shuffled_rows_come_as_documented(void **state) {
     for (int size = 1; size <= 8; size++) check_batches(",\"shuffle_seed\":12345", order, 4, size);
 }
 
+/* All rows at once have more elements than may be. */
+static void a_loss_of_too_many_rows_is_a_mean(void **state) {
+    (void)state;
+    struct service_limits limits = service_limits_default;
+    limits.max_elements = 20;
+#define OUTER(more)                                                                                \
+    "{\"graph\":\"l = reduce_mean((expand_dims(X, 1) * [1, 2, 3] * w - 1) ** 2)\",\"variables\":{" \
+    "\"w\":1},\"inputs\":{\"X\":[1,2,3,4,5,6,7]},\"batch_size\":3,\"epochs\":3,\"optimizer\":{"    \
+    "\"name\":\"Adam\",\"learning_rate\":0.1}" more "}"
+    char *small = copied(ask_within(service_minimize, OUTER(""), &limits));
+    const char *all = MINIMIZE(OUTER(""));
+    SAYS(member(small, "variables", 0), member(all, "variables", 1));
+    const double x = strtod(member(small, "loss", 0), NULL),
+                 y_ = strtod(member(all, "loss", 1), NULL);
+    assert_true(fabs(x - y_) < 1e-5 * y_);
+    SAYS(member(small, "warnings", 0),
+         "[{\"code\":\"mean_loss\",\"detail\":\"the loss of all 7 rows at once is over the limits; "
+         "`loss` is the mean of its batches, by their rows\",\"pointer\":\"/inputs\"}]");
+    free(small);
+    assert_non_null(strstr(ask_within(service_minimize, OUTER(",\"fetch\":\"l\""), &limits),
+                           "too_many_elements: "));
+    SAYS(member(ask_within(service_minimize, OUTER(",\"starts\":{\"w\":[1,1]}"), &limits), "status",
+                0),
+         "\"max_steps\"");
+}
+
 static void a_batch_is_of_32_rows_unless_said_otherwise(void **state) {
     (void)state;
     char *rows = formatted("[1");
@@ -813,6 +839,7 @@ int main(void) {
         cmocka_unit_test(averages_of_other_variables_go_on),
         cmocka_unit_test(batches_are_steps_on_their_rows),
         cmocka_unit_test(shuffled_rows_come_as_documented),
+        cmocka_unit_test(a_loss_of_too_many_rows_is_a_mean),
         cmocka_unit_test(a_batch_is_of_32_rows_unless_said_otherwise),
         cmocka_unit_test(a_small_gradient_ends_before_the_update),
         cmocka_unit_test(a_small_change_ends),
