@@ -146,6 +146,10 @@ bool service_minimize(const struct service_call *call, struct writer *out, struc
 bool service_least_squares(const struct service_call *call, struct writer *out,
                            struct error *error);
 bool service_ops(const struct service_call *call, struct writer *out, struct error *error);
+bool service_optimizers(const struct service_call *call, struct writer *out, struct error *error);
+bool service_schedules(const struct service_call *call, struct writer *out, struct error *error);
+bool service_schedule_evaluate(const struct service_call *call, struct writer *out,
+                               struct error *error);
 bool service_limits(const struct service_call *call, struct writer *out, struct error *error);
 
 #endif
