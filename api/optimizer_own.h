@@ -8,7 +8,7 @@
 /* Whatever a client's word would make long has an end. */
 enum {
     BOUNDARIES_MOST = 256, /* of PiecewiseConstantDecay */
-    PATTERNS_MOST = 64,    /* of one list */
+    PATTERNS_MOST = 32,    /* of one list */
     PARTS_MOST = 32,       /* of a MultiOptimizer */
     LABEL_MOST = 128       /* bytes of Keras' argument `name` */
 };
