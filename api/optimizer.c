@@ -181,8 +181,7 @@ static bool read_argument(struct reading *r, const struct json *m, struct optimi
     return !s || setting_read(r, s, m, value);
 }
 
-static bool read_arguments(struct reading *r, const struct form *form, struct optimizer_config *c,
-                           struct optimizer_sent *sent) {
+static bool read_arguments(struct reading *r, const struct form *form, struct optimizer_config *c) {
     if (!parts_check_arguments(r, c, form) || !check_known(r, c, form)) return false;
     const struct json *lr = json_member(form->args, "lr"),
                       *decay = json_member(form->args, "decay");
@@ -191,7 +190,7 @@ static bool read_arguments(struct reading *r, const struct form *form, struct op
                   "`lr` is another name of `learning_rate`: one of them is to be given");
         return form_under(r, form, "lr");
     }
-    if (decay && sent && json_type(decay) != JSON_NULL) sent->ignored_decay = true;
+    if (decay && json_type(decay) != JSON_NULL) r->ignored_decay = true;
     for (const struct json *m = json_first(form->args); m; m = json_next(m))
         if (form_is_argument(form, json_key(m)) && !read_argument(r, m, c))
             return form_under(r, form, json_key(m));
@@ -230,8 +229,7 @@ bool config_read(struct reading *r, const struct json *v, bool change,
         sent->slots = form.slots;
     }
     if (!form_label(r, &form, snake_case(config->optimizer->name, snake), &config->name) ||
-        (form.args && !read_arguments(r, &form, config, sent)) ||
-        !parts_read(r, &form, change, config))
+        (form.args && !read_arguments(r, &form, config)) || !parts_read(r, &form, change, config))
         return false;
     if (form.class_member && strcmp(form.class_member, "class_name") == 0) restore_rate(config);
     if (optimizer_check(r, config)) return true;
@@ -242,16 +240,21 @@ bool config_read(struct reading *r, const struct json *v, bool change,
 
 bool optimizer_read(const struct json *v, struct arena *arena, struct optimizer_sent *out,
                     struct error *error) {
-    struct reading r = {arena, error, NULL};
+    struct reading r = {.arena = arena, .error = error};
     *out = (struct optimizer_sent){0};
-    return config_read(&r, v, false, &out->config, out);
+    if (!config_read(&r, v, false, &out->config, out)) return false;
+    out->ignored_decay = r.ignored_decay;
+    return true;
 }
 
 bool optimizer_change(const struct optimizer_config *from, const struct json *changes,
                       struct arena *arena, struct optimizer_sent *out, struct error *error) {
-    struct reading r = {arena, error, NULL};
+    struct reading r = {.arena = arena, .error = error};
     *out = (struct optimizer_sent){0};
-    return config_copy(&r, from, &out->config) && config_read(&r, changes, true, &out->config, out);
+    if (!config_copy(&r, from, &out->config) || !config_read(&r, changes, true, &out->config, out))
+        return false;
+    out->ignored_decay = r.ignored_decay;
+    return true;
 }
 
 /* ---- copies ----------------------------------------------------------------------------------- */
@@ -296,6 +299,6 @@ bool config_copy(struct reading *r, const struct optimizer_config *from,
 bool optimizer_copy(const struct optimizer_config *from, struct arena *arena,
                     struct optimizer_config *out) {
     struct error error = {0};
-    struct reading r = {arena, &error, NULL};
+    struct reading r = {.arena = arena, .error = &error};
     return config_copy(&r, from, out);
 }
