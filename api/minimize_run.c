@@ -192,7 +192,7 @@ static bool go_back(struct descent *d, int64_t step) {
 
 bool descent_run(struct descent *d) {
     const int64_t most = d->steps + !d->by_batches; /* the last one for its loss alone */
-    int64_t step = 0;
+    int64_t step = 0, due = 0;                      /* the next step that is recorded */
     for (; step < most && d->n_over < d->n_rows; step++) {
         struct stage *s = rows_bind(d, step);
         if (!hand_over(d, s, step)) return false;
@@ -203,7 +203,10 @@ bool descent_run(struct descent *d) {
         d->ran[step % 3].stage = s;
         d->ran[step % 3].run = s->runs++;
         for (int64_t r = 0; r < d->n_rows; r++) look(d, s, step, r);
-        if (step < d->steps && minimize_records(d->m, step) && !record(d, s, step)) return false;
+        if (step == due && step < d->steps) {
+            if (!record(d, s, step)) return false;
+            due += d->m->record_every;
+        }
         if (!d->is_ended) continue;
         d->out_of_time = true;
         end_all(d, step, 1, MINIMIZE_CANCELLED);

@@ -146,13 +146,21 @@ void write_double(struct writer *w, double x) {
     if (at) accept(w, print_f64(at, x));
 }
 
-/* Prints elements [from, to) with a comma after each. There is room for all of them. */
+/* Prints elements [from, to) with a comma after each. There is room for all of them. One with the bits of
+ * the one before is copied: there are long runs of zeros, and of losses that change no more. */
 static char *print_elements(char *at, const struct tensor *t, int64_t from, int64_t to) {
+    size_t length = 0;
 #define PRINT_ALL(type, print)                                                                     \
     for (const type *x = (const type *)t->data + from, *end = (const type *)t->data + to; x < end; \
          x++) {                                                                                    \
+        if (length && memcmp(x, x - 1, sizeof *x) == 0) {                                          \
+            at = print_word(at, at - length, length);                                              \
+            continue;                                                                              \
+        }                                                                                          \
+        const char *text = at;                                                                     \
         at = print;                                                                                \
         *at++ = ',';                                                                               \
+        length = (size_t)(at - text);                                                              \
     }                                                                                              \
     return at
     switch (t->dtype) {

@@ -188,6 +188,27 @@ static void what_keras_refuses_is_refused_in_its_words(void **state) {
     stepper_end(&s);
 }
 
+static void a_part_without_gradients_stands_still(void **state) {
+    (void)state;
+    double w = 1, k = 2, g = 1;
+    struct optimizer_part parts[2] = {{"k.*", CONFIG("sgd", {"momentum", .9})},
+                                      {NULL, CONFIG("sgd", {"learning_rate", .5})}};
+    const struct tensor values[] = {scalar(&w), scalar(&k)}, gradients[] = {scalar(&g), {0}};
+    struct optimizer_config c = CONFIG("MultiOptimizer");
+    struct stepper s;
+    c.parts = parts;
+    c.n_parts = 2;
+    stepper_begin(&s, &c, (const char *const[]){"w", "kernel"}, values, 2);
+    must_step(&s, gradients, 2);
+    must_step(&s, gradients, 2);
+    assert_near("w", element(&s.values[0], 0), 0, 0);
+    assert_near("kernel", element(&s.values[1], 0), 2, 0);
+    for (uint32_t part = 0; part < 3; part++)
+        assert_near("iteration", element(stepper_slot(&s, part, "", "iteration"), 0),
+                    (const double[]){2, 0, 2}[part], 0);
+    stepper_end(&s);
+}
+
 /* Too few nodes, or too little memory: a failure that says so, or the whole step. */
 static void every_ceiling_ends_in_a_failure_or_in_a_step(void **state) {
     (void)state;
@@ -273,6 +294,7 @@ int main(void) {
         cmocka_unit_test(a_plan_knows_no_setting),
         cmocka_unit_test(a_batch_of_every_optimizer_is_each_step_alone),
         cmocka_unit_test(what_keras_refuses_is_refused_in_its_words),
+        cmocka_unit_test(a_part_without_gradients_stands_still),
         cmocka_unit_test(every_ceiling_ends_in_a_failure_or_in_a_step),
         cmocka_unit_test(endless_iterations_end_at_the_limit_of_nodes),
         cmocka_unit_test(the_loss_is_scaled_as_the_optimizer_says),
