@@ -178,21 +178,21 @@ struct plan *oneshot_plan(struct oneshot *o, const node_id *wanted, size_t n,
     return plan;
 }
 
+bool oneshot_in_time(struct oneshot *o) {
+    const atomic_bool *cancelled = o->call->control.cancelled;
+    const int64_t deadline = o->request.deadline;
+    if (cancelled && atomic_load_explicit(cancelled, memory_order_relaxed))
+        return error_set(o->error, ERROR_CANCELLED, "the run was cancelled");
+    return !deadline || clock_now() <= deadline ||
+           error_set(o->error, ERROR_DEADLINE_EXCEEDED, "the run passed its deadline");
+}
+
 struct run *oneshot_run(struct oneshot *o, const struct plan *plan,
                         const struct tensor *const *bound) {
     enum { LOOK_EVERY = 256 };
     const struct run_control control = {.cancelled = o->call->control.cancelled,
                                         .deadline = o->request.deadline};
-    if (++o->n_runs % LOOK_EVERY == 0) {
-        if (control.cancelled && atomic_load_explicit(control.cancelled, memory_order_relaxed)) {
-            error_set(o->error, ERROR_CANCELLED, "the run was cancelled");
-            return NULL;
-        }
-        if (control.deadline && clock_now() > control.deadline) {
-            error_set(o->error, ERROR_DEADLINE_EXCEEDED, "the run passed its deadline");
-            return NULL;
-        }
-    }
+    if (++o->n_runs % LOOK_EVERY == 0 && !oneshot_in_time(o)) return NULL;
     return plan_run(plan, bound, &control, o->error);
 }
 

@@ -183,7 +183,7 @@ bool flat_clip(struct minimize *m, const struct flat *f, double *x, const char *
             x[k] = inside;
             moved++;
         }
-        if (moved &&
+        if (moved && pointer &&
             !oneshot_warn(&m->o, "start_moved", pointer,
                           "\"%.80s\" starts outside of its bounds; %zu of its elements %s moved "
                           "onto them",

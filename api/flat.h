@@ -17,7 +17,8 @@ bool flat_begin(struct minimize *m, struct flat *f);
 
 /* Where the variables start. */
 void flat_start(const struct minimize *m, const struct flat *f, double *x);
-/* Moves a start into the bounds; a warning says which. `pointer` is the start's place in the request. */
+/* Moves a start into the bounds; a warning says which, where `pointer`, the start's place in the request,
+ * is not NULL. */
 bool flat_clip(struct minimize *m, const struct flat *f, double *x, const char *pointer);
 /* How many unknowns the bounds leave free. */
 size_t flat_free(const struct flat *f);

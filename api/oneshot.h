@@ -136,6 +136,8 @@ struct plan *oneshot_plan(struct oneshot *o, const node_id *wanted, size_t n,
  * runs is too short to look at it. NULL after a failure. */
 struct run *oneshot_run(struct oneshot *o, const struct plan *plan,
                         const struct tensor *const *bound);
+/* False, with a failure, where the request was cancelled or its deadline is over. */
+bool oneshot_in_time(struct oneshot *o);
 /* What many runs of a plan cost, each begun anew; refused where that is over the limit. */
 bool oneshot_runs_within(struct oneshot *o, int64_t runs, int64_t work);
 

@@ -144,6 +144,10 @@ bool service_check(const struct service_call *call, struct writer *out, struct e
 /* Of a session too, where the call holds one. */
 bool service_minimize(const struct service_call *call, struct writer *out, struct error *error);
 bool service_ops(const struct service_call *call, struct writer *out, struct error *error);
+bool service_optimizers(const struct service_call *call, struct writer *out, struct error *error);
+bool service_schedules(const struct service_call *call, struct writer *out, struct error *error);
+bool service_schedule_evaluate(const struct service_call *call, struct writer *out,
+                               struct error *error);
 bool service_limits(const struct service_call *call, struct writer *out, struct error *error);
 
 #endif

@@ -81,10 +81,7 @@ static int64_t pow_int(int64_t x, int64_t y) {
     }
     return (int64_t)power;
 }
-/* The powers that are met most: x * x is rounded once, and no other value is nearer. */
-#define POWER(x, y) ((y) == 2 ? (x) * (x) : (y) == 1 ? (x) : pow(x, y))
-BINARY_FLOATS(pow, POWER(x, y))
-#undef POWER
+BINARY_FLOATS(pow, pow(x, y))
 BINARY_LOOP(pow, I32, int32_t, int32_t, pow_int(x, y))
 BINARY_LOOP(pow, I64, int64_t, int64_t, pow_int(x, y))
 static bool any_negative(const struct step *step, struct run *run, uint32_t i) {

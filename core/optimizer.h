@@ -55,6 +55,7 @@ extern const struct setting optimizer_common[COMMON_COUNT];
 
 struct schedule;
 struct optimizer;
+struct optimizer_step;
 
 /* A schedule with its arguments. */
 struct schedule_config {
@@ -121,6 +122,10 @@ extern const size_t schedule_count;
 /* By Keras' name without regard to case; NULL: none. */
 const struct optimizer *optimizer_find(const char *name);
 const struct schedule *schedule_find(const char *name);
+
+/* Appends the learning rate of a schedule at `step`, an integer node of any shape, as a float32 node of
+ * that shape. Its arguments become `numbers` of s, of which it reads the tape alone. */
+node_id schedule_rate(struct optimizer_step *s, const struct schedule_config *config, node_id step);
 
 /* A method with its presets. */
 void optimizer_defaults(const struct optimizer *optimizer, struct optimizer_config *out);

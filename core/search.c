@@ -14,29 +14,37 @@ bool search_begin(struct search *s, const struct solve_method *method,
                   struct solve_result *out) {
     const size_t n = problem->n, m = problem->n_equal + problem->n_below;
     *out = (struct solve_result){.f = NAN, .violation = NAN, .gradient_norm = NAN};
-    *s = (struct search){
-        .method = method, .problem = problem, .stop = stop, .out = out, .n = n, .m = m};
+    *s = (struct search){.method = method,
+                         .problem = problem,
+                         .stop = stop,
+                         .out = out,
+                         .n = n,
+                         .m = m,
+                         .first_norm = -1};
     /* Sizes are those of solve_memory, which the caller has checked. */
-    s->memory = calloc(3 * n + 2 * m + m * n + 1, sizeof *s->memory);
+    s->memory = calloc(4 * n + 2 * m + m * n + 1, sizeof *s->memory);
     if (!s->memory) {
         out->status = SOLVE_NO_MEMORY;
         return false;
     }
     s->x = s->memory;
     s->best = s->x + n;
-    s->at.g = s->best + n;
+    s->near = s->best + n;
+    s->near_f = s->near_violation = INFINITY;
+    s->at.g = s->near + n;
     s->at.c = s->at.g + n;
     s->best_c = s->at.c + m;
     s->at.J = s->best_c + m;
     return true;
 }
 
-void search_finish(struct search *s, double *x) {
+void search_finish(struct search *s, double *x, double *c) {
     struct solve_result *out = s->out;
     const bool settled = out->status == SOLVE_CONVERGED || out->status == SOLVE_ROUNDOFF_LIMITED ||
                          out->status == SOLVE_FAILED;
     if (out->found) memcpy(x, s->best, s->n * sizeof *x);
-    if (settled && out->found && out->violation > s->stop->ctol) out->status = SOLVE_INFEASIBLE;
+    if (out->found && c) memcpy(c, s->best_c, s->m * sizeof *c);
+    if (settled && out->found && out->violation > s->stop->catol) out->status = SOLVE_INFEASIBLE;
     free(s->memory);
 }
 
@@ -89,7 +97,7 @@ static double violation(const struct search *s) {
  * for rounding, the smaller gradient, or constraints better kept, tell more than the last digits do. */
 static bool is_better(const struct search *s, double v, double norm) {
     const struct solve_result *out = s->out;
-    const bool keeps = v <= s->stop->ctol, kept = out->violation <= s->stop->ctol;
+    const bool keeps = v <= s->stop->catol, kept = out->violation <= s->stop->catol;
     if (!out->found || keeps != kept) return !out->found || keeps;
     if (!keeps) return v < out->violation;
     if (fabs(s->at.f - out->f) <= 4 * s->stop->epsilon * fabs(out->f)) {
@@ -116,6 +124,11 @@ static double price_of(const struct search *s) {
 static void consider(struct search *s, double gradient_norm) {
     struct solve_result *out = s->out;
     const double v = violation(s);
+    if (!out->found || s->at.f + s->price * v < s->near_f + s->price * s->near_violation) {
+        memcpy(s->near, s->x, s->n * sizeof *s->near);
+        s->near_f = s->at.f;
+        s->near_violation = v;
+    }
     if (!is_better(s, v, gradient_norm)) return;
     out->found = true;
     out->f = s->at.f;
@@ -169,6 +182,7 @@ bool search_look(struct search *s, const double *x, bool derivatives) {
     s->in_a_row = 0;
     if (derivatives && s->m > 0) s->price = price_of(s);
     const double norm = derivatives ? search_gradient_norm(s, x, s->at.g) : NAN;
+    if (derivatives && s->first_norm < 0) s->first_norm = norm;
     if (here && memcmp(s->best, x, s->n * sizeof *x) == 0)
         s->out->gradient_norm = norm;
     else if (!here)

@@ -18,6 +18,9 @@ struct search {
     bool has_values, has_derivatives, finite;
 
     double *best, *best_c; /* the best point, and its constraints */
+    double first_norm;     /* of the first gradient */
+    double *near; /* the point with the lowest f + price * violation: where to go on from */
+    double near_f, near_violation;
     double price; /* what breaking a constraint by 1 may be worth, from the latest derivatives */
     int64_t in_a_row; /* points without finite values since the last one that had them */
     bool ended;
@@ -28,8 +31,8 @@ struct search {
 bool search_begin(struct search *s, const struct solve_method *method,
                   const struct solve_problem *problem, const struct solve_stop *stop,
                   struct solve_result *out);
-/* Writes the best point, where there is one, and frees. */
-void search_finish(struct search *s, double *x);
+/* Writes the best point and its constraints, where there is one, and frees. */
+void search_finish(struct search *s, double *x, double *c);
 
 /* Has the values at x, and its derivatives, in s->at; s->finite says whether they are numbers. False
  * where the search has ended: then nothing may be read. */
@@ -44,6 +47,13 @@ double search_gradient_norm(const struct search *s, const double *x, const doubl
 /* Values in place of those of a point that has none: `f` and, unless NULL, the gradient, such that a
  * method turns back to the best point. */
 double search_turn_back(const struct search *s, const double *x, double *g);
+
+/* Whether the best point is one of first order; 20 sqrt(epsilon) of the gradient, or of the first
+ * one where there are no constraints, may be left. Evaluates there, and ends the search where that is refused. */
+bool search_is_stationary(struct search *s);
+
+/* Tries points that keep the constraints from where the search may go on, by Gauss and Newton's steps. */
+void search_restore(struct search *s);
 
 /* Algorithm 4.1 of Nocedal and Wright; ends the search. */
 void trust_newton(struct search *s, const double *x);

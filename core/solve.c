@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <math.h>
 #include <nlopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/search.h"
@@ -132,6 +133,7 @@ static bool look(struct search *s, const double *x, bool derivatives, nlopt_opt 
 struct driver {
     struct search *s;
     nlopt_opt opt;
+    double *begun; /* where the method began, or began again */
 };
 
 static double objective(unsigned n, const double *x, double *g, void *data) {
@@ -204,7 +206,7 @@ static double dual_looks(const struct search *s) {
 
 static bool set_constraints(nlopt_opt opt, struct driver *d, double *tolerance) {
     const struct solve_problem *p = d->s->problem;
-    for (size_t i = 0; i < d->s->m; i++) tolerance[i] = d->s->stop->ctol;
+    for (size_t i = 0; i < d->s->m; i++) tolerance[i] = d->s->stop->catol;
     return (p->n_equal == 0 ||
             nlopt_add_equality_mconstraint(opt, (unsigned)p->n_equal, equal, d, tolerance) > 0) &&
            (p->n_below == 0 ||
@@ -267,23 +269,52 @@ static void conclude(struct search *s, nlopt_result result) {
     }
 }
 
-static void through_nlopt(struct search *s, double *x) {
-    struct driver d = {s, nlopt_create(algorithms[tag_of(s->method)], (unsigned)s->n)};
+/* Line searches give up, and tolerances are met, where the last steps were short for reasons of their own.
+ * What counts is whether the point is stationary; where it is not, the method goes on afresh from the
+ * best point as long as that gets it anywhere. */
+static void go_on(struct driver *d, double *x) {
+    enum { TIMES = 20 };
+    struct search *s = d->s;
+    const bool checks = s->method->takes & SOLVE_GRADIENT && !(s->method->takes & SOLVE_GLOBAL);
+    const size_t bytes = s->n * sizeof *x;
     double f;
-    if (d.opt && prepare(&d))
-        conclude(s, nlopt_optimize(d.opt, x, &f));
-    else
+    for (int k = 0;; k++) {
+        const nlopt_result result = nlopt_optimize(d->opt, x, &f);
+        const bool reached = result > 0 && result < NLOPT_MAXEVAL_REACHED,
+                   stuck = result == NLOPT_ROUNDOFF_LIMITED || result == NLOPT_FAILURE;
+        const bool again = checks && (stuck || (reached && s->stop->proves)) && !s->ended;
+        if (again && s->near_violation > 0) search_restore(s);
+        if (again && search_is_stationary(s)) search_end(s, SOLVE_CONVERGED, NULL);
+        if (!again || s->ended || k == TIMES || memcmp(d->begun, s->near, bytes) == 0) {
+            /* Of constraints that depend on each other the proof may fail, of a gradient never. */
+            conclude(s, again && reached && s->m == 0 ? NLOPT_ROUNDOFF_LIMITED : result);
+            return;
+        }
+        memcpy(d->begun, s->near, bytes);
+        memcpy(x, s->near, bytes);
+    }
+}
+
+static void through_nlopt(struct search *s, double *x) {
+    struct driver d = {s, nlopt_create(algorithms[tag_of(s->method)], (unsigned)s->n),
+                       calloc(s->n + 1, sizeof(double))};
+    if (d.opt && d.begun && prepare(&d)) {
+        memcpy(d.begun, x, s->n * sizeof *x);
+        go_on(&d, x);
+    } else {
         search_end(s, SOLVE_NO_MEMORY, NULL);
+    }
+    free(d.begun);
     nlopt_destroy(d.opt);
 }
 
 void solve(const struct solve_method *method, const struct solve_problem *problem,
-           const struct solve_stop *stop, double *x, struct solve_result *out) {
+           const struct solve_stop *stop, double *x, double *c, struct solve_result *out) {
     struct search s;
     if (!search_begin(&s, method, problem, stop, out)) return;
     if (tag_of(method) == SOLVE_trust_newton)
         trust_newton(&s, x);
     else
         through_nlopt(&s, x);
-    search_finish(&s, x);
+    search_finish(&s, x, c);
 }

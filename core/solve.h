@@ -140,10 +140,11 @@ struct solve_problem {
  * (projected) gradient's norm is below gtol. 0: that one is not looked at. */
 struct solve_stop {
     double ftol_rel, ftol_abs, xtol_rel, xtol_abs, gtol;
-    double ctol;         /* a constraint may be broken by this much */
+    double catol;        /* a constraint may be broken by this much */
     double epsilon;      /* the relative rounding of what `evaluate` writes */
     int64_t evaluations; /* most points that are looked at; > 0 */
     double seconds;      /* of the clock, a net below what `evaluate` says */
+    bool proves;         /* "converged" is said of stationary points only, not of short steps */
     uint32_t seed;       /* of methods that draw random numbers */
 };
 
@@ -180,9 +181,10 @@ double solve_work(const struct solve_method *method, const struct solve_problem 
 /* NLopt counts its memory in 32 bits; who calls has made sure that solve_memory is below. */
 #define SOLVE_MEMORY_MAX 0x10000000
 
-/* Minimises from x (n doubles, within the bounds) and leaves the best point there. What the method was
+/* Minimises from x (n doubles, within the bounds) and leaves the best point there, and in c, which may be
+ * NULL, its constraints. What the method was
  * given must be what it takes. Prints nothing and is deterministic. */
 void solve(const struct solve_method *method, const struct solve_problem *problem,
-           const struct solve_stop *stop, double *x, struct solve_result *out);
+           const struct solve_stop *stop, double *x, double *c, struct solve_result *out);
 
 #endif

