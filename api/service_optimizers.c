@@ -182,7 +182,7 @@ static bool read_steps(struct rates *r) {
 
 static bool read_request(struct rates *r) {
     struct asked *a = &r->asked;
-    struct reading reading = {&a->arena, a->error, NULL};
+    struct reading reading = {.arena = &a->arena, .error = a->error};
     const struct json *schedule = asked_member(a, "schedule");
     if (!schedule)
         return error_set(a->error, ERROR_INVALID_REQUEST,
