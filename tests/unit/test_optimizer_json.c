@@ -171,6 +171,11 @@ static void state_and_warnings_stand_beside_the_settings(void **state) {
     assert_ptr_equal(sent.iterations, json_member(d.root, "iterations"));
     assert_null(sent.slots);
     document_close(&d);
+    document_open_valid(
+        &d, "{\"name\":\"LossScaleOptimizer\",\"inner_optimizer\":{\"name\":\"SGD\",\"decay\":0}}");
+    assert_true(optimizer_read(d.root, &d.arena, &sent, &error));
+    assert_true(sent.ignored_decay);
+    document_close(&d);
 }
 
 /* ---- refusals --------------------------------------------------------------------------------- */
