@@ -58,9 +58,12 @@ struct run *minimize_run(struct minimize *m, const struct plan *plan,
                          const struct tensor *const *bound) {
     enum { GRACE = 1000000000 /* nanoseconds */ };
     struct oneshot *o = &m->o;
-    if (!m->is_late) return oneshot_run(o, plan, bound);
+    const enum minimize_status status = m->status;
+    struct run *run = m->is_late ? NULL : oneshot_run(o, plan, bound);
+    if (run || (!m->is_late && !minimize_stopped(m))) return run;
+    m->status = status; /* what was to be done is done, whatever time it is now */
     const struct run_control control = {.deadline = clock_now() + GRACE};
-    struct run *run = plan_run(plan, bound, &control, o->error);
+    run = plan_run(plan, bound, &control, o->error);
     if (!run && o->error->code == ERROR_DEADLINE_EXCEEDED) error_clear(o->error);
     return run;
 }
