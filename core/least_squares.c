@@ -21,7 +21,7 @@ int64_t least_squares_work(int64_t m, int64_t n) {
 }
 
 static enum evaluation evaluate(struct fit *f, struct fit_point *at) {
-    if (!run_tick(&f->run, f->p->m)) return EVALUATION_STOPPED;
+    if (!run_tick(f->run, f->p->m)) return EVALUATION_STOPPED;
     const enum evaluation e = f->p->evaluate(f->p->context, at->x, at->r);
     if (e != EVALUATION_DONE) return e;
     at->cost = fit_cost(f, at->r);
@@ -186,7 +186,7 @@ static bool step(struct fit *f, struct damping *d, struct least_squares *out) {
         }
         double gain = fit_step(f, d->lambda);
         if (gain > noise(f) && !fit_bend(f)) gain = 0;
-        if (f->run.stopped) return false;
+        if (f->run->stopped) return false;
         if (isfinite(gain) && !step_to(f)) return converge(out, TEST_XTOL);
         if (!(gain > 0)) continue;
         const enum evaluation e = try_step(f, &gain);
@@ -273,8 +273,8 @@ static void finish(const struct fit *f, struct least_squares *out) {
 
 bool least_squares_run(const struct least_squares_problem *p, const double *x, struct arena *arena,
                        struct least_squares *out) {
-    struct fit f = {.p = p, .k = p->n + 1, .run = {.control = p->control, .error = p->error}};
-    f.run.until_check = 1 << 20;
+    struct run run = {.control = p->control, .error = p->error, .until_check = CHECK_EVERY};
+    struct fit f = {.p = p, .k = p->n + 1, .run = &run};
     *out = (struct least_squares){.status = LEAST_SQUARES_STOPPED};
     if (!take(&f, arena) || !take_factors(&f, arena)) {
         return error_set(

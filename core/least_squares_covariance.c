@@ -83,9 +83,9 @@ bool least_squares_covariance(const struct least_squares_problem *p,
                               struct least_squares_covariance *out) {
     const int64_t n = p->n;
     const double tolerance = least_squares_tolerance(p);
-    struct fit f = {.p = p, .k = n + 1, .run = {.control = p->control, .error = p->error}};
+    struct run run = {.control = p->control, .error = p->error, .until_check = CHECK_EVERY};
+    struct fit f = {.p = p, .k = n + 1, .run = &run};
     struct inverse v;
-    f.run.until_check = 1 << 20;
     f.block_rows = n < 256 ? n : 256;
     f.block = arena_alloc_tensor(arena, (size_t)(f.block_rows * f.k) * sizeof *f.block);
     f.s = arena_zalloc(arena, (size_t)n * sizeof *f.s);
@@ -101,9 +101,9 @@ bool least_squares_covariance(const struct least_squares_problem *p,
     f.work = v.work;
     begin(out, n);
     if (!free_triangle(&f, result, &v, &out->n_free)) return false;
-    out->rank = upper_rank(&f.run, out->n_free, v.triangle, tolerance, v.order, v.matrix, v.work);
+    out->rank = upper_rank(&run, out->n_free, v.triangle, tolerance, v.order, v.matrix, v.work);
     out->degrees_of_freedom = observations(p) - out->rank;
-    if (f.run.stopped) return false;
+    if (run.stopped) return false;
     if (out->degrees_of_freedom <= 0) return true;
     mark_determined(&v, out->n_free, out->rank, sqrt(tolerance));
     fill(&v, out->n_free, out->rank, n, 2 * result->cost / (double)out->degrees_of_freedom,

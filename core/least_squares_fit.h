@@ -5,6 +5,8 @@
 #include "core/least_squares.h"
 #include "core/run.h"
 
+enum { CHECK_EVERY = 1 << 20 }; /* elementary operations until the clock is read */
+
 /* A point: x, its residuals without weights, its cost, and the triangle of the rescaled Jacobian with the
  * rescaled residuals behind its columns. */
 struct fit_point {
@@ -16,8 +18,8 @@ struct fit_point {
 
 struct fit {
     const struct least_squares_problem *p;
-    struct run run; /* asked between blocks; it runs no plan */
-    int64_t k;      /* n + 1: columns of a triangle, and the elements between two of them */
+    struct run *run; /* asked between blocks; it runs no plan */
+    int64_t k;       /* n + 1: columns of a triangle, and the elements between two of them */
     struct fit_point at, tried;
     double *root;  /* square roots of the weights, or NULL */
     double *bends; /* w rho' of each residual at `at`; NULL: steps are straight */

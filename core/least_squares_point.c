@@ -104,7 +104,7 @@ enum evaluation fit_load(struct fit *f, struct fit_point *at) {
     for (int64_t first = 0; first < f->p->m; first += f->block_rows) {
         const int64_t left = f->p->m - first, rows = left < f->block_rows ? left : f->block_rows;
         if (!load_rows(f, at, first, rows)) return EVALUATION_UNDEFINED;
-        if (!upper_absorb(&f->run, k, at->triangle, k, rows, f->block, f->block_rows, false,
+        if (!upper_absorb(f->run, k, at->triangle, k, rows, f->block, f->block_rows, false,
                           f->work))
             return EVALUATION_STOPPED;
     }

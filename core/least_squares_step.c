@@ -43,7 +43,7 @@ bool fit_part(struct fit *f, const double *triangle, const bool *still, const do
     for (int64_t first = 0; first < k - 1; first += f->block_rows) {
         const int64_t rows = least(f->block_rows, k - 1 - first);
         gather(f, triangle, still, s, first, rows);
-        if (!upper_absorb(&f->run, f->n_free + 1, part, k, rows, f->block, f->block_rows, false,
+        if (!upper_absorb(f->run, f->n_free + 1, part, k, rows, f->block, f->block_rows, false,
                           f->work))
             return false;
     }
@@ -58,7 +58,7 @@ static bool damp(struct fit *f, double *part, int64_t n, double lambda) {
         memset(f->block, 0, (size_t)(ld * columns) * sizeof *f->block);
         for (int64_t i = 0; i < rows; i++)
             f->block[i * ld + i] = sqrt(lambda) * f->scale[f->free[first + i]];
-        if (!upper_absorb(&f->run, columns, part + first * (k + 1), k, rows, f->block, ld, true,
+        if (!upper_absorb(f->run, columns, part + first * (k + 1), k, rows, f->block, ld, true,
                           f->work))
             return false;
     }
