@@ -89,7 +89,56 @@ static void every_case_is_scipys(void **state) {
     document_close(&d);
 }
 
+/* ---- sizes --------------------------------------------------------------------------------------- */
+
+/* Broyden's tridiagonal function of n variables: n residuals, all 0 at one point. */
+#define BROYDEN(n, more)                                                                           \
+    "{\"dtype\":\"float64\",\"graph\":\"zero = zeros([1]); x = y * ones([" n                       \
+    "]); left = concat([zero, x[:-1]], 0); right = concat([x[1:], zero], 0); "                     \
+    "r = (3 - x) * x - left - 2 * right + 1\",\"variables\":{\"y\":[@]}" more "}"
+
+/* With y of -1 everywhere in the place of @. */
+static char *broyden(const char *request, int n) {
+    const char *at = strchr(request, '@');
+    assert_non_null(at);
+    char *text = malloc(strlen(request) + 4 * (size_t)n + 1);
+    int end = sprintf(text, "%.*s", (int)(at - request), request);
+    for (int i = 0; i < n; i++) end += sprintf(text + end, "%s-1", i ? "," : "");
+    strcpy(text + end, at + 1);
+    return text;
+}
+
+static void more_rows_and_columns_than_a_block(void **state) {
+    (void)state;
+    static const char *const requests[] = {
+        BROYDEN("600", ",\"format\":\"base64\""),
+        BROYDEN("600", ",\"format\":\"base64\",\"bounds\":{\"y\":[-3,0]}")};
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        struct document answer;
+        double cost;
+        char *request = broyden(requests[i], 600);
+        open_answer(&answer, "Broyden's function of 600", request);
+        assert_true(json_double(json_member(answer.root, "cost"), &cost));
+        assert_string_equal(json_string(json_member(answer.root, "status")), "converged");
+        assert_true(cost < 1e-20);
+        document_close(&answer);
+        free(request);
+    }
+}
+
+static void memory_is_asked_for_before_it_is_taken(void **state) {
+    (void)state;
+    struct service_limits limits = service_limits_default;
+    char *request = broyden(BROYDEN("200", ""), 200);
+    limits.max_request_bytes = 4 << 20;
+    const char *answer = ask_within(service_least_squares, request, &limits);
+    if (strncmp(answer, "memory_budget: ", 15) != 0) fail_msg("%s", answer);
+    free(request);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_case_is_scipys)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_case_is_scipys),
+                                       cmocka_unit_test(more_rows_and_columns_than_a_block),
+                                       cmocka_unit_test(memory_is_asked_for_before_it_is_taken)};
     return cmocka_run_group_tests(tests, NULL, ask_end);
 }
