@@ -99,6 +99,26 @@ static void nothing_may_be_fetched(void **state) {
          "[]");
 }
 
+/* The loss of all rows takes so long that it looks at the time; a step, which sees one of them, does not. */
+static void a_run_that_is_done_is_not_lost_to_its_last_loss(void **state) {
+    (void)state;
+    char *body = malloc(1 << 20);
+    strcpy(body, "{\"variables\":{\"x\":1},\"inputs\":{\"X\":[1");
+    for (int i = 1; i < 3000; i++) strcat(body, ",1");
+    strcat(body, "]},\"batch_size\":1,\"graph\":\"y = x ** 2");
+    for (int i = 0; i < 600; i++) strcat(body, " + 0 * reduce_sum(sin(X))");
+    strcat(
+        body,
+        "\",\"steps\":2,\"fetch\":\"x\",\"optimizer\":{\"name\":\"SGD\",\"learning_rate\":0.25}}");
+    struct listener l = {.cancel_at = 2};
+    const char *answer = ask_listening(&l, body);
+    assert_true(l.cancelled);
+    SAYS(member(answer, "status", 0), "\"max_steps\"");
+    SAYS(member(answer, "loss", 0), "0.0625");
+    SAYS(member(answer, "fetched", 0), "0.25");
+    free(body);
+}
+
 static void what_was_not_begun_is_a_failure(void **state) {
     (void)state;
     atomic_bool cancelled = true;
@@ -179,6 +199,7 @@ int main(void) {
         cmocka_unit_test(time_that_is_over_is_a_result_too),
         cmocka_unit_test(what_is_fetched_is_there_when_time_is_over),
         cmocka_unit_test(nothing_may_be_fetched),
+        cmocka_unit_test(a_run_that_is_done_is_not_lost_to_its_last_loss),
         cmocka_unit_test(what_was_not_begun_is_a_failure),
         cmocka_unit_test(progress_has_rows_with_gradient_norms),
         cmocka_unit_test(a_job_commits_as_it_goes),
