@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "ask.h"
+#include "core/least_squares.h"
 #include "document.h"
 
 enum { ELEMENTS = 4096 };
@@ -89,6 +90,90 @@ static void every_case_is_scipys(void **state) {
     document_close(&d);
 }
 
+/* ---- the method alone ----------------------------------------------------------------------------- */
+
+/* Rosenbrock's residuals, within bounds that are looked at, and a listener who has heard enough. */
+struct listener {
+    const double *lower, *upper;
+    double x[2];
+    int64_t steps, most;
+};
+
+static enum evaluation rosenbrock(void *context, double *x, double *r) {
+    struct listener *l = context;
+    for (int j = 0; j < 2; j++) {
+        assert_true(x[j] >= l->lower[j] && x[j] <= l->upper[j]);
+        l->x[j] = x[j];
+    }
+    r[0] = 10 * (x[1] - x[0] * x[0]);
+    r[1] = 1 - x[0];
+    return EVALUATION_DONE;
+}
+
+static void slopes(void *context, int64_t first, int64_t n, double *jacobian, int64_t stride) {
+    const struct listener *l = context;
+    const double rows[2][2] = {{-20 * l->x[0], 10}, {-1, 0}};
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < 2; j++) jacobian[j * stride + i] = rows[first + i][j];
+}
+
+static bool hear(void *context, int64_t step, const double *x, double cost, double gradient_norm) {
+    struct listener *l = context;
+    assert_true(isfinite(x[0]) && cost >= 0 && gradient_norm >= 0);
+    l->steps = step;
+    return step < l->most;
+}
+
+static struct least_squares listened(struct listener *l, struct arena *arena) {
+    static const double lower[] = {-1.5, -2}, upper[] = {0.7, 2}, start[] = {-1.2, 1};
+    struct error error;
+    struct least_squares result;
+    error_clear(&error);
+    l->lower = lower;
+    l->upper = upper;
+    const struct least_squares_problem p = {.m = 2,
+                                            .n = 2,
+                                            .context = l,
+                                            .evaluate = rosenbrock,
+                                            .rows = slopes,
+                                            .report = hear,
+                                            .error = &error,
+                                            .lower = lower,
+                                            .upper = upper,
+                                            .f_scale = 1,
+                                            .ftol = 1e-20,
+                                            .xtol = 1e-15,
+                                            .gtol = 1e-15,
+                                            .epsilon = 0x1p-52,
+                                            .max_steps = 1000};
+    assert_true(least_squares_run(&p, start, arena, &result));
+    return result;
+}
+
+static void no_point_is_out_of_bounds(void **state) {
+    (void)state;
+    struct arena arena;
+    struct listener l = {.most = INT64_MAX};
+    arena_init(&arena, 1 << 20);
+    const struct least_squares result = listened(&l, &arena);
+    assert_int_equal(result.status, LEAST_SQUARES_CONVERGED);
+    assert_true(result.x[0] == 0.7 && fabs(result.x[1] - 0.49) < 1e-12);
+    assert_true(result.held[0] && !result.held[1]);
+    arena_free(&arena);
+}
+
+static void who_listens_may_end_the_run(void **state) {
+    (void)state;
+    struct arena arena;
+    struct listener l = {.most = 2};
+    arena_init(&arena, 1 << 20);
+    const struct least_squares result = listened(&l, &arena);
+    assert_int_equal(result.status, LEAST_SQUARES_STOPPED);
+    assert_true(result.started && result.steps == 2 && l.steps == 2);
+    assert_true(result.cost < 12.1); /* less than at the start */
+    arena_free(&arena);
+}
+
 /* ---- sizes --------------------------------------------------------------------------------------- */
 
 /* Broyden's tridiagonal function of n variables: n residuals, all 0 at one point. */
@@ -138,6 +223,8 @@ static void memory_is_asked_for_before_it_is_taken(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_case_is_scipys),
+                                       cmocka_unit_test(no_point_is_out_of_bounds),
+                                       cmocka_unit_test(who_listens_may_end_the_run),
                                        cmocka_unit_test(more_rows_and_columns_than_a_block),
                                        cmocka_unit_test(memory_is_asked_for_before_it_is_taken)};
     return cmocka_run_group_tests(tests, NULL, ask_end);
