@@ -69,6 +69,16 @@ static bool convert(struct oneshot *o, const struct tensor *t, enum dtype dtype,
     return true;
 }
 
+/* Gradients that stand in the session are looked at, before any plan says what that costs. */
+static bool count_work(struct gradients *g, struct oneshot *o, const struct item *item) {
+    const int64_t most = o->call->limits->max_work;
+    g->elements += shape_count(&item->value.tensor.shape);
+    return g->elements <= most || error_set(o->error, ERROR_TOO_MUCH_WORK,
+                                            "the gradients have more than %" PRId64
+                                            " elements; the limit is %" PRId64 " operations",
+                                            g->elements - 1, most);
+}
+
 static bool read_gradient(struct oneshot *o, const struct session *s, const struct json *v,
                           const struct item *item, struct tensor *out) {
     const struct tensor *of = &item->value.tensor;
@@ -120,6 +130,7 @@ static bool read_pair(struct gradients *g, struct oneshot *o, const struct sessi
     if (!name) return build_fail_memory(&o->b);
     pair->variable = (uint32_t)(name - seen->list);
     if (added) g->items[g->n_items++] = item;
+    if (!count_work(g, o, item)) return false;
     if (!read_gradient(o, s, gradient, item, &pair->gradient)) return fail_at(o, g->n, 0);
     g->n++;
     return true;

@@ -16,6 +16,7 @@ struct gradients {
     size_t n;
     struct item **items; /* the variables, each once */
     size_t n_items;
+    int64_t elements; /* of all pairs */
 };
 
 /* Reads the members "grads_and_vars" and "non_finite" with Keras' words and warnings. `*skips`: some

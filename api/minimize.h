@@ -61,6 +61,7 @@ struct minimize {
     enum minimize_status status;
     int64_t done;      /* steps */
     struct tensor end; /* the loss at the end, a scalar; data NULL: it is not known */
+    bool is_late;      /* the deadline has passed, or the run was cancelled */
     struct history history;
     void *own; /* the method's, for these */
     /* Writes further members, each with a comma before it; NULL: none. */
@@ -110,8 +111,12 @@ void minimize_record(struct minimize *m, int64_t step, double loss, double gradi
  * from it and clears it. */
 bool minimize_stopped(struct minimize *m);
 
+/* A run under the request's deadline; where that has passed already, or the request was cancelled, under a
+ * short one of its own, so that what was done can be shown. NULL without a failure past that one. */
+struct run *minimize_run(struct minimize *m, const struct plan *plan,
+                         const struct tensor *const *bound);
 /* Runs the loss and what is fetched, each as wanted, where the variables ended; both are to be released.
- * With `loss` it is result 0. */
+ * With `loss` it is result 0. *run is NULL where there was no time for it. */
 bool minimize_evaluate(struct minimize *m, bool loss, struct run **run, struct plan **plan);
 
 /* ---- answering -------------------------------------------------------------------------------- */

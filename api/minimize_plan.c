@@ -7,8 +7,6 @@
 #include "api/place.h"
 #include "core/emit.h"
 
-enum { GRACE = 1000000000 /* nanoseconds for the last loss where time is over */ };
-
 /* ---- one step -------------------------------------------------------------------------------------- */
 
 /* What is emitted of a step. */
@@ -204,6 +202,9 @@ static bool by_rows(struct drawing *g) {
         if (!map_rows(d, state, d->start, d->n_states, g->wanted, n, images)) return false;
         for (size_t i = 0; i < d->n_states; i++) {
             if (d->by_row[i] || images[STEP_STATES + i] == g->wanted[STEP_STATES + i]) continue;
+            if (d->n_stages)
+                return error_set(d->m->o.error, ERROR_INVALID_ARGUMENT,
+                                 "the last batch of rows makes another step than the others");
             if (!starts_give_rows(d, i)) return false;
             again = true;
         }
@@ -239,6 +240,7 @@ static bool match(struct drawing *g, struct stage *stage, const node_id *inputs)
     for (uint32_t i = 0; i < stage->n_bound; i++) at[inputs[i]] = i + 1;
     for (size_t i = 0; i < g->d->n_states; i++) {
         if (!at[g->state[i]]) continue;
+        stage->bound[at[g->state[i]] - 1] = &g->d->start[i];
         stage->state_of[stage->n_states] = (uint32_t)i;
         stage->states[stage->n_states++] =
             (struct loop_state){at[g->state[i]] - 1, (uint32_t)(STEP_STATES + i)};
@@ -294,16 +296,6 @@ bool evaluation_plan(struct descent *d) {
     return true;
 }
 
-/* Under the request's own deadline, or, where that has passed, a short one. */
-static struct run *run_late(struct descent *d, const struct tensor *const *bound) {
-    struct oneshot *o = &d->m->o;
-    if (!d->out_of_time) return oneshot_run(o, d->evaluation.plan, bound);
-    const struct run_control control = {.deadline = clock_now() + GRACE};
-    struct run *run = plan_run(d->evaluation.plan, bound, &control, o->error);
-    if (!run && o->error->code == ERROR_DEADLINE_EXCEEDED) error_clear(o->error);
-    return run;
-}
-
 bool descent_evaluate(struct descent *d) {
     struct minimize *m = d->m;
     struct evaluation *e = &d->evaluation;
@@ -315,7 +307,7 @@ bool descent_evaluate(struct descent *d) {
         end[i].data = d->end[i];
         if (e->moving[i] != UINT32_MAX) e->bound[e->moving[i]] = &end[i];
     }
-    struct run *run = run_late(d, e->bound);
+    struct run *run = minimize_run(m, e->plan, e->bound);
     if (!run) return !m->o.error->code;
     const struct tensor t = run_result(run, 0);
     for (int64_t r = 0; r < d->n_rows; r++) {

@@ -74,7 +74,15 @@ bool rows_plan(struct descent *d) {
     if (!add_stage(d, size)) return false;
     if (!d->by_batches) return true;
     if (n % size && !(minimize_build_again(m, n % size) && add_stage(d, n % size))) return false;
-    return minimize_build_again(m, n) && evaluation_plan(d);
+    if (minimize_build_again(m, n) && evaluation_plan(d)) return true;
+    if (m->o.request.fetch || !error_is_limit(m->o.error->code)) return false;
+    error_clear(m->o.error);
+    d->by_mean = true;
+    return minimize_build_again(m, size) &&
+           oneshot_warn(&m->o, "mean_loss", "/inputs",
+                        "the loss of all %" PRId64 " rows at once is over the limits; `loss` is "
+                        "the mean of its batches, by their rows",
+                        n);
 }
 
 /* ---- a step's rows --------------------------------------------------------------------------------- */
@@ -108,20 +116,24 @@ static void gather(struct descent *d, struct stage *s, int64_t begin) {
     }
 }
 
-struct stage *rows_bind(struct descent *d, int64_t step) {
+static void bind_batch(struct descent *d, struct stage *s, int64_t begin) {
     const struct rows *rows = &d->m->o.rows;
+    for (uint32_t i = 0; i < rows->n_bindings; i++) {
+        const struct tensor *all = &rows->bindings[i].all;
+        if (s->input[i] == UINT32_MAX) continue;
+        if (!s->gathered[i])
+            s->window[i].data =
+                (char *)all->data + (size_t)begin * (tensor_bytes(all) / (size_t)rows->n);
+        loop_bind(s->loop, s->input[i], &s->window[i]);
+    }
+}
+
+struct stage *rows_bind(struct descent *d, int64_t step) {
     if (!d->by_batches) return d->stages;
     const int64_t batch = step % d->batches, begin = batch * d->stages[0].rows;
     struct stage *s = &d->stages[d->n_stages == 2 && batch == d->batches - 1];
     if (d->shuffles && batch == 0) shuffle(d, step / d->batches);
     if (d->shuffles) gather(d, s, begin);
-    for (uint32_t i = 0; i < rows->n_bindings; i++) {
-        const struct tensor *all = &rows->bindings[i].all;
-        if (s->input[i] == UINT32_MAX) continue;
-        if (!d->shuffles)
-            s->window[i].data =
-                (char *)all->data + (size_t)begin * (tensor_bytes(all) / (size_t)rows->n);
-        loop_bind(s->loop, s->input[i], &s->window[i]);
-    }
+    bind_batch(d, s, begin);
     return s;
 }

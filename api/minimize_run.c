@@ -172,15 +172,39 @@ static bool hand_over(struct descent *d, struct stage *s, int64_t step) {
 /* Time is over before step `step`: what was done is the answer, where anything was. */
 static bool interrupted(struct descent *d, int64_t step) {
     if (step == 0 || !minimize_stopped(d->m)) return false;
-    d->out_of_time = true;
     end_all(d, step - 1, 0, d->m->status);
+    return true;
+}
+
+/* The mean of the batches' losses where the rows ended. The loops are used up by it. */
+static bool evaluate_batches(struct descent *d) {
+    struct oneshot *o = &d->m->o;
+    double *sum = arena_zalloc(&o->arena, (size_t)d->n_rows * sizeof *sum);
+    struct tensor *ends = arena_zalloc(&o->arena, (d->n_states + 1) * sizeof *ends);
+    if (!sum || !ends) return build_fail_memory(&o->b);
+    for (int64_t batch = 0; batch < d->batches; batch++) {
+        struct stage *s = rows_bind(d, batch);
+        for (uint32_t i = 0; i < s->n_states; i++) ends[i].data = d->end[s->state_of[i]];
+        loop_restart(s->loop, ends);
+        if (!loop_step(s->loop)) return minimize_stopped(d->m);
+        for (int64_t r = 0; r < d->n_rows; r++)
+            sum[r] += look_at(d, s, STEP_LOSS, r) * (double)rows_of(d, batch);
+    }
+    for (int64_t r = 0; r < d->n_rows; r++) {
+        struct row *row = &d->rows[r];
+        if (!row->unknown) continue;
+        row->loss = sum[r] / (double)o->rows.n;
+        row->unknown = false;
+        if (!isfinite(row->loss) && d->non_finite == NON_FINITE_STOP)
+            row->status = MINIMIZE_NON_FINITE;
+    }
     return true;
 }
 
 /* Rows whose last update led where the loss of all rows of the inputs is not finite go one step back. */
 static bool go_back(struct descent *d, int64_t step) {
     bool again = false;
-    if (!d->by_batches || d->non_finite != NON_FINITE_STOP || d->out_of_time) return true;
+    if (!d->by_batches || d->non_finite != NON_FINITE_STOP || d->m->is_late) return true;
     for (int64_t r = 0; r < d->n_rows; r++) {
         struct row *row = &d->rows[r];
         if (row->unknown || isfinite(row->loss) || row->done != step + 1 || step < 0) continue;
@@ -208,13 +232,14 @@ bool descent_run(struct descent *d) {
             due += d->m->record_every;
         }
         if (!d->is_ended) continue;
-        d->out_of_time = true;
+        d->m->is_late = true;
         end_all(d, step, 1, MINIMIZE_CANCELLED);
     }
     end_all(d, step - 1, 0, MINIMIZE_MAX_STEPS);
     bool unknown = false;
     for (int64_t r = 0; r < d->n_rows; r++) unknown |= d->rows[r].unknown;
-    return !unknown || (descent_evaluate(d) && go_back(d, step - 1));
+    if (!unknown) return true;
+    return d->by_mean ? evaluate_batches(d) : descent_evaluate(d) && go_back(d, step - 1);
 }
 
 /* ---- before and after ------------------------------------------------------------------------------------------ */

@@ -104,8 +104,14 @@ static bool own_state(struct descent *d, struct tensor **slots) {
 /* What is read while the session's own goes on changing must be a copy. */
 static bool copy_values(struct descent *d) {
     struct oneshot *o = &d->m->o;
+    const size_t n = d->m->n;
     for (size_t i = 0; i < d->n_states; i++) {
         const size_t size = tensor_bytes(&d->first[i]);
+        const uint32_t of = i < n ? OPTIMIZER_ITSELF : d->slots[i - n].variable;
+        if (of != OPTIMIZER_ITSELF && d->first[i].data == d->m->moving[of].start.data) {
+            d->first[i].data = d->first[of].data; /* it begins as the variable does */
+            continue;
+        }
         void *data = arena_alloc_tensor(&o->arena, size + 1);
         if (!data) return build_fail_memory(&o->b);
         if (size) memcpy(data, d->first[i].data, size);
@@ -132,6 +138,27 @@ static int64_t first_iteration(const struct descent *d) {
     return 0;
 }
 
+/* ---- what a session keeps ----------------------------------------------------------------------------------- */
+
+struct tensor *descent_slots(struct descent *d, int64_t r) {
+    struct tensor *slots = arena_alloc(&d->m->o.arena, (d->n_slots + 1) * sizeof *slots);
+    for (size_t i = 0; slots && i < d->n_slots; i++) slots[i] = descent_end_of(d, d->m->n + i, r);
+    return slots;
+}
+
+static bool keep(struct minimize *m) {
+    struct descent *d = descent_of(m);
+    /* A job commits often. */
+    const struct arena_mark mark = arena_mark(&m->o.arena);
+    const struct tensor *slots = descent_slots(d, d->best);
+    const bool ok = slots ? training_keep(m->w.session, &d->training, slots, m->o.error)
+                          : build_fail_memory(&m->o.b);
+    arena_rewind(&m->o.arena, mark);
+    return ok;
+}
+
+static void commit(struct minimize *m) { training_commit(m->w.session, &descent_of(m)->training); }
+
 static bool make_state(struct descent *d) {
     struct minimize *m = d->m;
     struct oneshot *o = &m->o;
@@ -144,6 +171,10 @@ static bool make_state(struct descent *d) {
     if (!d->first || !d->start || !d->by_row) return build_fail_memory(&o->b);
     for (size_t i = 0; i < d->n_states; i++)
         d->first[i] = i < m->n ? m->moving[i].start : slots[i - m->n];
+    if (d->of_session) {
+        m->keep = keep;
+        m->commit = commit;
+    }
     d->period = period_of(d->config);
     d->phase = first_iteration(d) % d->period;
     if (o->work && o->call->progress && o->call->progress->commit && !copy_values(d)) return false;
@@ -153,25 +184,10 @@ static bool make_state(struct descent *d) {
 
 /* ---- the end ----------------------------------------------------------------------------------------------- */
 
-struct tensor *descent_slots(struct descent *d, int64_t r) {
-    struct tensor *slots = arena_alloc(&d->m->o.arena, (d->n_slots + 1) * sizeof *slots);
-    for (size_t i = 0; slots && i < d->n_slots; i++) slots[i] = descent_end_of(d, d->m->n + i, r);
-    return slots;
-}
-
 void descent_choose(struct descent *d, int64_t r) {
     d->best = r;
     for (size_t i = 0; i < d->m->n; i++) d->m->moving[i].end = descent_end_of(d, i, r);
 }
-
-static bool keep(struct minimize *m) {
-    struct descent *d = descent_of(m);
-    const struct tensor *slots = descent_slots(d, d->best);
-    if (!slots) return build_fail_memory(&m->o.b);
-    return training_keep(m->w.session, &d->training, slots, m->o.error);
-}
-
-static void commit(struct minimize *m) { training_commit(m->w.session, &descent_of(m)->training); }
 
 static void write_optimizer(struct descent *d, const struct tensor *slots, struct writer *out) {
     write_text(out, ",\"optimizer\":{");
@@ -225,10 +241,6 @@ static bool finish(struct descent *d, struct writer *out) {
         m->end.data = d->loss_dtype == DTYPE_F32 ? (void *)loss : (void *)&d->rows[d->best].loss;
     cut_history(d);
     m->write = write_more;
-    if (d->of_session) {
-        m->keep = keep;
-        m->commit = commit;
-    }
     return minimize_finish(m, out);
 }
 

@@ -97,12 +97,12 @@ struct descent {
     } ran[3];        /* by step % 3 */
 
     struct evaluation evaluation;
+    bool by_mean; /* the loss at the end is a mean over batches: all rows at once are too many */
     struct run_control control;
     enum dtype loss_dtype;
-    bool is_ended;    /* whoever listens wants no more */
-    bool out_of_time; /* the deadline has passed, or the run was cancelled */
-    double *losses;   /* of the recorded steps, each with all rows */
-    int64_t best;     /* the row that the answer shows */
+    bool is_ended;  /* whoever listens wants no more */
+    double *losses; /* of the recorded steps, each with all rows */
+    int64_t best;   /* the row that the answer shows */
     int64_t skipped;
 };
 

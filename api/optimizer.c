@@ -42,6 +42,20 @@ static bool check_same_class(struct reading *r, const struct form *form,
     return error_under(r->error, form->class_member);
 }
 
+/* The presets of the class that is named. */
+static bool begin_class(struct reading *r, const struct form *form,
+                        struct optimizer_config *config) {
+    const struct optimizer *o = find_class(r, form);
+    if (!o) return false;
+    if (r->inside && o->wraps) {
+        error_set(r->error, ERROR_INVALID_VALUE, "%s cannot be %s.",
+                  is_multi(r->inside) ? "optimizer" : "inner_optimizer", o->name);
+        return form->class_member ? error_under(r->error, form->class_member) : false;
+    }
+    optimizer_defaults(o, config);
+    return true;
+}
+
 /* ---- its arguments ---------------------------------------------------------------------------- */
 
 /* A list of patterns that the class has, or NULL. */
@@ -181,8 +195,7 @@ static bool read_argument(struct reading *r, const struct json *m, struct optimi
     return !s || setting_read(r, s, m, value);
 }
 
-static bool read_arguments(struct reading *r, const struct form *form, struct optimizer_config *c,
-                           struct optimizer_sent *sent) {
+static bool read_arguments(struct reading *r, const struct form *form, struct optimizer_config *c) {
     if (!parts_check_arguments(r, c, form) || !check_known(r, c, form)) return false;
     const struct json *lr = json_member(form->args, "lr"),
                       *decay = json_member(form->args, "decay");
@@ -191,7 +204,7 @@ static bool read_arguments(struct reading *r, const struct form *form, struct op
                   "`lr` is another name of `learning_rate`: one of them is to be given");
         return form_under(r, form, "lr");
     }
-    if (decay && sent && json_type(decay) != JSON_NULL) sent->ignored_decay = true;
+    if (decay && json_type(decay) != JSON_NULL) r->ignored_decay = true;
     for (const struct json *m = json_first(form->args); m; m = json_next(m))
         if (form_is_argument(form, json_key(m)) && !read_argument(r, m, c))
             return form_under(r, form, json_key(m));
@@ -207,51 +220,51 @@ static void restore_rate(struct optimizer_config *c) {
     number_parse_f64(digits, digits + number_print_f32(digits, rate), &c->learning_rate, &rest);
 }
 
+/* A check names a setting, which has a place only where it was sent. */
+static bool check_settings(struct reading *r, const struct form *form,
+                           const struct optimizer_config *config) {
+    char *place = r->error->pointer;
+    if (optimizer_check(r, config)) return true;
+    if (!form->args || !json_member(form->args, place + 1)) *place = '\0';
+    return form->args_member ? error_under(r->error, form->args_member) : false;
+}
+
 bool config_read(struct reading *r, const struct json *v, bool change,
                  struct optimizer_config *config, struct optimizer_sent *sent) {
     char snake[SNAKE];
     struct form form;
     const unsigned flags = (change ? FORM_CHANGE : 0U) | (sent ? FORM_STATE : 0U);
     if (!form_read(r, v, "an optimizer", flags, &form)) return false;
-    if (change) {
-        if (!check_same_class(r, &form, config)) return false;
-    } else {
-        const struct optimizer *o = find_class(r, &form);
-        if (!o) return false;
-        if (r->inside && o->wraps) {
-            error_set(r->error, ERROR_INVALID_VALUE, "%s cannot be %s.",
-                      is_multi(r->inside) ? "optimizer" : "inner_optimizer", o->name);
-            return form.class_member ? error_under(r->error, form.class_member) : false;
-        }
-        optimizer_defaults(o, config);
-    }
+    if (!(change ? check_same_class(r, &form, config) : begin_class(r, &form, config)))
+        return false;
     if (sent) {
         sent->iterations = form.iterations;
         sent->slots = form.slots;
     }
     if (!form_label(r, &form, snake_case(config->optimizer->name, snake), &config->name) ||
-        (form.args && !read_arguments(r, &form, config, sent)) ||
-        !parts_read(r, &form, change, config))
+        (form.args && !read_arguments(r, &form, config)) || !parts_read(r, &form, change, config))
         return false;
     if (form.class_member && strcmp(form.class_member, "class_name") == 0) restore_rate(config);
-    if (optimizer_check(r, config)) return true;
-    if (form.args && *r->error->pointer && !json_member(form.args, r->error->pointer + 1))
-        r->error->pointer[0] = '\0';
-    return form.args_member ? error_under(r->error, form.args_member) : false;
+    return check_settings(r, &form, config);
 }
 
 bool optimizer_read(const struct json *v, struct arena *arena, struct optimizer_sent *out,
                     struct error *error) {
-    struct reading r = {arena, error, NULL};
+    struct reading r = {.arena = arena, .error = error};
     *out = (struct optimizer_sent){0};
-    return config_read(&r, v, false, &out->config, out);
+    if (!config_read(&r, v, false, &out->config, out)) return false;
+    out->ignored_decay = r.ignored_decay;
+    return true;
 }
 
 bool optimizer_change(const struct optimizer_config *from, const struct json *changes,
                       struct arena *arena, struct optimizer_sent *out, struct error *error) {
-    struct reading r = {arena, error, NULL};
+    struct reading r = {.arena = arena, .error = error};
     *out = (struct optimizer_sent){0};
-    return config_copy(&r, from, &out->config) && config_read(&r, changes, true, &out->config, out);
+    if (!config_copy(&r, from, &out->config) || !config_read(&r, changes, true, &out->config, out))
+        return false;
+    out->ignored_decay = r.ignored_decay;
+    return true;
 }
 
 /* ---- copies ----------------------------------------------------------------------------------- */
@@ -296,6 +309,6 @@ bool config_copy(struct reading *r, const struct optimizer_config *from,
 bool optimizer_copy(const struct optimizer_config *from, struct arena *arena,
                     struct optimizer_config *out) {
     struct error error = {0};
-    struct reading r = {arena, &error, NULL};
+    struct reading r = {.arena = arena, .error = &error};
     return config_copy(&r, from, out);
 }

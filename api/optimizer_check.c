@@ -85,6 +85,8 @@ static bool check_accumulation(struct reading *r, const double *common) {
     return error_under(r->error, "gradient_accumulation_steps");
 }
 
+bool needs_weight_decay(const struct optimizer *o) { return strcmp(o->name, "AdamW") == 0; }
+
 bool optimizer_check(struct reading *r, const struct optimizer_config *config) {
     if (!config->optimizer->wraps &&
         !(check_accumulation(r, config->common) && check_averages(r, config->common) &&
@@ -92,8 +94,7 @@ bool optimizer_check(struct reading *r, const struct optimizer_config *config) {
         return false;
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
         if (!check_range(r, config, &ranges[i])) return false;
-    if (strcmp(config->optimizer->name, "AdamW") != 0 ||
-        !isnan(config->common[COMMON_WEIGHT_DECAY]))
+    if (!needs_weight_decay(config->optimizer) || !isnan(config->common[COMMON_WEIGHT_DECAY]))
         return true;
     error_set(r->error, ERROR_INVALID_VALUE,
               "Argument `weight_decay` must be a float. Received: weight_decay=None");

@@ -53,8 +53,10 @@ bool form_read(struct reading *r, const struct json *v, const char *what, unsign
         out->class = json_string(v);
         return true;
     }
-    snprintf(wants, sizeof wants, change ? "an object" : "the name of %s or an object", what);
-    if (json_type(v) != JSON_OBJECT) return fail_type(r, v, wants, NULL);
+    if (json_type(v) != JSON_OBJECT) {
+        snprintf(wants, sizeof wants, change ? "an object" : "the name of %s or an object", what);
+        return fail_type(r, v, wants, NULL);
+    }
     const bool keras = json_member(v, "class_name") != NULL;
     const struct json *class = json_member(v, out->class_member = keras ? "class_name" : "name");
     const struct json *config = json_member(v, "config");

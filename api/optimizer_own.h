@@ -8,7 +8,7 @@
 /* Whatever a client's word would make long has an end. */
 enum {
     BOUNDARIES_MOST = 256, /* of PiecewiseConstantDecay */
-    PATTERNS_MOST = 64,    /* of one list */
+    PATTERNS_MOST = 32,    /* of one list */
     PARTS_MOST = 32,       /* of a MultiOptimizer */
     LABEL_MOST = 128       /* bytes of Keras' argument `name` */
 };
@@ -17,6 +17,7 @@ struct reading {
     struct arena *arena;
     struct error *error;
     const struct optimizer *inside; /* the optimizer around what is read; NULL: none */
+    bool ignored_decay;
 };
 
 /* "reading an optimizer needs more than ... bytes"; false. */
@@ -81,6 +82,8 @@ bool schedule_copy(struct reading *r, const struct schedule_config *from,
 void schedule_write(struct writer *out, const struct schedule_config *s);
 void schedule_write_keras(struct writer *out, const struct schedule_config *s);
 
+/* Whether its weight decay must not be None. */
+bool needs_weight_decay(const struct optimizer *o);
 /* Keras' checks of what its constructors are given. */
 bool optimizer_check(struct reading *r, const struct optimizer_config *config);
 

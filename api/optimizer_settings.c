@@ -17,7 +17,7 @@ bool reading_fail_memory(struct reading *r) {
 
 const struct setting *setting_find(const struct setting *settings, size_t n, const char *name) {
     for (size_t i = 0; i < n && settings[i].name; i++)
-        if (strcmp(settings[i].name, name) == 0) return &settings[i];
+        if (*settings[i].name == *name && strcmp(settings[i].name, name) == 0) return &settings[i];
     return NULL;
 }
 

@@ -22,7 +22,7 @@ static bool accepts(const struct request_member *m, enum request_route route) {
 const struct request_member *request_member(const char *name, enum request_route route) {
     for (size_t i = 0; i < REQUEST_MEMBER_COUNT; i++) {
         const struct request_member *m = &request_members[i];
-        if (accepts(m, route) && strcmp(m->name, name) == 0) return m;
+        if (*m->name == *name && accepts(m, route) && strcmp(m->name, name) == 0) return m;
     }
     return NULL;
 }

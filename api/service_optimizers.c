@@ -1,11 +1,12 @@
-/* The optimizers and the schedules that there are, from the tables that decide it, and the learning rates of
- * a schedule: GET /v1/optimizers, GET /v1/schedules, POST /v1/schedules/evaluate. */
+/* The optimizers, the methods and the schedules that there are, from the tables that decide it, and the
+ * learning rates of a schedule: GET /v1/optimizers, GET /v1/schedules, POST /v1/schedules/evaluate. */
 #include <inttypes.h>
 #include <string.h>
 
 #include "api/optimizer_own.h"
 #include "api/service.h"
 #include "api/session_io.h"
+#include "core/solve.h"
 
 static bool finish(struct writer *out, struct error *error) {
     if (!out->full) return true;
@@ -106,12 +107,32 @@ static void write_optimizer(struct writer *out, const struct optimizer *o) {
             write_argument(out, "exclude_layers", "list of patterns", "[]");
         }
         if (!isnan(o->weight_decay)) {
+            struct setting decay = optimizer_common[COMMON_WEIGHT_DECAY];
+            decay.optional = !needs_weight_decay(o);
             write_text(out, ",");
-            write_setting(out, &optimizer_common[COMMON_WEIGHT_DECAY], o->weight_decay);
+            write_setting(out, &decay, o->weight_decay);
         }
     }
     write_text(out, "]");
     write_bool(out, "takes_common", !o->wraps);
+    write_text(out, "}");
+}
+
+/* Methods of minimize beside the optimizers. */
+static void write_method(struct writer *out, const struct solve_method *m) {
+    write_text(out, "{\"name\":");
+    write_string(out, m->name);
+    write_member(out, "what", m->what);
+    write_member(out, "source", m->source);
+    write_bool(out, "reads_gradient", m->takes & SOLVE_GRADIENT);
+    write_bool(out, "reads_hessian_products", m->takes & SOLVE_PRODUCT);
+    write_bool(out, "takes_bounds", m->takes & SOLVE_BOUNDS);
+    write_bool(out, "needs_bounds", m->takes & SOLVE_NEEDS_BOUNDS);
+    write_bool(out, "takes_equalities", m->takes & SOLVE_EQUAL);
+    write_bool(out, "takes_inequalities", m->takes & SOLVE_BELOW);
+    write_bool(out, "is_global", m->takes & SOLVE_GLOBAL);
+    write_text(out, ",\"least_unknowns\":");
+    write_int(out, (int64_t)m->least);
     write_text(out, "}");
 }
 
@@ -128,6 +149,11 @@ bool service_optimizers(const struct service_call *call, struct writer *out, str
         write_text(out, ",");
     }
     write_argument(out, "exclude_from_weight_decay", "list of patterns", "[]");
+    write_text(out, "],\"methods\":[");
+    for (size_t i = 0; i < SOLVE_METHOD_COUNT; i++) {
+        if (i) write_text(out, ",");
+        write_method(out, &solve_methods[i]);
+    }
     write_text(out, "]}");
     return finish(out, error);
 }
@@ -180,7 +206,7 @@ static bool read_steps(struct rates *r) {
 
 static bool read_request(struct rates *r) {
     struct asked *a = &r->asked;
-    struct reading reading = {&a->arena, a->error, NULL};
+    struct reading reading = {.arena = &a->arena, .error = a->error};
     const struct json *schedule = asked_member(a, "schedule");
     if (!schedule)
         return error_set(a->error, ERROR_INVALID_REQUEST,

@@ -4,9 +4,9 @@
 
 #include "api/session.h"
 
-/* Makes the variables of a session what its copy holds, as far as they have changed behind the change
- * *seen of the copy, and *seen the copy's last change. False after a failure, and then nothing has
- * changed. */
+/* Makes the optimizer of a session what its copy holds, and of its variables those that have changed
+ * behind the change *seen of the copy; *seen becomes the copy's last change. False after a failure, and
+ * then nothing has changed. */
 bool session_follow(struct session *s, const struct session *copy, uint64_t *seen,
                     struct error *error);
 

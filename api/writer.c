@@ -146,7 +146,8 @@ void write_double(struct writer *w, double x) {
     if (at) accept(w, print_f64(at, x));
 }
 
-/* Prints elements [from, to) with a comma after each. There is room for all of them. */
+/* Prints elements [from, to) with a comma after each. There is room for all of them. A float that is the
+ * same as the one before it is copied: zeros, and what has converged, come in rows. */
 static char *print_elements(char *at, const struct tensor *t, int64_t from, int64_t to) {
 #define PRINT_ALL(type, print)                                                                     \
     for (const type *x = (const type *)t->data + from, *end = (const type *)t->data + to; x < end; \
@@ -155,11 +156,25 @@ static char *print_elements(char *at, const struct tensor *t, int64_t from, int6
         *at++ = ',';                                                                               \
     }                                                                                              \
     return at
+#define PRINT_FLOATS(type, print)                                                                  \
+    const type *x = (const type *)t->data + from, *const end = (const type *)t->data + to;         \
+    for (size_t n = 0; x < end; x++, at += n) {                                                    \
+        if (n && memcmp(x, x - 1, sizeof *x) == 0) {                                               \
+            memcpy(at, at - n, n);                                                                 \
+            continue;                                                                              \
+        }                                                                                          \
+        char *const behind = print(at, *x);                                                        \
+        *behind = ',';                                                                             \
+        n = (size_t)(behind + 1 - at);                                                             \
+    }                                                                                              \
+    return at
     switch (t->dtype) {
-    case DTYPE_F32:
-        PRINT_ALL(float, print_f32(at, *x));
-    case DTYPE_F64:
-        PRINT_ALL(double, print_f64(at, *x));
+    case DTYPE_F32: {
+        PRINT_FLOATS(float, print_f32);
+    }
+    case DTYPE_F64: {
+        PRINT_FLOATS(double, print_f64);
+    }
     case DTYPE_I32:
         PRINT_ALL(int32_t, at + number_print_i64(at, *x));
     case DTYPE_I64:
@@ -169,6 +184,7 @@ static char *print_elements(char *at, const struct tensor *t, int64_t from, int6
     case DTYPE_COUNT:
         break;
     }
+#undef PRINT_FLOATS
 #undef PRINT_ALL
     return at;
 }

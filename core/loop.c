@@ -2,7 +2,6 @@
  * left them while what that one has read stays whole. What the results mean is not known here. */
 #include "core/loop.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/run.h"
@@ -40,6 +39,7 @@ struct turn {
 
 struct loop {
     const struct plan *plan;
+    size_t size;                  /* of all of it */
     const struct tensor **inputs; /* of the next run, those of states apart */
     struct source *sources;       /* of each result */
     struct move *moves;
@@ -107,7 +107,7 @@ static void *cut(char **at, size_t size) {
 static struct loop *lay_out(char *at, const struct plan *plan, const struct loop_state *states,
                             size_t n_states) {
     struct loop *l = cut(&at, sizeof *l);
-    *l = (struct loop){.plan = plan};
+    *l = (struct loop){.plan = plan, .size = loop_bytes(plan, states, n_states)};
     measure(plan, states, n_states, &l->copy_bytes, &l->restart_bytes);
     l->inputs = cut(&at, plan->n_inputs * sizeof *l->inputs);
     l->sources = cut(&at, plan->n_results * sizeof *l->sources);
@@ -150,7 +150,7 @@ struct loop *loop_begin(const struct plan *plan, const struct tensor *const *inp
                         const struct loop_state *states, size_t n_states,
                         const struct run_control *control, struct error *error) {
     const size_t size = loop_bytes(plan, states, n_states);
-    char *memory = aligned_alloc(ALIGN, padded(size));
+    char *memory = run_take_memory(size);
     if (!memory) {
         error_set(error, ERROR_MEMORY_BUDGET, "no memory for a loop of %zu bytes", size);
         return NULL;
@@ -174,7 +174,9 @@ struct loop *loop_begin(const struct plan *plan, const struct tensor *const *inp
     return l;
 }
 
-void loop_end(struct loop *l) { free(l); }
+void loop_end(struct loop *l) {
+    if (l) run_give_memory(l, l->size);
+}
 
 void loop_bind(struct loop *l, uint32_t input, const struct tensor *t) {
     l->inputs[input] = t;

@@ -244,8 +244,7 @@ void apply_portion(struct apply *a, const struct portion *p) {
     if (accumulation(&c) > 0)
         c.iterations =
             emit_floordiv(t, *iteration, step_number(a->step, DTYPE_I64, accumulation(&c)));
-    if (schedule)
-        c.rate = schedule_rate(a->step, schedule, *iteration);
+    if (schedule) c.rate = schedule_rate(a->step, schedule, *iteration);
     for (size_t i = 0; !isnan(p->loss_scale) && i < p->n; i++)
         p->gradient[i] = emit_divide(t, p->gradient[i], shared(&c, p->of[i])->loss_scale);
     if (accumulation(&c) > 0)

@@ -17,6 +17,8 @@ struct compiler {
     struct arena *scratch;
     struct error *error;
     uint32_t *root;        /* of each value: the one whose memory it has */
+    bool *is_literal;      /* of each root: known now, a literal or made of literals; one element */
+    uint64_t *literal;     /* what it is */
     uint32_t *uses;        /* of each root: how many instructions and results still read it */
     struct operand *where; /* of each root */
     uint32_t *free_cells;  /* a stack */
@@ -100,41 +102,102 @@ static bool give_back(struct compiler *c, uint32_t root) {
     return true;
 }
 
-/* ---- leaves ------------------------------------------------------------------------------------ */
+/* ---- what is known now ---------------------------------------------------------------------------- */
 
-/* Counts uses and gives literals and inputs their places, before any temporary takes one. */
-static bool place_leaves(struct compiler *c) {
-    struct plan *plan = c->plan;
-    uint32_t literal = 0, input = 0;
+/* The kernel of an op on values of one element, for what n reads and makes; NULL: there is none. */
+static scalar_kernel cell_kernel(const struct compiler *c, const struct op *op,
+                                 const struct node *n) {
+    if (n->n_args > NODE_INLINE_ARGS || !is_cell(n->shape)) return NULL;
+    for (uint32_t i = 0; i < n->n_args; i++)
+        if (!is_cell(node_at(c, arg_at(c, n, i))->shape)) return NULL;
+    return op->scalars[node_at(c, arg_at(c, n, n->n_args - 1))->dtype];
+}
+
+/* Computes what reads nothing but literals; false where that is not so. */
+static bool fold(struct compiler *c, uint32_t i, const struct node *n) {
+    const scalar_kernel scalar = n->n_args ? cell_kernel(c, op_of(n), n) : NULL;
+    uint64_t cells[1 + NODE_INLINE_ARGS] = {0};
+    const struct instr instr = {.on.cell = {.out = 0, .in = {1, 2, 3}}};
+    if (!scalar) return false;
+    for (uint32_t k = 0; k < n->n_args; k++) {
+        const uint32_t root = c->root[arg_at(c, n, k)];
+        if (!c->is_literal[root]) return false;
+        cells[1 + k] = c->literal[root];
+    }
+    scalar(&instr, (char *)cells);
+    c->literal[i] = cells[0];
+    return true;
+}
+
+/* Whether n is a power of its first argument, which has its shape, and that exponent is a literal. */
+static bool is_power(const struct compiler *c, const struct node *n, double exponent) {
+    if (n->op != OP_pow || !shape_equal(node_at(c, arg_at(c, n, 0))->shape, n->shape)) return false;
+    const uint32_t y = c->root[arg_at(c, n, 1)];
+    float y32;
+    double y64;
+    if (!c->is_literal[y]) return false;
+    memcpy(&y32, &c->literal[y], sizeof y32);
+    memcpy(&y64, &c->literal[y], sizeof y64);
+    return n->dtype == DTYPE_F32   ? (double)y32 == exponent
+           : n->dtype == DTYPE_F64 ? y64 == exponent
+                                   : false;
+}
+
+/* Finds each value's root, what is literal, and how often roots are read. */
+static void look_ahead(struct compiler *c) {
     for (uint32_t i = 0; i < c->p->n; i++) {
         const struct node *n = node_at(c, i);
-        const bool bound = program_is_input(c->p, i), view = !bound && op_of(n)->flags & OP_VIEW;
-        c->root[i] = view ? c->root[arg_at(c, n, 0)] : i;
-        for (uint32_t k = 0; !bound && !view && k < n->n_args; k++)
-            c->uses[c->root[arg_at(c, n, k)]]++;
-        if (n->op == OP_const && is_cell(n->shape)) plan->n_literal_cells++;
-        if (n->op == OP_const && !is_cell(n->shape))
-            c->literal_bytes += (n->attrs_size + 63u) & ~(size_t)63;
-        if (bound && is_cell(n->shape)) plan->n_cell_inputs++;
+        c->root[i] = i;
+        if (program_is_input(c->p, i)) continue;
+        if (op_of(n)->flags & OP_VIEW || is_power(c, n, 1)) {
+            c->root[i] = c->root[arg_at(c, n, 0)];
+        } else if (n->op == OP_const) {
+            c->is_literal[i] = is_cell(n->shape);
+            if (c->is_literal[i]) memcpy(&c->literal[i], n->attrs, n->attrs_size);
+        } else if (!(c->is_literal[i] = fold(c, i, n))) {
+            for (uint32_t k = 0; k < n->n_args; k++) c->uses[c->root[arg_at(c, n, k)]]++;
+        }
     }
     for (uint32_t i = 0; i < c->p->n_wanted; i++) c->uses[c->root[c->p->index[c->p->wanted[i]]]]++;
+}
+
+/* ---- leaves ------------------------------------------------------------------------------------ */
+
+static bool take_leaves(struct compiler *c) {
+    struct plan *plan = c->plan;
+    for (uint32_t i = 0; i < c->p->n; i++) {
+        const struct node *n = node_at(c, i);
+        if (c->is_literal[i])
+            plan->n_literal_cells += c->uses[i] > 0;
+        else if (n->op == OP_const)
+            c->literal_bytes += (n->attrs_size + 63u) & ~(size_t)63;
+        else if (program_is_input(c->p, i) && is_cell(n->shape))
+            plan->n_cell_inputs++;
+    }
     c->n_cells = plan->n_literal_cells + plan->n_cell_inputs;
     plan->literal_cells =
         arena_zalloc(&plan->arena, plan->n_literal_cells * sizeof *plan->literal_cells);
     plan->cell_inputs = arena_alloc(&plan->arena, plan->n_cell_inputs * sizeof *plan->cell_inputs);
     plan->literals = arena_alloc_tensor(&plan->arena, c->literal_bytes);
-    if (!plan->literal_cells || !plan->cell_inputs || !plan->literals) return no_memory(c);
+    return (plan->literal_cells && plan->cell_inputs && plan->literals) || no_memory(c);
+}
 
+/* Gives literals and inputs their places, before any temporary takes one. */
+static bool place_leaves(struct compiler *c) {
+    struct plan *plan = c->plan;
+    uint32_t literal = 0, input = 0;
     size_t at = 0;
+    if (!take_leaves(c)) return false;
     for (uint32_t i = 0; i < c->p->n; i++) {
         const struct node *n = node_at(c, i);
         struct operand *o = &c->where[i];
         o->dtype = (enum dtype)n->dtype;
         o->shape = n->shape;
-        if (n->op == OP_const && is_cell(n->shape)) {
+        if (c->is_literal[i]) {
+            if (!c->uses[i]) continue;
             o->base = BASE_CELLS;
             o->offset = literal * 8;
-            memcpy(&plan->literal_cells[literal++], n->attrs, n->attrs_size);
+            plan->literal_cells[literal++] = c->literal[i];
         } else if (n->op == OP_const) {
             o->base = BASE_LITERALS;
             o->offset = at;
@@ -208,18 +271,19 @@ static bool place_scratch(struct compiler *c, const struct node *n, struct step 
     return give_back_bytes(c, step->scratch, bytes);
 }
 
-static bool emit_step(struct compiler *c, const struct node *n, const struct operand *out,
-                      struct instr *instr) {
+/* The op reads the first n_args arguments of n. */
+static bool emit_step(struct compiler *c, const struct op *op, uint32_t n_args,
+                      const struct node *n, const struct operand *out, struct instr *instr) {
     struct arena *arena = &c->plan->arena;
-    struct step *step = arena_zalloc(arena, sizeof *step + n->n_args * sizeof step->in[0]);
+    struct step *step = arena_zalloc(arena, sizeof *step + n_args * sizeof step->in[0]);
     if (!step) return no_memory(c);
-    step->op = op_of(n);
-    step->n_in = n->n_args;
+    step->op = op;
+    step->n_in = n_args;
     step->out = *out;
     step->out.shape = kept_shape(c, n->shape, NULL);
     if (!step->out.shape) return no_memory(c);
     if (!place_scratch(c, n, step)) return false;
-    for (uint32_t i = 0; i < n->n_args; i++) {
+    for (uint32_t i = 0; i < n_args; i++) {
         uint32_t arg = arg_at(c, n, i);
         step->in[i] = c->where[c->root[arg]];
         step->in[i].shape = kept_shape(c, node_at(c, arg)->shape, step->out.shape);
@@ -232,21 +296,16 @@ static bool emit_step(struct compiler *c, const struct node *n, const struct ope
     }
     if (step->op->flags & OP_POINTWISE && !(step->nest = nest_of(c, step))) return no_memory(c);
     instr->is_step = true;
-    instr->run.tensor = step->op->kernels[step->in[n->n_args - 1].dtype];
+    instr->run.tensor = step->op->kernels[step->in[n_args - 1].dtype];
     instr->on.step = step;
     return true;
 }
 
-static scalar_kernel cell_kernel(const struct compiler *c, const struct node *n) {
-    const struct op *op = op_of(n);
-    if (n->n_args > NODE_INLINE_ARGS || !is_cell(n->shape)) return NULL;
-    for (uint32_t i = 0; i < n->n_args; i++)
-        if (!is_cell(node_at(c, arg_at(c, n, i))->shape)) return NULL;
-    return op->scalars[node_at(c, arg_at(c, n, n->n_args - 1))->dtype];
-}
-
 static bool emit_instr(struct compiler *c, uint32_t i) {
     const struct node *n = node_at(c, i);
+    const bool is_square = is_power(c, n, 2);
+    const struct op *op = is_square ? op_table[OP_square] : op_of(n);
+    const uint32_t n_args = is_square ? 1 : n->n_args;
     struct operand *out = &c->where[i];
     struct instr *instr = &c->plan->code[c->plan->n_code++];
     if (is_cell(n->shape)) {
@@ -256,17 +315,16 @@ static bool emit_instr(struct compiler *c, uint32_t i) {
         out->base = BASE_TENSORS;
         out->offset = take_bytes(c, bytes_of(n->shape, (enum dtype)n->dtype));
     }
-    scalar_kernel scalar = cell_kernel(c, n);
+    scalar_kernel scalar = cell_kernel(c, op, n);
     if (scalar) {
         instr->is_step = false;
         instr->run.scalar = scalar;
         instr->on.cell.out = (uint32_t)(out->offset / 8);
-        for (uint32_t k = 0; k < n->n_args; k++)
+        for (uint32_t k = 0; k < n_args; k++)
             instr->on.cell.in[k] = (uint32_t)(c->where[c->root[arg_at(c, n, k)]].offset / 8);
-    } else if (!emit_step(c, n, out, instr)) {
+    } else if (!emit_step(c, op, n_args, n, out, instr)) {
         return false;
     }
-    const struct op *op = op_of(n);
     int64_t work = op->work ? op->work(c->p->tape, n) : shape_count(n->shape);
     if (__builtin_add_overflow(c->plan->work, work + 1, &c->plan->work))
         c->plan->work = INT64_MAX - 1;
@@ -295,17 +353,21 @@ static bool compile(struct compiler *c) {
     struct arena *s = c->scratch;
     uint32_t n = c->p->n;
     c->root = arena_alloc(s, n * sizeof *c->root);
+    c->is_literal = arena_zalloc(s, n * sizeof *c->is_literal);
+    c->literal = arena_zalloc(s, n * sizeof *c->literal);
     c->uses = arena_zalloc(s, n * sizeof *c->uses);
     c->where = arena_zalloc(s, n * sizeof *c->where);
     c->free_cells = arena_alloc(s, n * sizeof *c->free_cells);
     c->plan->code = arena_alloc(&c->plan->arena, n * sizeof *c->plan->code);
-    if (!c->root || !c->uses || !c->where || !c->free_cells || !c->plan->code) return no_memory(c);
+    if (!c->root || !c->is_literal || !c->literal || !c->uses || !c->where || !c->free_cells ||
+        !c->plan->code)
+        return no_memory(c);
+    look_ahead(c);
     if (!place_leaves(c)) return false;
     for (uint32_t i = 0; i < n; i++) {
-        const struct node *node = node_at(c, i);
-        bool leaf =
-            node->op == OP_const || program_is_input(c->p, i) || op_of(node)->flags & OP_VIEW;
-        if (!leaf && !emit_instr(c, i)) return false;
+        const bool is_leaf = c->is_literal[i] || node_at(c, i)->op == OP_const ||
+                             program_is_input(c->p, i) || c->root[i] != i;
+        if (!is_leaf && !emit_instr(c, i)) return false;
     }
     c->plan->n_inputs = c->n_inputs;
     c->plan->n_cells = c->n_cells;

@@ -48,7 +48,7 @@ static void free_kept(void *unused) {
 
 static void make_kept_key(void) { pthread_key_create(&kept_key, free_kept); }
 
-static void *take_memory(size_t size) {
+void *run_take_memory(size_t size) {
     void *memory = kept;
     if (size > KEPT_BYTES) return aligned_alloc(64, (size + 63) & ~(size_t)63);
     kept = NULL;
@@ -58,12 +58,15 @@ static void *take_memory(size_t size) {
     return aligned_alloc(64, KEPT_BYTES);
 }
 
-void run_end(struct run *run) {
-    if (!run) return;
-    if (!kept && plan_run_bytes(run->plan) <= KEPT_BYTES)
-        kept = run;
+void run_give_memory(void *memory, size_t size) {
+    if (!kept && size <= KEPT_BYTES)
+        kept = memory;
     else
-        free(run);
+        free(memory);
+}
+
+void run_end(struct run *run) {
+    if (run) run_give_memory(run, plan_run_bytes(run->plan));
 }
 
 static char *aligned(char *p) { return p + (-(uintptr_t)p & 63); }
@@ -107,7 +110,7 @@ bool run_execute(struct run *run) {
 
 struct run *plan_run(const struct plan *plan, const struct tensor *const *inputs,
                      const struct run_control *control, struct error *error) {
-    struct run *run = take_memory(plan_run_bytes(plan));
+    struct run *run = run_take_memory(plan_run_bytes(plan));
     if (!run) {
         error_set(error, ERROR_MEMORY_BUDGET, "no memory for a run of %zu bytes",
                   plan_run_bytes(plan));

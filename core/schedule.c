@@ -54,7 +54,7 @@ static const struct schedule exponential_decay = {
     .name = "ExponentialDecay",
     .label = "ExponentialDecay",
     .formula = "p = step / decay_steps; if staircase: p = floor(p)\n"
-               "lr = initial_learning_rate * decay_rate ** p",
+               "lr = initial_learning_rate * decay_rate^p",
     .settings = {[EXPONENTIAL_INITIAL] = INITIAL_LEARNING_RATE,
                  [EXPONENTIAL_STEPS] = DECAY_STEPS("decay_steps"),
                  [EXPONENTIAL_RATE] = {"decay_rate", SETTING_FLOAT, .required = true},
@@ -122,7 +122,7 @@ static const struct schedule polynomial_decay = {
     .label = "PolynomialDecay",
     .formula = "if cycle: D = decay_steps * (1 if step == 0 else ceil(step / decay_steps))\n"
                "else: D = decay_steps; step = min(step, D)\n"
-               "lr = (initial_learning_rate - end_learning_rate) * (1 - step / D) ** power"
+               "lr = (initial_learning_rate - end_learning_rate) * (1 - step / D)^power"
                " + end_learning_rate",
     .settings = {[POLYNOMIAL_INITIAL] = INITIAL_LEARNING_RATE,
                  [POLYNOMIAL_STEPS] = DECAY_STEPS("decay_steps"),
@@ -256,8 +256,8 @@ static const struct schedule cosine_decay_restarts = {
         "f = step / first_decay_steps\n"
         "if t_mul == 1: i = floor(f); f = f - i\n"
         "else: i = floor(log(1 - f * (1 - t_mul)) / log(t_mul));"
-        " f = (f - (1 - t_mul ** i) / (1 - t_mul)) / t_mul ** i\n"
-        "lr = initial_learning_rate * ((1 - alpha) * 0.5 * m_mul ** i * (1 + cos(pi * f)) + alpha)",
+        " f = (f - (1 - t_mul^i) / (1 - t_mul)) / t_mul^i\n"
+        "lr = initial_learning_rate * ((1 - alpha) * 0.5 * m_mul^i * (1 + cos(pi * f)) + alpha)",
     .settings = {[RESTARTS_INITIAL] = INITIAL_LEARNING_RATE,
                  [RESTARTS_FIRST] = DECAY_STEPS("first_decay_steps"),
                  [RESTARTS_T_MUL] = {"t_mul", SETTING_FLOAT, .preset = 2},

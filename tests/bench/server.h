@@ -88,7 +88,7 @@ static int server_dial(const struct server *s) {
     return fd;
 }
 
-static long server_resident_kib(const struct server *s) {
+__attribute__((unused)) static long server_resident_kib(const struct server *s) {
     char path[64], line[256];
     long kib = -1;
     snprintf(path, sizeof path, "/proc/%d/status", (int)s->pid);

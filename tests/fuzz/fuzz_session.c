@@ -1,5 +1,5 @@
-/* Any sequence of requests on two sessions. Each line is one: a letter for the route (a capital one
- * asks the second session), the path's place up to a space, the body. What fails must have changed
+/* Any sequence of requests on two sessions. Each line is one: a letter or a digit for the route (a capital
+ * letter, and a digit from 5 on, ask the second session), the path's place up to a space, the body. What fails must have changed
  * nothing, at whatever byte or allocation it fails; what is asked again is answered the same; what is
  * copied or exported and imported is the same session. */
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include "api/registry.h"
 #include "api/session_io.h"
 #include "api/session_services.h"
+#include "api/training.h"
 #include "tests/fuzz/fuzz.h"
 
 /* Small, so that a few requests meet every limit. */
@@ -80,6 +81,10 @@ static const service_function routes[] = {
     ['x'] = service_session_get,
     ['y'] = service_session_export,
 };
+static const service_function optimizer_routes[] = {service_optimizer_put, service_optimizer_patch,
+                                                    service_apply_gradients, service_optimizer_get,
+                                                    service_optimizer_delete};
+enum { OPTIMIZER_ROUTES = sizeof optimizer_routes / sizeof *optimizer_routes };
 
 struct line {
     service_function function;
@@ -242,7 +247,7 @@ static struct session *new_session(const char *id) {
     return s;
 }
 
-/* Names, values and tapes. */
+/* Names, values, tapes, and the optimizer. */
 static void look_at_all(struct session *s, struct writer *out) {
     static const service_function lists[] = {service_variables_get, service_constants_get,
                                              service_tensors_get};
@@ -261,6 +266,7 @@ static void look_at_all(struct session *s, struct writer *out) {
         write_text(out, " watches ");
         write_int(out, tape->n_watched);
     }
+    if (s->training) training_write(out, s, true, FORMAT_BASE64);
 }
 
 static void compare(struct session *s, struct session *made, const struct writer *text) {
@@ -319,12 +325,24 @@ static void copy(struct session **s) {
     *s = made;
 }
 
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+static bool asks_second(char route) {
+    return is_digit(route) ? route - '0' >= OPTIMIZER_ROUTES : (route & 0x20) == 0;
+}
+
+static service_function find_route(char c) {
+    const unsigned char letter = (unsigned char)(c | 0x20);
+    if (is_digit(c)) return optimizer_routes[(c - '0') % OPTIMIZER_ROUTES];
+    return letter >= 'a' && letter <= 'y' ? routes[letter] : NULL;
+}
+
 static bool read_line(const char *at, size_t n, struct line *out) {
-    const char route = (char)(*at | 0x20);
+    const service_function function = find_route(*at);
     const char *space = memchr(at, ' ', n);
     const size_t place = space ? (size_t)(space - at) - 1 : n - 1;
-    if (route < 'a' || route > 'y' || place >= sizeof out->place) return false;
-    *out = (struct line){.function = routes[(unsigned char)route],
+    if (!function || place >= sizeof out->place) return false;
+    *out = (struct line){.function = function,
                          .body = space ? space + 1 : at + n,
                          .length = space ? n - place - 2 : 0};
     memcpy(out->place, at + 1, place);
@@ -337,7 +355,7 @@ static void play(struct session *sessions[2], const char *at, const char *end) {
     for (int lines = 0; at < end && lines < LINES_MOST; lines++) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         const size_t n = (size_t)((newline ? newline : end) - at);
-        struct session **s = &sessions[n && (*at & 0x20) == 0];
+        struct session **s = &sessions[n && asks_second(*at)];
         struct line line;
         if (n && *at == '!')
             step = n > 1 && at[1] > '0' && at[1] <= '9' ? (size_t)(at[1] - '0') * 48 : 0;

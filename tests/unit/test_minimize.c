@@ -204,6 +204,41 @@ static void optimizers_around_others_are_too(void **state) {
                   "s");
 }
 
+/* What the optimizer knows of earlier goes on: averages of variables that this call does not name. */
+static void averages_of_other_variables_go_on(void **state) {
+    (void)state;
+    static const char *const optimizers[] = {
+        "{\"name\":\"SGD\",\"learning_rate\":0.01,\"use_ema\":true,\"ema_overwrite_frequency\":3}",
+        "{\"name\":\"Adam\",\"learning_rate\":0.01,\"use_ema\":true,\"ema_momentum\":0.5,"
+        "\"ema_overwrite_frequency\":2,\"gradient_accumulation_steps\":2}"};
+    for (int k = 0; k < 2; k++) {
+        struct session *s[2];
+        struct writer w[2];
+        for (int i = 0; i < 2; i++) {
+            s[i] = new_session();
+            put_optimizer(s[i], optimizers[k]);
+            ask_session(s[i], service_minimize, NULL, "{\"graph\":\"" GRAPH "\",\"steps\":2}");
+        }
+        ask_session(s[0], service_minimize, NULL,
+                    "{\"graph\":\"y = (x - 1) ** 4\",\"steps\":5,\"format\":\"base64\"}");
+        for (int i = 0; i < 5; i++) {
+            ask_session(s[1], service_tape_open, NULL, "{\"graph\":\"y = (x - 1) ** 4\"}");
+            char tape[16];
+            snprintf(tape, sizeof tape, "t%d", i + 1);
+            ask_session(s[1], service_tape_gradient, tape,
+                        "{\"target\":\"y\",\"sources\":[\"x\"],\"as\":[\"g\"]}");
+            ask_session(s[1], service_tape_delete, tape, "");
+            ask_session(s[1], service_apply_gradients, NULL,
+                        "{\"grads_and_vars\":[[\"g\",\"x\"]]}");
+        }
+        SAYS(state_of(s[0], &w[0]), state_of(s[1], &w[1]));
+        for (int i = 0; i < 2; i++) {
+            writer_free(&w[i]);
+            session_free(s[i]);
+        }
+    }
+}
+
 /* ---- rows ---- */
 
 #define NET "l = reduce_mean((reduce_sum(X * w, axis=1) - y) ** 2)"
@@ -281,6 +316,32 @@ static void shuffled_rows_come_as_documented(void **state) {
     }
     assert_true(memcmp(order, order + 7, 7 * sizeof *order) != 0);
     for (int size = 1; size <= 8; size++) check_batches(",\"shuffle_seed\":12345", order, 4, size);
+}
+
+/* All rows at once have more elements than may be. */
+static void a_loss_of_too_many_rows_is_a_mean(void **state) {
+    (void)state;
+    struct service_limits limits = service_limits_default;
+    limits.max_elements = 20;
+#define OUTER(more)                                                                                \
+    "{\"graph\":\"l = reduce_mean((expand_dims(X, 1) * [1, 2, 3] * w - 1) ** 2)\",\"variables\":{" \
+    "\"w\":1},\"inputs\":{\"X\":[1,2,3,4,5,6,7]},\"batch_size\":3,\"epochs\":3,\"optimizer\":{"    \
+    "\"name\":\"Adam\",\"learning_rate\":0.1}" more "}"
+    char *small = copied(ask_within(service_minimize, OUTER(""), &limits));
+    const char *all = MINIMIZE(OUTER(""));
+    SAYS(member(small, "variables", 0), member(all, "variables", 1));
+    const double x = strtod(member(small, "loss", 0), NULL),
+                 y_ = strtod(member(all, "loss", 1), NULL);
+    assert_true(fabs(x - y_) < 1e-5 * y_);
+    SAYS(member(small, "warnings", 0),
+         "[{\"code\":\"mean_loss\",\"detail\":\"the loss of all 7 rows at once is over the limits; "
+         "`loss` is the mean of its batches, by their rows\",\"pointer\":\"/inputs\"}]");
+    free(small);
+    assert_non_null(strstr(ask_within(service_minimize, OUTER(",\"fetch\":\"l\""), &limits),
+                           "too_many_elements: "));
+    SAYS(member(ask_within(service_minimize, OUTER(",\"starts\":{\"w\":[1,1]}"), &limits), "status",
+                0),
+         "\"max_steps\"");
 }
 
 static void a_batch_is_of_32_rows_unless_said_otherwise(void **state) {
@@ -460,6 +521,23 @@ static void time_that_is_over_is_a_result_too(void **state) {
     assert_true(strtod(member(answer, "loss", 0), NULL) < 4);
 }
 
+static void what_is_fetched_is_there_when_time_is_over(void **state) {
+    (void)state;
+    const char *answer =
+        MINIMIZE("{\"graph\":\"y = (x - 1) ** 2\",\"variables\":{\"x\":0},\"steps\":1000000000,"
+                 "\"stop\":{\"max_seconds\":0.02},\"optimizer\":\"sgd\",\"fetch\":\"x\"}");
+    SAYS(member(answer, "status", 0), "\"deadline\"");
+    SAYS(member(answer, "fetched", 0), member(member(answer, "variables", 1), "x", 2));
+}
+
+static void nothing_may_be_fetched(void **state) {
+    (void)state;
+    SAYS(member(MINIMIZE("{\"graph\":\"y = x ** 2\",\"variables\":{\"x\":1},\"steps\":2,\"fetch\":["
+                         "],\"optimizer\":\"sgd\"}"),
+                "fetched", 0),
+         "[]");
+}
+
 static void what_was_not_begun_is_a_failure(void **state) {
     (void)state;
     atomic_bool cancelled = true;
@@ -508,6 +586,30 @@ static void a_job_commits_as_it_goes(void **state) {
     session_free(plain);
     session_free(partly);
     free(answer);
+}
+
+static void a_job_keeps_what_does_not_move(void **state) {
+    (void)state;
+    static const char *const starts[] = {"", ",\"starts\":{\"x\":[3,2]}"};
+    static const char optimizer[] = "{\"name\":\"ScheduleFreeAdamW\",\"learning_rate\":0.1}";
+    static const char graph[] = "\"graph\":\"y = (x - 1) ** 4\",\"var_list\":[\"x\",\"w\"],"
+                                "\"steps\":10";
+    for (int k = 0; k < 2; k++) {
+        struct session *s = new_session(), *plain = new_session();
+        struct listener l = {.progress.commit = commit, .session = s};
+        put_optimizer(s, optimizer);
+        put_optimizer(plain, optimizer);
+        const char *answer =
+            ask_listening(&l, formatted("{%s,\"record_every\":2%s}", graph, starts[k]));
+        assert_int_equal(l.commits, 4);
+        SAYS(member(member(answer, "variables", 0), "w", 1), "[[1.0,-2.0,0.5],[3.0,0.25,-1.0]]");
+        ask_session(plain, service_minimize, NULL, formatted("{%s}", graph));
+        struct writer w[2];
+        SAYS(state_of(s, &w[0]), state_of(plain, &w[1]));
+        for (int i = 0; i < 2; i++) writer_free(&w[i]);
+        session_free(s);
+        session_free(plain);
+    }
 }
 
 /* ---- starts ---- */
@@ -629,7 +731,7 @@ static void work_is_refused_before_it_is_done(void **state) {
     (void)state;
     SAYS(MINIMIZE("{\"graph\":\"y = x ** 2\",\"variables\":{\"x\":1},\"steps\":9000000000000000000,"
                   "\"record_every\":1000000000000000,\"optimizer\":\"sgd\"}"),
-         "too_much_work: the request takes up to 9000000000000000001 runs of about 272 operations "
+         "too_much_work: the request takes up to 9000000000000000001 runs of about 268 operations "
          "each; the limit is 1000000000000 operations");
     SAYS(MINIMIZE("{\"graph\":\"l = x ** 2\",\"variables\":{\"x\":1},\"inputs\":{\"X\":[1,2]},"
                   "\"batch_size\":1,\"epochs\":9000000000000000000,\"optimizer\":\"sgd\"}"),
@@ -734,8 +836,10 @@ int main(void) {
         cmocka_unit_test(a_history_is_fit_for_plotting),
         cmocka_unit_test(every_optimizer_is_the_same_step_by_step),
         cmocka_unit_test(optimizers_around_others_are_too),
+        cmocka_unit_test(averages_of_other_variables_go_on),
         cmocka_unit_test(batches_are_steps_on_their_rows),
         cmocka_unit_test(shuffled_rows_come_as_documented),
+        cmocka_unit_test(a_loss_of_too_many_rows_is_a_mean),
         cmocka_unit_test(a_batch_is_of_32_rows_unless_said_otherwise),
         cmocka_unit_test(a_small_gradient_ends_before_the_update),
         cmocka_unit_test(a_small_change_ends),
@@ -746,9 +850,12 @@ int main(void) {
         cmocka_unit_test(rows_that_are_not_finite_are_skipped_where_wanted),
         cmocka_unit_test(a_cancelled_run_answers_with_what_it_has),
         cmocka_unit_test(time_that_is_over_is_a_result_too),
+        cmocka_unit_test(what_is_fetched_is_there_when_time_is_over),
+        cmocka_unit_test(nothing_may_be_fetched),
         cmocka_unit_test(what_was_not_begun_is_a_failure),
         cmocka_unit_test(progress_has_rows_with_gradient_norms),
         cmocka_unit_test(a_job_commits_as_it_goes),
+        cmocka_unit_test(a_job_keeps_what_does_not_move),
         cmocka_unit_test(starts_are_runs_of_their_own),
         cmocka_unit_test(a_start_that_fails_does_not_win),
         cmocka_unit_test(starts_scale_their_losses_each_for_itself),

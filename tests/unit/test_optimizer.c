@@ -80,6 +80,22 @@ static void slots_stand_in_keras_order_with_their_variables_dtypes(void **state)
                      "float32(2,)");
 }
 
+static void iterations_count_updates_and_not_calls(void **state) {
+    (void)state;
+    struct optimizer_part part = {NULL, CONFIG("sgd", {"gradient_accumulation_steps", 2})};
+    struct optimizer_config c = CONFIG("sgd");
+    assert_int_equal(optimizer_iterations(&c, 7), 7);
+    assert_int_equal(optimizer_iterations(&part.config, 7), 3);
+    c = CONFIG("LossScaleOptimizer");
+    c.parts = &part;
+    c.n_parts = 1;
+    assert_int_equal(optimizer_iterations(&c, 7), 3); /* the inner one's */
+    c = CONFIG("MultiOptimizer");
+    c.parts = &part;
+    c.n_parts = 1;
+    assert_int_equal(optimizer_iterations(&c, 7), 7); /* its own */
+}
+
 /* ---- numbers ------------------------------------------------------------------------------------ */
 
 /* One step from w = 1, 2, 3, 4 by g = 1, 6, 7, 2, as a vector or a 2x2 matrix, to ten digits. */
@@ -363,6 +379,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_optimizer_is_found_by_its_name_in_any_case),
         cmocka_unit_test(slots_stand_in_keras_order_with_their_variables_dtypes),
+        cmocka_unit_test(iterations_count_updates_and_not_calls),
         cmocka_unit_test(one_step_in_float64_is_the_formula_to_ten_digits),
         cmocka_unit_test(five_steps_in_float64_are_the_formula_to_eight_digits),
         cmocka_unit_test(averages_begin_as_copies_and_overwrite_the_variables),

@@ -238,6 +238,18 @@ static void optimizers_around_others_change_them_in_their_place(void **state) {
                "`optimizer_map` cannot be changed: `optimizers` can [/optimizer_map]"});
 }
 
+static void a_change_tells_of_decay_that_it_ignores(void **state) {
+    (void)state;
+    struct document d;
+    struct optimizer_sent sent, to;
+    struct error error = {0};
+    document_open_valid(&d, SCALE(",\"inner_optimizer\":{\"name\":\"SGD\",\"decay\":0.5}"));
+    assert_true(optimizer_read(d.root, &d.arena, &sent, &error));
+    assert_true(optimizer_change(&sent.config, d.root, &d.arena, &to, &error));
+    assert_true(to.ignored_decay);
+    document_close(&d);
+}
+
 static void without_memory_reading_fails_and_leaks_nothing(void **state) {
     (void)state;
     struct document d;
@@ -270,6 +282,7 @@ int main(void) {
         cmocka_unit_test(a_change_keeps_what_it_does_not_name),
         cmocka_unit_test(a_change_that_does_not_fit_is_refused),
         cmocka_unit_test(optimizers_around_others_change_them_in_their_place),
+        cmocka_unit_test(a_change_tells_of_decay_that_it_ignores),
         cmocka_unit_test(without_memory_reading_fails_and_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, ask_end);

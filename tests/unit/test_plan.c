@@ -1,4 +1,5 @@
 /* Plans: dead code, liveness, the cache by structure, stopping, and the same bits every time. */
+#include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -125,6 +126,67 @@ static void a_chain_of_tensors_reuses_its_buffers(void **state) {
     arena_free(&f.arena);
 }
 
+/* y of a plan at x; *work is that of the plan. */
+static struct tensor at(struct fixture *f, struct plan_cache *cache, node_id y,
+                        const struct tensor *x, int64_t *work) {
+    struct plan *plan = compile(f, cache, y);
+    assert_non_null(plan);
+    *work = plan_work(plan);
+    struct run *run = plan_run(plan, &x, NULL, &f->error);
+    assert_non_null(run);
+    struct tensor result = run_result(run, 0);
+    result.data =
+        memcpy(arena_alloc(&f->arena, tensor_bytes(&result)), result.data, tensor_bytes(&result));
+    run_end(run);
+    plan_release(plan);
+    return result;
+}
+
+static void what_literals_make_is_made_once(void **state) {
+    (void)state;
+    struct plan_cache *cache = plan_cache_new(4, 1 << 20, 3);
+    struct fixture f;
+    double value = 3;
+    int64_t work;
+    const struct tensor x = {DTYPE_F64, {0}, &value};
+    begin(&f);
+    node_id in = tape_input(&f.tape, DTYPE_F64, &shape_scalar);
+    node_id half = emit_divide(&f.tape, emit_like(&f.tape, in, 1), emit_like(&f.tape, in, 2));
+    node_id sine = emit_sin(&f.tape, emit_subtract(&f.tape, half, emit_like(&f.tape, in, 0.25)));
+    assert_true(*(double *)at(&f, cache, sine, &x, &work).data == sin(0.25));
+    assert_int_equal(work, 0);
+    assert_true(*(double *)at(&f, cache, emit_add(&f.tape, in, sine), &x, &work).data ==
+                3 + sin(0.25));
+    assert_int_equal(work, 2);
+    plan_cache_free(cache);
+    arena_free(&f.arena);
+}
+
+static void a_second_power_is_a_square_and_a_first_one_nothing(void **state) {
+    (void)state;
+    struct plan_cache *cache = plan_cache_new(4, 1 << 20, 3);
+    struct fixture f;
+    float value[3] = {3, -0.1f, 1e30f};
+    int64_t work;
+    const struct tensor x = {DTYPE_F32, {.rank = 1, .dim = {3}}, value};
+    begin(&f);
+    node_id in = tape_input(&f.tape, DTYPE_F32, &x.shape);
+    const float *y =
+        at(&f, cache, emit_pow(&f.tape, in, emit_like(&f.tape, in, 2)), &x, &work).data;
+    assert_true(y[0] == 9 && y[1] == -0.1f * -0.1f && y[2] == INFINITY);
+    node_id one = emit_subtract(&f.tape, emit_like(&f.tape, in, 2), emit_like(&f.tape, in, 1));
+    y = at(&f, cache, emit_pow(&f.tape, in, one), &x, &work).data;
+    assert_memory_equal(y, value, sizeof value);
+    assert_int_equal(work, 0);
+    const struct shape row = {.rank = 2, .dim = {1, 1}};
+    node_id wide = emit_broadcast_to(&f.tape, emit_like(&f.tape, in, 1), &row);
+    struct tensor power = at(&f, cache, emit_pow(&f.tape, in, wide), &x, &work);
+    assert_int_equal(power.shape.rank, 2); /* the exponent has more axes than what it raises */
+    assert_memory_equal(power.data, value, sizeof value);
+    plan_cache_free(cache);
+    arena_free(&f.arena);
+}
+
 static void a_cancelled_or_late_run_stops_and_says_so(void **state) {
     (void)state;
     struct plan_cache *cache = plan_cache_new(4, 64 << 20, 3);
@@ -228,6 +290,8 @@ int main(void) {
         cmocka_unit_test(the_cache_is_bounded_and_drops_the_oldest),
         cmocka_unit_test(dead_code_is_dropped),
         cmocka_unit_test(a_chain_of_tensors_reuses_its_buffers),
+        cmocka_unit_test(what_literals_make_is_made_once),
+        cmocka_unit_test(a_second_power_is_a_square_and_a_first_one_nothing),
         cmocka_unit_test(a_cancelled_or_late_run_stops_and_says_so),
         cmocka_unit_test(every_ceiling_of_memory_ends_in_a_failure_or_in_a_plan),
         cmocka_unit_test(threads_share_plans),

@@ -36,6 +36,20 @@ static void assert_tensor(enum dtype dtype, int rank, const int64_t *dims, const
     free(t.data);
 }
 
+static void a_number_that_comes_again_is_written_again(void **state) {
+    (void)state;
+    const double x[] = {0, -0.0, -0.0, 1e300, 1e300, 1e300, NAN, NAN, 0.5};
+    const float y[] = {0.1f, 0.1f, 0.25f, INFINITY, INFINITY, 0.1f};
+    struct writer w;
+    writer_init(&w, SIZE_MAX);
+    struct tensor t = {DTYPE_F64, {.rank = 1, .dim = {9}}, (void *)x};
+    write_tensor(&w, &t, FORMAT_NESTED);
+    t = (struct tensor){DTYPE_F32, {.rank = 2, .dim = {2, 3}}, (void *)y};
+    write_tensor(&w, &t, FORMAT_NESTED);
+    assert_written(&w, "[0.0,-0.0,-0.0,1e+300,1e+300,1e+300,\"NaN\",\"NaN\",0.5]"
+                       "[[0.1,0.1,0.25],[\"Infinity\",\"Infinity\",0.1]]");
+}
+
 static void tensors_are_written_in_every_format(void **state) {
     (void)state;
     assert_tensor(DTYPE_F32, 0, NULL, (float[]){63}, "63.0",
@@ -256,6 +270,7 @@ static void every_code_has_the_status_of_the_contract(void **state) {
         {409, ERROR_ALREADY_EXISTS, ERROR_TAPE_RECORDING_STATE},
         {412, ERROR_PRECONDITION_FAILED, ERROR_PRECONDITION_FAILED},
         {413, ERROR_BODY_TOO_LARGE, ERROR_SESSION_TOO_LARGE},
+        {422, ERROR_NON_FINITE, ERROR_NON_FINITE},
         {429, ERROR_TOO_MANY_SESSIONS, ERROR_TOO_MANY_FUNCTIONS},
         {503, ERROR_OVERLOADED, ERROR_CANCELLED},
         {504, ERROR_DEADLINE_EXCEEDED, ERROR_DEADLINE_EXCEEDED},
@@ -273,6 +288,7 @@ static void every_code_has_the_status_of_the_contract(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tensors_are_written_in_every_format),
+        cmocka_unit_test(a_number_that_comes_again_is_written_again),
         cmocka_unit_test(non_finite_elements_are_strings),
         cmocka_unit_test(tensors_without_elements_keep_their_brackets),
         cmocka_unit_test(large_tensors_of_every_shape_read_back),
