@@ -85,7 +85,8 @@ size_t functions_list(struct functions *all, uint64_t after, struct function **o
 int64_t functions_count(struct functions *all);
 
 #define FUNCTION_SERVICES(X)                                                                       \
-    X(evaluate) X(gradient) X(jacobian) X(hessian) X(jvp) X(vjp) X(hvp) X(check) X(minimize)
+    X(evaluate)                                                                                    \
+    X(gradient) X(jacobian) X(hessian) X(jvp) X(vjp) X(hvp) X(check) X(minimize) X(least_squares)
 #define FUNCTION_SERVICE(name)                                                                     \
     bool service_function_##name(const struct service_call *call, struct writer *out,              \
                                  struct error *error);

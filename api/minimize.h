@@ -34,6 +34,7 @@ struct minimize_stop {                /* max_seconds is in the request's deadlin
     double loss_change;               /* at most: |loss - the one before| */
     double variable_change;           /* at most: the 2-norm of an update over all variables */
     double ftol_rel, xtol_rel, catol; /* of a "method" alone */
+    double ftol, xtol, gtol;          /* of least squares alone, which has no others */
 };
 
 /* What is plotted: a row for each recorded step. */
@@ -63,7 +64,10 @@ struct minimize {
     struct tensor end; /* the loss at the end, a scalar; data NULL: it is not known */
     bool is_late;      /* the deadline has passed, or the run was cancelled */
     struct history history;
-    void *own; /* the method's, for these */
+    void *own;           /* the method's, for these */
+    const char *measure; /* the name of history's numbers; NULL: "loss" */
+    /* Writes what stands in place of steps and loss, each with a comma before it; NULL: these two. */
+    void (*head)(struct minimize *m, struct writer *out);
     /* Writes further members, each with a comma before it; NULL: none. */
     void (*write)(struct minimize *m, struct writer *out);
     /* Of a session, where more than variables changes: `keep` makes copies in the session's memory, or

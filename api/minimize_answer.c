@@ -58,9 +58,12 @@ struct run *minimize_run(struct minimize *m, const struct plan *plan,
                          const struct tensor *const *bound) {
     enum { GRACE = 1000000000 /* nanoseconds */ };
     struct oneshot *o = &m->o;
-    if (!m->is_late) return oneshot_run(o, plan, bound);
+    const enum minimize_status status = m->status;
+    struct run *run = m->is_late ? NULL : oneshot_run(o, plan, bound);
+    if (run || (!m->is_late && !minimize_stopped(m))) return run;
+    m->status = status; /* what was to be done is done, whatever time it is now */
     const struct run_control control = {.deadline = clock_now() + GRACE};
-    struct run *run = plan_run(plan, bound, &control, o->error);
+    run = plan_run(plan, bound, &control, o->error);
     if (!run && o->error->code == ERROR_DEADLINE_EXCEEDED) error_clear(o->error);
     return run;
 }
@@ -115,7 +118,9 @@ static void write_history(struct minimize *m, struct writer *out, enum dtype dty
         }
     write_text(out, ",\"history\":{\"step\":");
     write_tensor(out, &step, m->o.request.tensor_format);
-    write_text(out, ",\"loss\":");
+    write_text(out, ",");
+    write_string(out, m->measure ? m->measure : "loss");
+    write_text(out, ":");
     write_tensor(out, &loss, m->o.request.tensor_format);
     write_text(out, "}");
 }
@@ -131,17 +136,21 @@ static void write_variables(struct minimize *m, struct writer *out) {
     write_text(out, "}");
 }
 
-static void write_answer(struct minimize *m, const struct run *fetched, struct writer *out) {
-    struct oneshot *o = &m->o;
-    write_text(out, "{\"status\":");
-    write_string(out, minimize_status_names[m->status]);
+static void write_head(struct minimize *m, struct writer *out) {
     write_text(out, ",\"steps\":");
     write_int(out, m->done);
     write_text(out, ",\"loss\":");
     if (m->end.data)
-        write_tensor(out, &m->end, o->request.tensor_format);
+        write_tensor(out, &m->end, m->o.request.tensor_format);
     else
         write_text(out, "null");
+}
+
+static void write_answer(struct minimize *m, const struct run *fetched, struct writer *out) {
+    struct oneshot *o = &m->o;
+    write_text(out, "{\"status\":");
+    write_string(out, minimize_status_names[m->status]);
+    (m->head ? m->head : write_head)(m, out);
     write_variables(m, out);
     write_history(m, out, tape_dtype(&o->b.tape, m->loss));
     if (m->write) m->write(m, out);

@@ -272,6 +272,10 @@ static bool take_loss(struct method_run *r) {
     struct run *run;
     struct plan *plan;
     if (!minimize_evaluate(m, true, &run, &plan)) return false;
+    if (!run) {
+        m->end.data = NULL;
+        return true;
+    }
     const struct tensor t = run_result(run, 0);
     memcpy(m->end.data, t.data, tensor_bytes(&t));
     run_end(run);

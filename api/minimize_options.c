@@ -58,36 +58,58 @@ static bool read_max_seconds(struct minimize *m, const struct json *v) {
     return true;
 }
 
-static bool read_rule(struct minimize *m, const struct json *v) {
-    static const char *const accepted[] = {
-        "max_seconds", "grad_norm", "loss_change", "variable_change",
-        "ftol_rel",    "xtol_rel",  "catol"};
-    struct minimize_stop *stop = &m->stop;
-    double *const rules[] = {NULL,
-                             &stop->grad_norm,
-                             &stop->loss_change,
-                             &stop->variable_change,
-                             &stop->ftol_rel,
-                             &stop->xtol_rel,
-                             &stop->catol};
-    const bool method = m->o.request.method != NULL;
-    const size_t n = method ? 7 : 4;
-    const char *key = json_key(v);
-    if (strcmp(key, "max_seconds") == 0) return read_max_seconds(m, v);
-    for (size_t i = 1; i < n; i++)
-        if (strcmp(key, accepted[i]) == 0) return minimize_number(m, v, key, rules[i]);
-    const char *near = name_nearest(key, accepted, n);
-    error_set(m->o.error, ERROR_INVALID_REQUEST,
-              "unknown member \"%.60s\"; %s%s%sccepted: grad_norm, loss_change, variable_change, "
-              "%smax_seconds",
-              key, near ? "did you mean \"" : "", near ? near : "", near ? "\"? A" : "a",
-              method ? "ftol_rel, xtol_rel, catol, " : "");
+/* A rule of "stop", and which requests have it. */
+enum { OF_OPTIMIZER = 1, OF_METHOD = 2, OF_LEAST_SQUARES = 4 };
+struct rule {
+    const char *name;
+    double *out; /* NULL: max_seconds */
+    unsigned of;
+};
+
+static bool fail_rule(struct minimize *m, const char *key, const struct rule *rules, size_t n,
+                      unsigned of) {
+    const char *accepted[16];
+    char list[160] = "";
+    size_t count = 0, at = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!(rules[i].of & of)) continue;
+        accepted[count++] = rules[i].name;
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at ? ", " : "", rules[i].name);
+    }
+    const char *near = name_nearest(key, accepted, count);
+    error_set(m->o.error, ERROR_INVALID_REQUEST, "unknown member \"%.60s\"; %s%s%sccepted: %s", key,
+              near ? "did you mean \"" : "", near ? near : "", near ? "\"? A" : "a", list);
     return error_under(m->o.error, key);
+}
+
+static bool read_rule(struct minimize *m, const struct json *v) {
+    struct minimize_stop *stop = &m->stop;
+    const struct rule rules[] = {
+        {"grad_norm", &stop->grad_norm, OF_OPTIMIZER | OF_METHOD},
+        {"loss_change", &stop->loss_change, OF_OPTIMIZER | OF_METHOD},
+        {"variable_change", &stop->variable_change, OF_OPTIMIZER | OF_METHOD},
+        {"ftol_rel", &stop->ftol_rel, OF_METHOD},
+        {"xtol_rel", &stop->xtol_rel, OF_METHOD},
+        {"catol", &stop->catol, OF_METHOD},
+        {"ftol", &stop->ftol, OF_LEAST_SQUARES},
+        {"xtol", &stop->xtol, OF_LEAST_SQUARES},
+        {"gtol", &stop->gtol, OF_LEAST_SQUARES},
+        {"max_seconds", NULL, OF_OPTIMIZER | OF_METHOD | OF_LEAST_SQUARES}};
+    const size_t n = sizeof rules / sizeof *rules;
+    const unsigned of = m->o.request.route & ROUTES_LEAST_SQUARES ? OF_LEAST_SQUARES
+                        : m->o.request.method                     ? OF_METHOD
+                                                                  : OF_OPTIMIZER;
+    for (size_t i = 0; i < n; i++) {
+        if (!(rules[i].of & of) || strcmp(json_key(v), rules[i].name) != 0) continue;
+        return rules[i].out ? minimize_number(m, v, rules[i].name, rules[i].out)
+                            : read_max_seconds(m, v);
+    }
+    return fail_rule(m, json_key(v), rules, n, of);
 }
 
 static bool read_stop(struct minimize *m) {
     const struct json *stop = m->o.request.stop;
-    m->stop = (struct minimize_stop){NAN, NAN, NAN, NAN, NAN, NAN};
+    m->stop = (struct minimize_stop){NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
     if (!stop) return true;
     if (json_type(stop) != JSON_OBJECT) {
         error_set(m->o.error, ERROR_INVALID_REQUEST, "expected an object, found %s",

@@ -2,6 +2,7 @@
  * and what is said and kept in the end. */
 #include "api/minimize_steps.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "api/place.h"
@@ -33,8 +34,10 @@ static bool read_optimizer(struct descent *d) {
         if (!optimizer_read(v, &o->arena, &d->sent, o->error))
             return error_under(o->error, "optimizer");
         d->config = &d->sent.config;
-        return !d->sent.ignored_decay ||
-               oneshot_warn(o, "ignored_argument", "/optimizer/decay",
+        if (!d->sent.ignored_decay) return true;
+        char place[256];
+        snprintf(place, sizeof place, "/optimizer%s", d->sent.ignored_decay);
+        return oneshot_warn(o, "ignored_argument", place,
                             "Argument `decay` is no longer supported and will be ignored.");
     }
     if (o->work && d->m->w.session->training) {

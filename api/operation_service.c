@@ -20,11 +20,11 @@ static const struct {
     service_function serve;
     bool of_session;
 } methods[] = {
-    {"minimize", service_minimize, true},  {"evaluate", service_evaluate, false},
-    {"gradient", service_gradient, false}, {"jacobian", service_jacobian, false},
-    {"hessian", service_hessian, false},   {"jvp", service_jvp, false},
-    {"vjp", service_vjp, false},           {"hvp", service_hvp, false},
-    {"check", service_check, false},
+    {"minimize", service_minimize, true},  {"least_squares", service_least_squares, true},
+    {"evaluate", service_evaluate, false}, {"gradient", service_gradient, false},
+    {"jacobian", service_jacobian, false}, {"hessian", service_hessian, false},
+    {"jvp", service_jvp, false},           {"vjp", service_vjp, false},
+    {"hvp", service_hvp, false},           {"check", service_check, false},
 };
 
 enum { METHODS = sizeof methods / sizeof *methods };

@@ -2,6 +2,7 @@
  * argument is read elsewhere. No state is looked at. */
 #include "api/optimizer.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "api/optimizer_own.h"
@@ -204,7 +205,7 @@ static bool read_arguments(struct reading *r, const struct form *form, struct op
                   "`lr` is another name of `learning_rate`: one of them is to be given");
         return form_under(r, form, "lr");
     }
-    if (decay && json_type(decay) != JSON_NULL) r->ignored_decay = true;
+    if (decay && json_type(decay) != JSON_NULL) r->ignored_decay = decay;
     for (const struct json *m = json_first(form->args); m; m = json_next(m))
         if (form_is_argument(form, json_key(m)) && !read_argument(r, m, c))
             return form_under(r, form, json_key(m));
@@ -248,13 +249,36 @@ bool config_read(struct reading *r, const struct json *v, bool change,
     return check_settings(r, &form, config);
 }
 
+/* Appends the place of a value inside of another, which it is in. */
+static bool find_place(const struct json *v, const struct json *wanted, char *place, size_t size) {
+    const size_t before = strlen(place);
+    char index[24];
+    size_t i = 0;
+    if (v == wanted) return true;
+    if (json_type(v) != JSON_OBJECT && json_type(v) != JSON_ARRAY) return false;
+    for (const struct json *child = json_first(v); child; child = json_next(child), i++) {
+        snprintf(index, sizeof index, "%zu", i);
+        json_pointer(place, size, place, json_type(v) == JSON_OBJECT ? json_key(child) : index);
+        if (find_place(child, wanted, place, size)) return true;
+        place[before] = '\0';
+    }
+    return false;
+}
+
+static bool tell_ignored(struct reading *r, const struct json *v, struct optimizer_sent *out) {
+    char place[sizeof r->error->pointer] = "";
+    if (!r->ignored_decay) return true;
+    find_place(v, r->ignored_decay, place, sizeof place);
+    out->ignored_decay = arena_copy_text(r->arena, place, strlen(place));
+    return out->ignored_decay ? true : reading_fail_memory(r);
+}
+
 bool optimizer_read(const struct json *v, struct arena *arena, struct optimizer_sent *out,
                     struct error *error) {
     struct reading r = {.arena = arena, .error = error};
     *out = (struct optimizer_sent){0};
     if (!config_read(&r, v, false, &out->config, out)) return false;
-    out->ignored_decay = r.ignored_decay;
-    return true;
+    return tell_ignored(&r, v, out);
 }
 
 bool optimizer_change(const struct optimizer_config *from, const struct json *changes,
@@ -263,8 +287,7 @@ bool optimizer_change(const struct optimizer_config *from, const struct json *ch
     *out = (struct optimizer_sent){0};
     if (!config_copy(&r, from, &out->config) || !config_read(&r, changes, true, &out->config, out))
         return false;
-    out->ignored_decay = r.ignored_decay;
-    return true;
+    return tell_ignored(&r, changes, out);
 }
 
 /* ---- copies ----------------------------------------------------------------------------------- */

@@ -12,8 +12,9 @@
 struct optimizer_sent {
     struct optimizer_config config;
     const struct json *iterations, *slots; /* state that goes with it, NULL: none; not looked at */
-    bool
-        ignored_decay; /* Keras warns: "Argument `decay` is no longer supported and will be ignored." */
+    /* Where a `decay` is that Keras warns of, relative to the value ("Argument `decay` is no longer
+     * supported and will be ignored."); NULL: there is none. */
+    const char *ignored_decay;
 };
 
 /* Reads an optimizer: its name alone ("adam", without regard to case), the flat form, or Keras'. All of

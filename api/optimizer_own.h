@@ -17,7 +17,7 @@ struct reading {
     struct arena *arena;
     struct error *error;
     const struct optimizer *inside; /* the optimizer around what is read; NULL: none */
-    bool ignored_decay;
+    const struct json *ignored_decay; /* NULL: none */
 };
 
 /* "reading an optimizer needs more than ... bytes"; false. */

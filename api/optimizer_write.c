@@ -97,7 +97,7 @@ static void write_keras_part(struct writer *out, const struct optimizer_config *
 }
 
 static void write_keras_map(struct writer *out, const struct optimizer_config *c) {
-    const struct optimizer_part *others = NULL;
+    const struct optimizer_part *others = c->parts; /* one of them has no pattern */
     bool any = false;
     write_name(out, "optimizer_map");
     write_text(out, "{\"module\":\"keras.optimizers\",\"class_name\":\"OptimizerMap\","

@@ -101,6 +101,12 @@ bool pattern_check(const char *text, struct error *error) {
         return error_set(error, ERROR_INVALID_VALUE,
                          "a pattern of %zu bytes is longer than the %d it may have", length,
                          (int)PATTERN_MOST);
+    if (strstr(text, "{,"))
+        return error_set(
+            error, ERROR_INVALID_VALUE,
+            "the regular expression \"%s\" has {, in it, which not all read alike; write "
+            "{0,n} for up to n",
+            text);
     /* Without what PCRE2 sees at a glance, such as that a letter is missing: other names may have it. */
     bool ok = pattern_begin(&p, text, PCRE2_NO_START_OPTIMIZE);
     if (!ok && p.error == PCRE2_ERROR_NOMEMORY) {

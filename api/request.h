@@ -93,11 +93,14 @@ enum {
     X(shuffle_seed, ROUTES_MINIMIZE, QUERY_NEVER)                                                  \
     X(epochs, ROUTES_MINIMIZE, QUERY_NEVER)                                                        \
     X(non_finite, ROUTES_MINIMIZE | REQUEST_APPLY_GRADIENTS, QUERY_NEVER)                          \
-    X(starts, ROUTES_MINIMIZE, QUERY_NEVER)                                                        \
+    X(starts, ROUTES_FIT, QUERY_NEVER)                                                             \
     X(method, ROUTES_MINIMIZE, QUERY_NEVER)                                                        \
     X(bounds, ROUTES_FIT, QUERY_NEVER)                                                             \
     X(constraints, ROUTES_MINIMIZE, QUERY_NEVER)                                                   \
     X(residuals, ROUTES_LEAST_SQUARES, QUERY_NEVER)                                                \
+    X(weights, ROUTES_LEAST_SQUARES, QUERY_NEVER)                                                  \
+    X(f_scale, ROUTES_LEAST_SQUARES, QUERY_NEVER)                                                  \
+    X(x_scale, ROUTES_LEAST_SQUARES, QUERY_NEVER)                                                  \
     X(grads_and_vars, REQUEST_APPLY_GRADIENTS, QUERY_NEVER)                                        \
     X(name, REQUEST_APPLY_GRADIENTS, QUERY_NEVER)                                                  \
     X(timeout_seconds, ROUTES_ALL | ROUTES_SESSION | ROUTES_FIT, QUERY_JSON)                       \

@@ -143,6 +143,8 @@ bool service_hvp(const struct service_call *call, struct writer *out, struct err
 bool service_check(const struct service_call *call, struct writer *out, struct error *error);
 /* Of a session too, where the call holds one. */
 bool service_minimize(const struct service_call *call, struct writer *out, struct error *error);
+bool service_least_squares(const struct service_call *call, struct writer *out,
+                           struct error *error);
 bool service_ops(const struct service_call *call, struct writer *out, struct error *error);
 bool service_optimizers(const struct service_call *call, struct writer *out, struct error *error);
 bool service_schedules(const struct service_call *call, struct writer *out, struct error *error);

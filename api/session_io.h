@@ -15,7 +15,7 @@ struct asked {
     struct arena arena;
     const struct json *body; /* an object, or what `any` allows; NULL: none was sent */
     enum tensor_format format;
-    bool ignored_decay; /* of an optimizer in the body: the answer is to have Keras' warning */
+    const char *ignored_decay; /* of an optimizer in the body, as in struct optimizer_sent */
 };
 
 /* What a service takes: names of members and of query parameters, NULL behind the last. */

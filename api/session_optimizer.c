@@ -65,7 +65,7 @@ static void write_answer(struct asked *a, const struct optimizer_sent *sent, int
     optimizer_write(a->out, &sent->config);
     write_text(a->out, ",\"iterations\":");
     write_int(a->out, iterations);
-    if (sent->ignored_decay) training_write_warning(a->out, "");
+    if (sent->ignored_decay) training_write_warning(a->out, "", sent->ignored_decay);
     write_text(a->out, "}");
 }
 

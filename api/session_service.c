@@ -112,7 +112,7 @@ static bool add_optimizer(struct asked *a) {
 static void write_session(struct asked *a, const struct session *s) {
     write_text(a->out, "{");
     session_write(a->out, s, a->format);
-    if (a->ignored_decay) training_write_warning(a->out, "/optimizer");
+    if (a->ignored_decay) training_write_warning(a->out, "/optimizer", a->ignored_decay);
     write_text(a->out, "}");
 }
 

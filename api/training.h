@@ -64,8 +64,8 @@ int64_t training_iterations(const struct session *s);
 void training_write(struct writer *out, const struct session *s, bool slots,
                     enum tensor_format format);
 
-/* Writes ,"warnings":[Keras' warning of an ignored `decay`] about the optimizer at that pointer. */
-void training_write_warning(struct writer *out, const char *pointer);
+/* Writes ,"warnings":[Keras' warning of an ignored `decay`], where it is in the optimizer at `pointer`. */
+void training_write_warning(struct writer *out, const char *pointer, const char *ignored_decay);
 
 /* ---- the same without a session --------------------------------------------------------------- */
 

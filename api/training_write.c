@@ -1,4 +1,5 @@
 /* The state of optimizers as it is shown: a session's, or one without a session. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,10 +130,12 @@ void training_write(struct writer *out, const struct session *s, bool slots,
     slots_write_end(&w);
 }
 
-void training_write_warning(struct writer *out, const char *pointer) {
+void training_write_warning(struct writer *out, const char *pointer, const char *ignored_decay) {
+    char place[256];
+    snprintf(place, sizeof place, "%s%s", pointer, ignored_decay);
     write_text(out,
                ",\"warnings\":[{\"code\":\"ignored_argument\",\"detail\":\"Argument `decay` is no "
-               "longer supported and will be ignored.\",\"pointer\":\"");
-    write_text(out, pointer);
-    write_text(out, "/decay\"}]");
+               "longer supported and will be ignored.\",\"pointer\":");
+    write_string(out, place);
+    write_text(out, "}]");
 }

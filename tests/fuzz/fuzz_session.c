@@ -1,5 +1,5 @@
-/* Any sequence of requests on two sessions. Each line is one: a letter or a digit for the route (a capital
- * letter, and a digit from 5 on, ask the second session), the path's place up to a space, the body. What fails must have changed
+/* Any sequence of requests on two sessions. Each line is one: a letter, a bracket or a digit for the route (a
+ * capital letter, '[' and a digit from 5 on ask the second session), the path's place up to a space, the body. What fails must have changed
  * nothing, at whatever byte or allocation it fails; what is asked again is answered the same; what is
  * copied or exported and imported is the same session. */
 #include <stdio.h>
@@ -80,6 +80,7 @@ static const service_function routes[] = {
     ['w'] = service_session_patch,
     ['x'] = service_session_get,
     ['y'] = service_session_export,
+    ['{'] = service_minimize,
 };
 static const service_function optimizer_routes[] = {service_optimizer_put, service_optimizer_patch,
                                                     service_apply_gradients, service_optimizer_get,
@@ -334,7 +335,7 @@ static bool asks_second(char route) {
 static service_function find_route(char c) {
     const unsigned char letter = (unsigned char)(c | 0x20);
     if (is_digit(c)) return optimizer_routes[(c - '0') % OPTIMIZER_ROUTES];
-    return letter >= 'a' && letter <= 'y' ? routes[letter] : NULL;
+    return letter >= 'a' && letter <= '{' ? routes[letter] : NULL;
 }
 
 static bool read_line(const char *at, size_t n, struct line *out) {

@@ -9,6 +9,7 @@ import numpy as np
 
 import accuracy
 import learning
+import least_squares
 import optimizers
 import tf_answer
 import tf_derivatives
@@ -77,6 +78,8 @@ def make(name):
         return accuracy.make()
     if name == "learning":
         return learning.make()
+    if name == "least_squares":
+        return least_squares.make()
     if name == "optimizers":
         return optimizers.make()
     cases = list(importlib.import_module(f"tables.{name}").cases())
@@ -96,5 +99,5 @@ def make(name):
 
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or (*TABLES, "accuracy", "learning", "optimizers")
+    wanted = sys.argv[1:] or (*TABLES, "accuracy", "learning", "least_squares", "optimizers")
     print(f"{sum(make(name) for name in wanted)} cases in all")

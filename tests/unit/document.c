@@ -30,21 +30,29 @@ void document_open_valid(struct document *d, const char *text) {
     assert_true(valid);
 }
 
-void document_open_oracle(struct document *d, const char *file) {
+char *document_text(const char *file) {
     char path[1024];
-    snprintf(path, sizeof path, "%s%s", ORACLE, file);
+    snprintf(path, sizeof path, "%s../%s", ORACLE, file);
     FILE *f = fopen(path, "rb");
     if (!f) fail_msg("%s cannot be read", path);
     assert_int_equal(fseek(f, 0, SEEK_END), 0);
     const long n = ftell(f);
     rewind(f);
-    char *bytes = malloc(n > 0 ? (size_t)n : 1);
-    assert_true(n > 0 && bytes && fread(bytes, 1, (size_t)n, f) == (size_t)n);
+    char *text = malloc(n > 0 ? (size_t)n + 1 : 1);
+    assert_true(n > 0 && text && fread(text, 1, (size_t)n, f) == (size_t)n);
     fclose(f);
-    const bool valid = document_open_bytes(d, bytes, (size_t)n);
+    text[n] = '\0';
+    return text;
+}
+
+void document_open_oracle(struct document *d, const char *file) {
+    char path[256];
+    snprintf(path, sizeof path, "oracle/%s", file);
+    char *text = document_text(path);
+    const bool valid = document_open(d, text);
     if (!valid) print_error("%s: %s\n", file, d->error.detail);
     assert_true(valid);
-    free(bytes);
+    free(text);
 }
 
 void document_close(struct document *d) {

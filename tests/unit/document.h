@@ -17,6 +17,8 @@ struct document {
 bool document_open_bytes(struct document *d, const char *bytes, size_t n);
 bool document_open(struct document *d, const char *text);
 void document_open_valid(struct document *d, const char *text);
+/* The text of a file of tests/, which must be there; the caller frees it. */
+char *document_text(const char *file);
 /* A file of tests/oracle, which must be there and valid. */
 void document_open_oracle(struct document *d, const char *file);
 void document_close(struct document *d);

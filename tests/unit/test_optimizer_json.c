@@ -160,21 +160,28 @@ static void state_and_warnings_stand_beside_the_settings(void **state) {
     document_open_valid(&d,
                         "{\"name\":\"SGD\",\"decay\":0.1,\"iterations\":7,\"slots\":{\"x\":1}}");
     assert_true(optimizer_read(d.root, &d.arena, &sent, &error));
-    assert_true(sent.ignored_decay);
+    assert_string_equal(sent.ignored_decay, "/decay");
     assert_ptr_equal(sent.iterations, json_member(d.root, "iterations"));
     assert_ptr_equal(sent.slots, json_member(d.root, "slots"));
     document_close(&d);
     document_open_valid(&d,
                         "{\"class_name\":\"SGD\",\"config\":{\"decay\":null},\"iterations\":7}");
     assert_true(optimizer_read(d.root, &d.arena, &sent, &error));
-    assert_false(sent.ignored_decay);
+    assert_null(sent.ignored_decay);
     assert_ptr_equal(sent.iterations, json_member(d.root, "iterations"));
     assert_null(sent.slots);
     document_close(&d);
     document_open_valid(
         &d, "{\"name\":\"LossScaleOptimizer\",\"inner_optimizer\":{\"name\":\"SGD\",\"decay\":0}}");
     assert_true(optimizer_read(d.root, &d.arena, &sent, &error));
-    assert_true(sent.ignored_decay);
+    assert_string_equal(sent.ignored_decay, "/inner_optimizer/decay");
+    document_close(&d);
+    document_open_valid(
+        &d,
+        "{\"name\":\"MultiOptimizer\",\"optimizers\":[{\"optimizer\":\"sgd\"},{\"variables\":\"a\","
+        "\"optimizer\":{\"class_name\":\"SGD\",\"config\":{\"decay\":0.5}}}]}");
+    assert_true(optimizer_read(d.root, &d.arena, &sent, &error));
+    assert_string_equal(sent.ignored_decay, "/optimizers/1/optimizer/config/decay");
     document_close(&d);
 }
 

@@ -64,6 +64,10 @@ static void what_is_no_pattern_is_refused(void **state) {
                          "item at byte 0");
     assert_refused("a\\C", "\"a\\C\" is no regular expression: using \\C is disabled by the "
                            "application at byte 3");
+    /* Python's {0,3}, and three plain characters to PCRE2 10.42. */
+    assert_refused("a{,3}",
+                   "the regular expression \"a{,3}\" has {, in it, which not all read alike; "
+                   "write {0,n} for up to n");
     memset(text, 'a', 257);
     text[257] = '\0';
     assert_refused(text, "a pattern of 257 bytes is longer than the 256 it may have");

@@ -23,23 +23,15 @@ static bool fails(void) {
     return failing == 0 || failing-- == 0;
 }
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-
-void *__wrap_malloc(size_t size) { return fails() ? NULL : __real_malloc(size); }
-void *__wrap_calloc(size_t n, size_t size) { return fails() ? NULL : __real_calloc(n, size); }
-void *__wrap_realloc(void *memory, size_t size) {
-    return fails() ? NULL : __real_realloc(memory, size);
-}
-void *__wrap_aligned_alloc(size_t alignment, size_t size) {
-    return fails() ? NULL : __real_aligned_alloc(alignment, size);
-}
+/* The linker puts these in the place of the library's. */
+#define WRAP(name, parameters, ...)                                                                \
+    void *real_##name parameters __asm__("__real_" #name);                                         \
+    void *wrap_##name parameters __asm__("__wrap_" #name);                                         \
+    void *wrap_##name parameters { return fails() ? NULL : real_##name(__VA_ARGS__); }
+WRAP(malloc, (size_t size), size)
+WRAP(calloc, (size_t n, size_t size), n, size)
+WRAP(realloc, (void *memory, size_t size), memory, size)
+WRAP(aligned_alloc, (size_t alignment, size_t size), alignment, size)
 
 /* ---- sessions ---- */
 
@@ -61,7 +53,7 @@ static struct session *new_session(void) {
 }
 
 static char *copied(const char *text) {
-    char *copy = __real_malloc(strlen(text) + 1);
+    char *copy = malloc(strlen(text) + 1);
     return strcpy(copy, text);
 }
 
