@@ -50,15 +50,21 @@ void flat_bind(const struct minimize *m, const struct flat *f, const node_id *in
 
 /* ---- bounds ------------------------------------------------------------------------------------- */
 
-/* One side: a number for all elements, null for none, or an array of the variable's shape. */
-static bool read_side(struct minimize *m, const struct json *v, const struct moving *moving,
-                      double *out) {
+static bool fail_side(struct minimize *m, const struct moving *moving, const char *found) {
+    char wants[SHAPE_TEXT];
+    return error_set(m->o.error, ERROR_SHAPE_MISMATCH,
+                     "a bound of \"%.80s\" is one number, null, or an array of shape %s; found %s",
+                     moving->name, shape_text(&moving->start.shape, wants), found);
+}
+
+/* Numbers without a null among them: one for all of `shape`, or an array of that shape. */
+static bool read_numbers(struct minimize *m, const struct json *v, const struct moving *moving,
+                         const struct shape *shape, double *out) {
     struct oneshot *o = &m->o;
-    const struct shape *shape = &moving->start.shape;
     const int64_t n = shape_count(shape);
-    char has_text[SHAPE_TEXT], wants_text[SHAPE_TEXT];
+    char text[SHAPE_TEXT + 16] = "shape ";
     struct tensor t;
-    if (json_type(v) == JSON_NULL) return true; /* it is infinite already */
+    double x;
     if (!json_tensor(&o->arena, v, moving->start.dtype, o->call->limits->max_elements, "", &t,
                      o->error))
         return false;
@@ -66,18 +72,36 @@ static bool read_side(struct minimize *m, const struct json *v, const struct mov
         return error_set(o->error, ERROR_DTYPE_MISMATCH,
                          "a bound of \"%.80s\" has dtype %s, expected %s", moving->name,
                          dtype_name(t.dtype), dtype_name(moving->start.dtype));
-    if (t.shape.rank != 0 && !shape_equal(&t.shape, shape))
-        return error_set(o->error, ERROR_SHAPE_MISMATCH,
-                         "a bound of \"%.80s\" has shape %s, expected one number or shape %s",
-                         moving->name, shape_text(&t.shape, has_text),
-                         shape_text(shape, wants_text));
-    if (t.shape.rank == 0) {
-        double x;
-        flat_load(&t, &x);
-        for (int64_t i = 0; i < n; i++) out[i] = x;
-    } else {
+    if (shape_equal(&t.shape, shape)) {
         flat_load(&t, out);
+        return true;
     }
+    shape_text(&t.shape, text + strlen(text));
+    if (t.shape.rank != 0) return fail_side(m, moving, text);
+    flat_load(&t, &x);
+    for (int64_t i = 0; i < n; i++) out[i] = x;
+    return true;
+}
+
+/* One side: a number for all elements, null for none, or an array of the variable's shape, in which null
+ * may stand too. `shape` is what is left of it below `depth` axes. */
+static bool read_side(struct minimize *m, const struct json *v, const struct moving *moving,
+                      int depth, double *out) {
+    const struct shape *whole = &moving->start.shape;
+    struct shape shape = {.rank = whole->rank - depth};
+    memcpy(shape.dim, whole->dim + depth, (size_t)shape.rank * sizeof *shape.dim);
+    if (json_type(v) == JSON_NULL) return true; /* it is infinite already */
+    if (json_type(v) != JSON_ARRAY)
+        return json_type(v) == JSON_NUMBERS || depth == 0 || shape.rank == 0
+                   ? read_numbers(m, v, moving, &shape, out)
+                   : fail_side(m, moving, json_type_name(v));
+    if (shape.rank == 0 || (int64_t)json_length(v) != shape.dim[0])
+        return fail_side(m, moving, "an array of another length");
+    const int64_t row = shape.dim[0] ? shape_count(&shape) / shape.dim[0] : 0;
+    size_t i = 0;
+    for (v = json_first(v); v; v = json_next(v), i++)
+        if (!read_side(m, v, moving, depth + 1, out + (int64_t)i * row))
+            return error_under_index(m->o.error, i);
     return true;
 }
 
@@ -111,8 +135,8 @@ static bool read_pair(struct minimize *m, const struct json *pair, size_t i, str
                          moving->name, json_type_name(pair),
                          json_type(pair) == JSON_ARRAY ? " of another length" : "");
     const struct json *low = json_first(pair), *high = json_next(low);
-    if (!read_side(m, low, moving, lower)) return error_under_index(o->error, 0);
-    if (!read_side(m, high, moving, upper)) return error_under_index(o->error, 1);
+    if (!read_side(m, low, moving, 0, lower)) return error_under_index(o->error, 0);
+    if (!read_side(m, high, moving, 0, upper)) return error_under_index(o->error, 1);
     return check_sides(m, moving, lower, upper);
 }
 

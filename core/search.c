@@ -124,7 +124,8 @@ static double price_of(const struct search *s) {
 static void consider(struct search *s, double gradient_norm) {
     struct solve_result *out = s->out;
     const double v = violation(s);
-    if (!out->found || s->at.f + s->price * v < s->near_f + s->price * s->near_violation) {
+    const double merit = s->at.f + s->price * v, least = s->near_f + s->price * s->near_violation;
+    if (!out->found || merit < least || (merit == least && v < s->near_violation)) {
         memcpy(s->near, s->x, s->n * sizeof *s->near);
         s->near_f = s->at.f;
         s->near_violation = v;

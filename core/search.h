@@ -22,7 +22,8 @@ struct search {
     double *near; /* the point with the lowest f + price * violation: where to go on from */
     double near_f, near_violation;
     double price; /* what breaking a constraint by 1 may be worth, from the latest derivatives */
-    int64_t in_a_row; /* points without finite values since the last one that had them */
+    const char *doubt; /* why the best point was not found to be stationary */
+    int64_t in_a_row;  /* points without finite values since the last one that had them */
     bool ended;
     double *memory;
 };
@@ -48,7 +49,7 @@ double search_gradient_norm(const struct search *s, const double *x, const doubl
  * method turns back to the best point. */
 double search_turn_back(const struct search *s, const double *x, double *g);
 
-/* Whether the best point is one of first order; 20 sqrt(epsilon) of the gradient, or of the first
+/* Whether the best point is one of first order; epsilon^0.35 of the gradient, or of the first
  * one where there are no constraints, may be left. Evaluates there, and ends the search where that is refused. */
 bool search_is_stationary(struct search *s);
 

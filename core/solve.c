@@ -286,8 +286,8 @@ static void go_on(struct driver *d, double *x) {
         if (again && s->near_violation > 0) search_restore(s);
         if (again && search_is_stationary(s)) search_end(s, SOLVE_CONVERGED, NULL);
         if (!again || s->ended || k == TIMES || memcmp(d->begun, s->near, bytes) == 0) {
-            /* Of constraints that depend on each other the proof may fail, of a gradient never. */
-            conclude(s, again && reached && s->m == 0 ? NLOPT_ROUNDOFF_LIMITED : result);
+            if (again && (reached || stuck)) search_end(s, SOLVE_ROUNDOFF_LIMITED, s->doubt);
+            conclude(s, result);
             return;
         }
         memcpy(d->begun, s->near, bytes);

@@ -17,7 +17,7 @@ static bool holds(const struct search *s, size_t i) {
 /* What of a residual the bounds do not carry: 0 where x is at a bound and may not go where -r points. */
 static double free_part(const struct search *s, size_t j, double r) {
     const double *lower = s->problem->lower, *upper = s->problem->upper;
-    const double near = 1e-12 * (1 + fabs(s->x[j]));
+    const double near = sqrt(s->stop->epsilon) * (1 + fabs(s->x[j]));
     if (lower && r > 0 && s->x[j] <= lower[j] + near) return 0;
     if (upper && r < 0 && s->x[j] >= upper[j] - near) return 0;
     return r;
@@ -30,9 +30,8 @@ static void sweep(const struct search *s, double *lambda, double *r) {
         double slope = 0, size = 0;
         if (!holds(s, i)) continue;
         for (size_t j = 0; j < s->n; j++) {
-            const double part = free_part(s, j, r[j]);
-            slope += row[j] * part;
-            size += part != 0 || r[j] == 0 ? row[j] * row[j] : 0;
+            slope += row[j] * free_part(s, j, r[j]);
+            size += row[j] * row[j];
         }
         if (!(size > 0)) continue;
         double next = lambda[i] - slope / size;
@@ -55,18 +54,23 @@ bool search_is_stationary(struct search *s) {
         free(lambda);
         return search_end(s, SOLVE_STOPPED, NULL);
     }
-    double g = 0, left = 0;
+    double g = 0, left = 0, most = 0;
     for (size_t j = 0; j < s->n; j++) g = hypot(g, r[j] = s->at.g[j]);
     const double scale = fmax(1, s->m > 0 ? g : s->first_norm);
-    const double tolerance = 20 * sqrt(s->stop->epsilon) * scale;
+    const double tolerance = pow(s->stop->epsilon, 0.35) * scale;
     for (int k = 0; k < (s->m > 0 ? SWEEPS : 1); k++) {
         sweep(s, lambda, r);
         left = 0;
         for (size_t j = 0; j < s->n; j++) left = hypot(left, free_part(s, j, r[j]));
         if (left <= tolerance) break;
     }
+    for (size_t i = 0; i < s->m; i++) most = fmax(most, fabs(lambda[i]));
     free(lambda);
-    return left <= tolerance;
+    s->doubt = left > tolerance ? "no further progress, and to first order it is no minimum"
+               : most > 1000 * fmax(scale, fabs(out->f))
+                   ? "constraints within their tolerance change the loss a thousand times as much"
+                   : NULL;
+    return !s->doubt;
 }
 
 /* The least step, within the bounds, that keeps the constraints of s->at if they were linear: projections
