@@ -157,7 +157,7 @@ static void work_is_refused_before_it_is_done(void **state) {
     (void)state;
     SAYS(MINIMIZE("{\"graph\":\"y = x ** 2\",\"variables\":{\"x\":1},\"steps\":9000000000000000000,"
                   "\"record_every\":1000000000000000,\"optimizer\":\"sgd\"}"),
-         "too_much_work: the request takes up to 9000000000000000001 runs of about 268 operations "
+         "too_much_work: the request takes up to 9000000000000000001 runs of about 266 operations "
          "each; the limit is 1000000000000 operations");
     SAYS(MINIMIZE("{\"graph\":\"l = x ** 2\",\"variables\":{\"x\":1},\"inputs\":{\"X\":[1,2]},"
                   "\"batch_size\":1,\"epochs\":9000000000000000000,\"optimizer\":\"sgd\"}"),
