@@ -54,6 +54,7 @@ struct loop {
     bool restarted;     /* some were */
     uint64_t bound;     /* counts changes of inputs */
     int64_t n;          /* runs done */
+    struct turn *turn;  /* of the latest */
     struct turn turns[TURNS];
 };
 
@@ -170,6 +171,7 @@ struct loop *loop_begin(const struct plan *plan, const struct tensor *const *inp
         run_prepare(l->turns[i].run, plan, inputs, control, error);
         l->turns[i].bound = 0;
     }
+    l->turn = &l->turns[TURNS - 1];
     l->from_outside = true;
     return l;
 }
@@ -232,18 +234,19 @@ static void enter(const struct loop *l, struct turn *turn, const struct turn *be
 }
 
 bool loop_step(struct loop *l) {
-    struct turn *turn = &l->turns[l->n % TURNS];
+    struct turn *turn = l->turn == &l->turns[TURNS - 1] ? l->turns : l->turn + 1;
     if (turn->bound != l->bound) refresh(l, turn);
     if (l->from_outside)
         enter_from_outside(l, turn);
     else
-        enter(l, turn, turn_of(l, l->n - 1));
+        enter(l, turn, l->turn);
     if (!run_execute(turn->run)) return false;
     for (size_t i = 0; i < l->n_copies; i++) {
         const struct copy *c = &l->copies[i];
         if (c->size) memcpy(turn->copies + c->to, turn->run->base[c->base] + c->from, c->size);
     }
     l->n++;
+    l->turn = turn;
     l->from_outside = false;
     return true;
 }
@@ -257,7 +260,7 @@ void loop_restart(struct loop *l, const struct tensor *values) {
 }
 
 void *loop_data(const struct loop *l, size_t i, int back) {
-    return in_turn(turn_of(l, l->n - 1 - back), &l->sources[i]);
+    return in_turn(back ? turn_of(l, l->n - 1 - back) : l->turn, &l->sources[i]);
 }
 
 struct tensor loop_result(const struct loop *l, size_t i, int back) {
@@ -269,7 +272,6 @@ struct tensor loop_input(const struct loop *l, uint32_t i) {
     struct tensor t = *l->inputs[i];
     if (!l->state_of[i]) return t;
     const struct move *move = &l->moves[l->state_of[i] - 1];
-    t.data = l->from_outside ? outside(l, move)
-                             : in_turn(turn_of(l, l->n - 1), &l->sources[move->result]);
+    t.data = l->from_outside ? outside(l, move) : in_turn(l->turn, &l->sources[move->result]);
     return t;
 }

@@ -91,21 +91,21 @@ void run_prepare(struct run *run, const struct plan *plan, const struct tensor *
 }
 
 bool run_execute(struct run *run) {
-    const struct instr *code = run->plan->code;
     char *cells = run->base[BASE_CELLS];
-    for (uint32_t i = 0, n = run->plan->n_code; i < n;) {
-        uint32_t end = n - i < CODE_BLOCK ? n : i + CODE_BLOCK;
-        for (; i < end; i++) {
-            if (code[i].kind == INSTR_ONE) {
-                code[i].run.one(&code[i], cells);
+    const struct instr *at = run->plan->code, *end = at + run->plan->n_code;
+    while (at < end) {
+        const struct instr *block = end - at < CODE_BLOCK ? end : at + CODE_BLOCK;
+        for (; at < block; at++) {
+            if (at->kind == INSTR_ONE) {
+                at->run.one(at, cells);
                 continue;
             }
-            if (code[i].kind == INSTR_MANY) {
-                code[i].run.many(code[i].on.group, cells);
-                if (!run_tick(run, code[i].on.group->n)) return false;
+            if (at->kind == INSTR_MANY) {
+                at->run.many(at->on.group, cells);
+                if (!run_tick(run, at->on.group->n)) return false;
                 continue;
             }
-            code[i].run.tensor(code[i].on.step, run);
+            at->run.tensor(at->on.step, run);
             if (run->stopped) return false;
         }
         if (!run_tick(run, CODE_BLOCK)) return false;
