@@ -59,9 +59,10 @@ static double inside(service_function service, const char *body, int calls) {
 
 #define BOWL "\"graph\":\"y = 3 * x ** 2 + 2 * x - 1\",\"variables\":{\"x\":0.0}"
 static const char gradient[] = "{" BOWL "}";
-static const char minimize[] =
-    "{" BOWL
-    ",\"loss\":\"y\",\"steps\":100,\"optimizer\":{\"name\":\"SGD\",\"learning_rate\":0.1}}";
+#define STEPS(n)                                                                                   \
+    "{" BOWL ",\"loss\":\"y\",\"steps\":" n                                                        \
+    ",\"optimizer\":{\"name\":\"SGD\",\"learning_rate\":0.1}}"
+static const char minimize[] = STEPS("100"), one_step[] = STEPS("1");
 
 static void expect(const char *found, const char *wanted) {
     if (strstr(found, wanted)) return;
@@ -74,7 +75,10 @@ static void bowl_inside(void) {
     struct writer out = ask(service_minimize, minimize);
     expect(out.data, "\"variables\":{\"x\":-0.3333333}");
     writer_free(&out);
-    report("bowl", inside(service_minimize, minimize, CALLS));
+    const double all = inside(service_minimize, minimize, CALLS),
+                 one = inside(service_minimize, one_step, CALLS);
+    report("bowl", all);
+    report("bowl_steps", (all - one) * 100 / 99);
     report("gradient", inside(service_gradient, gradient, CALLS));
 }
 

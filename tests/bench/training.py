@@ -48,6 +48,22 @@ def bowl_jax():
     measure("bowl_jax", lambda: loop(x, rate).block_until_ready(), expect_minimum, 2001)
 
 
+def bowl_jax_numbers():
+    """What a request is answered with: from Python's numbers to Python's, the losses on the way too."""
+
+    def step(x, rate):
+        loss, slope = jax.value_and_grad(lambda x: 3 * x**2 + 2 * x - 1)(x)
+        return x - rate * slope, loss
+
+    loop = jax.jit(lambda x, rate: jax.lax.scan(lambda x, _: step(x, rate), x, None, length=100))
+
+    def run():
+        x, losses = loop(0.0, 0.1)
+        return float(x), np.asarray(losses).tolist()
+
+    measure("bowl_jax_numbers", run, lambda answer: expect_minimum(answer[0]), 2001)
+
+
 def bowl_tensorflow():
     def run():
         x, sgd = tf.Variable(0.0), keras.optimizers.SGD(0.1)
@@ -138,6 +154,7 @@ def epoch_keras(x, y, known):
 
 if __name__ == "__main__":
     bowl_jax()
+    bowl_jax_numbers()
     bowl_tensorflow()
     record = json.loads((DATA / "digits_keras.json").read_text(encoding="utf-8"))
     epoch_jax(*digits(), record)
