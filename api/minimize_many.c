@@ -100,6 +100,10 @@ static bool is_better(const struct method_run *r, const struct solve_result *bes
     return keeps ? now->f < best->f : now->violation < best->violation;
 }
 
+bool starts_leads(const struct method_run *r) {
+    return !r->starts.least || is_better(r, r->starts.least);
+}
+
 /* What is kept of the best search so far while the next one runs. */
 struct winner {
     struct solve_result result;
@@ -136,6 +140,7 @@ bool starts_run(struct method_run *r) {
     struct warning **const warned = m->o.warnings_end; /* of the first start that is moved */
     int64_t evaluations = 0;
     if (!begin_kept(r, &kept)) return false;
+    all->least = NULL;
     for (int64_t k = 0; k < all->n; k++) {
         struct end *end = &all->ends[k];
         double *x = all->points + (size_t)k * r->flat.n;
@@ -151,8 +156,10 @@ bool starts_run(struct method_run *r) {
         stopped = m->status == MINIMIZE_DEADLINE || m->status == MINIMIZE_CANCELLED;
         evaluations += r->result.evaluations;
         *end = (struct end){m->status, r->result.found, r->result.f, r->result.evaluations};
-        if (k == 0 || is_better(r, &kept.result)) keep(r, &kept, k);
+        if (starts_leads(r)) keep(r, &kept, k);
+        all->least = &kept.result;
     }
+    all->least = NULL;
     if (!stopped) m->status = kept.status;
     m->history = kept.history;
     r->result = kept.result;

@@ -207,7 +207,7 @@ static void thin(struct history *h) {
     h->n = (h->n + 1) / 2;
 }
 
-static void improved(void *data, int64_t evaluations, double f, double norm) {
+static void improved(void *data, int64_t evaluations, const double *x, double f, double norm) {
     struct method_run *r = data;
     struct minimize *m = r->m;
     struct history *h = &m->history;
@@ -224,8 +224,29 @@ static void improved(void *data, int64_t evaluations, double f, double norm) {
         h->step[h->n] = r->recorded = evaluations;
         h->loss[h->n++] = f;
     }
+    if (r->shown && (r->improvements || r->starts.n)) { /* the session holds the start already */
+        memcpy(r->shown, x, r->flat.n * sizeof *x);
+        r->is_news = true;
+        r->is_due |= due;
+    }
     r->improvements++;
     if (p) p->report(p, &row);
+}
+
+bool method_commit(struct method_run *r) {
+    struct minimize *m = r->m;
+    struct progress *p = m->o.call->progress;
+    const int64_t evaluations = r->result.evaluations;
+    if (r->is_ended) return false;
+    if (!r->is_news || !starts_leads(r)) return true;
+    if (m->record_every ? evaluations - r->committed < m->record_every : !r->is_due) return true;
+    flat_store(&r->flat, m->n, r->shown);
+    for (size_t i = 0; i < m->n; i++) m->moving[i].end = r->flat.tensors[i];
+    if (!minimize_commit(m)) return false;
+    r->is_news = r->is_due = false;
+    r->committed = evaluations;
+    r->is_ended = !p->commit(p);
+    return !r->is_ended;
 }
 
 /* The last row is the best point, recorded or not. */
@@ -256,7 +277,8 @@ bool method_status(struct method_run *r) {
         return error_set(m->o.error, ERROR_MEMORY_BUDGET, "there is no memory for %s",
                          r->method->name);
     if (m->o.error->code != ERROR_NONE) return result->found && minimize_stopped(m);
-    m->status = statuses[result->status];
+    m->status = r->is_ended ? MINIMIZE_CANCELLED : statuses[result->status];
+    m->is_late |= r->is_ended;
     return true;
 }
 
@@ -315,6 +337,23 @@ static bool finish(struct method_run *r, struct writer *out) {
 
 /* ---- all of it ------------------------------------------------------------------------------------ */
 
+/* A commit lets go of the values that the session had, from which later searches may start. */
+static bool prepare_commits(struct method_run *r) {
+    struct minimize *m = r->m;
+    const struct progress *p = m->o.call->progress;
+    if (!m->o.work || !p || !p->commit) return true;
+    r->shown = arena_alloc(&m->o.arena, (r->flat.n + 1) * sizeof *r->shown);
+    if (!r->shown) return build_fail_memory(&m->o.b);
+    for (size_t i = 0; i < m->n; i++) {
+        struct tensor start;
+        const struct tensor *was = &m->moving[i].start;
+        if (!flat_tensor(m, was->dtype, &was->shape, &start)) return false;
+        if (tensor_bytes(was)) memcpy(start.data, was->data, tensor_bytes(was));
+        m->moving[i].start = start;
+    }
+    return true;
+}
+
 static bool prepare(struct method_run *r) {
     struct minimize *m = r->m;
     struct oneshot *o = &m->o;
@@ -326,7 +365,7 @@ static bool prepare(struct method_run *r) {
     r->x = arena_alloc(&o->arena, (r->flat.n + n_constraints + 1) * sizeof *r->x);
     if (!r->x) return build_fail_memory(&o->b);
     r->c = r->x + r->flat.n;
-    return true;
+    return prepare_commits(r);
 }
 
 void method_search(struct method_run *r, double *x) {
@@ -336,6 +375,8 @@ void method_search(struct method_run *r, double *x) {
     r->improvements = 0;
     r->record_each = 1;
     r->recorded = -1;
+    r->is_news = r->is_due = false;
+    r->committed = 0;
     r->m->history.n = 0;
     solve(r->method, &r->problem, &r->stop, x, r->c, &r->result);
     end_history(r);

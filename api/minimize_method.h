@@ -36,6 +36,7 @@ struct starts {
     double *points; /* where each search ended, one after the other */
     void *room;     /* for one variable of all of them */
     int64_t best, evaluations;
+    const struct solve_result *least; /* of the searches that are over; NULL: none is */
 };
 
 struct method_run {
@@ -60,6 +61,13 @@ struct method_run {
     size_t improvements;
     size_t record_each; /* improvements between two rows of the history */
     int64_t recorded;   /* evaluations at the last row */
+
+    /* Of a job on a session, which shows the best point as the search goes on. */
+    double *shown;     /* the best point so far; NULL: nobody is shown it */
+    bool is_news;      /* it was not committed yet */
+    bool is_due;       /* a row of the history was written for it, or for one before */
+    int64_t committed; /* evaluations at the last commit */
+    bool is_ended;     /* by who commits */
 };
 
 /* ---- api/minimize_constraints.c ------------------------------------------------------------------ */
@@ -83,6 +91,9 @@ double problem_work(const struct method_run *r);
 void method_search(struct method_run *r, double *x);
 /* What became of it, as m->status; false where it is a failure. */
 bool method_status(struct method_run *r);
+/* Between two points: commits the best one where a job's session is to show it now, and no search before has
+ * found a better one. Writes to flat.tensors. False: the search is to end. */
+bool method_commit(struct method_run *r);
 
 /* ---- api/minimize_many.c ------------------------------------------------------------------------- */
 
@@ -90,6 +101,8 @@ bool method_status(struct method_run *r);
 bool starts_of_method(struct method_run *r);
 /* Searches from all of them; r->result, r->x and r->c are then the best one's. */
 bool starts_run(struct method_run *r);
+/* Whether what r->result says now is better than all searches that are over. */
+bool starts_leads(const struct method_run *r);
 /* Writes "best" and "starts" as members. */
 void starts_write_method(const struct method_run *r, struct writer *out);
 

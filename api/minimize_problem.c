@@ -130,6 +130,7 @@ static void take_derivatives(struct method_run *r, const struct run *run, size_t
 
 static bool evaluate(void *data, const double *x, bool derivatives, struct solve_values *out) {
     struct method_run *r = data;
+    if (!method_commit(r)) return false;
     flat_store(&r->flat, r->m->n, x);
     struct run *ran = run(r, derivatives ? &r->derivatives : &r->values);
     if (!ran) return false;

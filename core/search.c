@@ -138,7 +138,7 @@ static void consider(struct search *s, double gradient_norm) {
     memcpy(s->best, s->x, s->n * sizeof *s->best);
     memcpy(s->best_c, s->at.c, s->m * sizeof *s->best_c);
     if (s->problem->improved)
-        s->problem->improved(s->problem->data, out->evaluations, out->f, gradient_norm);
+        s->problem->improved(s->problem->data, out->evaluations, s->best, out->f, gradient_norm);
 }
 
 /* A new point with values that are no numbers. */

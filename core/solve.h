@@ -131,8 +131,9 @@ struct solve_problem {
     bool (*evaluate)(void *data, const double *x, bool derivatives, struct solve_values *out);
     /* Hv = H(x) v; of methods that read products, else NULL. */
     bool (*product)(void *data, const double *x, const double *v, double *Hv);
-    /* A better point was found. `gradient_norm` is NAN where derivatives are not read. */
-    void (*improved)(void *data, int64_t evaluations, double f, double gradient_norm);
+    /* A better point x was found. `gradient_norm` is NAN where derivatives are not read. */
+    void (*improved)(void *data, int64_t evaluations, const double *x, double f,
+                     double gradient_norm);
     void *data;
 };
 

@@ -69,6 +69,52 @@ static bool idle(const struct service_call *call, struct writer *out, struct err
     return ok || error_set(error, ERROR_CANCELLED, "the run was cancelled");
 }
 
+/* A service that waits for leave behind each of its commits. */
+struct pace {
+    struct progress progress; /* first */
+    const struct service_call *call;
+};
+
+static void pass_report(struct progress *p, const struct progress_row *row) {
+    struct progress *theirs = ((struct pace *)p)->call->progress;
+    theirs->report(theirs, row);
+}
+
+static bool pass_commit(struct progress *p) {
+    const struct service_call *call = ((struct pace *)p)->call;
+    const bool ok = call->progress->commit(call->progress);
+    atomic_fetch_add(&done, 1);
+    return ok && may_step(call);
+}
+
+static bool serve_paced(service_function serve, const char *body, const struct service_call *call,
+                        struct writer *out, struct error *error) {
+    struct pace pace = {{pass_report, pass_commit}, call};
+    struct service_call own = *call;
+    own.progress = &pace.progress;
+    own.body = body;
+    own.body_length = strlen(body);
+    return serve(&own, out, error);
+}
+
+static bool search_paced(const struct service_call *call, struct writer *out, struct error *error) {
+    static const char body[] = "{\"graph\":\"y = (x - 5) ** 4 + 1\",\"method\":\"lbfgs\","
+                               "\"record_every\":1}";
+    return serve_paced(service_minimize, body, call, out, error);
+}
+
+static bool search_all_paced(const struct service_call *call, struct writer *out,
+                             struct error *error) {
+    static const char body[] = "{\"graph\":\"y = (x - 5) ** 4 + w ** 2\",\"method\":\"lbfgs\","
+                               "\"starts\":{\"x\":[20,1,30]}}";
+    return serve_paced(service_minimize, body, call, out, error);
+}
+
+static bool fit_paced(const struct service_call *call, struct writer *out, struct error *error) {
+    static const char body[] = "{\"graph\":\"r = exp(0.3 * x) - 7 + 0 * w\",\"record_every\":1}";
+    return serve_paced(service_least_squares, body, call, out, error);
+}
+
 /* ---- jobs ---- */
 
 static struct seat *hold(const char *id) {
@@ -186,6 +232,65 @@ static void reads_see_what_a_job_has_committed(void **state) {
     end_job(op);
     assert_int_equal(ask_server("GET", "/v1/sessions/s/variables/x", NULL), 200);
     assert_non_null(strstr(got.body, "\"value\":4.0"));
+}
+
+static const service_function paced[] = {search_paced, search_all_paced, fit_paced};
+enum { PACED = sizeof paced / sizeof *paced };
+
+/* The number behind the first `name` in what came back. */
+static double number_behind(const char *name) {
+    const char *at = strstr(got.body, name);
+    if (!at) fail_msg("no %s in %s", name, got.body);
+    return strtod(at + strlen(name), NULL);
+}
+
+static double x_now(void) {
+    assert_int_equal(ask_server("GET", "/v1/sessions/s/variables/x", NULL), 200);
+    return number_behind("\"value\":");
+}
+
+static struct operation *begin_paced(service_function serve) {
+    atomic_store(&allowed, 0);
+    atomic_store(&done, 0);
+    assert_int_equal(ask_server("PUT", "/v1/sessions/s", "{\"variables\":{\"x\":1,\"w\":2}}"), 201);
+    return begin_job("s", serve);
+}
+
+static void reads_see_the_best_point_so_far(void **state) {
+    (void)state;
+    for (int i = 0; i < PACED; i++) {
+        struct operation *op = begin_paced(paced[i]);
+        wait_steps(1);
+        const double first = x_now();
+        assert_true(first != 1);
+        atomic_store(&allowed, 2);
+        wait_steps(2);
+        assert_true(x_now() != first);
+        assert_int_equal(operation_state(op), OPERATION_RUNNING);
+        atomic_store(&allowed, 1000);
+        wait_done(op);
+        assert_int_equal(ask_server("GET", path_of(op), NULL), 200);
+        assert_non_null(strstr(got.body, "\"status\":\"converged\""));
+        const double end = number_behind("\"variables\":{\"x\":");
+        assert_true(x_now() == end && end > 4);
+        operation_release(op);
+        assert_int_equal(ask_server("DELETE", "/v1/sessions/s", NULL), 204);
+    }
+}
+
+static void a_search_that_is_cancelled_leaves_its_best_point(void **state) {
+    (void)state;
+    for (int i = 0; i < PACED; i++) {
+        struct operation *op = begin_paced(paced[i]);
+        wait_steps(1);
+        const double committed = x_now();
+        assert_int_equal(ask_server("DELETE", path_of(op), NULL), 200);
+        assert_non_null(strstr(got.body, "\"status\":\"cancelled\""));
+        const double end = number_behind("\"variables\":{\"x\":");
+        assert_true(end == committed && x_now() == committed && committed != 1);
+        operation_release(op);
+        assert_int_equal(ask_server("DELETE", "/v1/sessions/s", NULL), 204);
+    }
 }
 
 static void the_session_of_a_job_takes_no_changes(void **state) {
@@ -428,6 +533,8 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
         TEST(reads_see_what_a_job_has_committed),
+        TEST(reads_see_the_best_point_so_far),
+        TEST(a_search_that_is_cancelled_leaves_its_best_point),
         TEST(the_session_of_a_job_takes_no_changes),
         TEST(a_job_waits_for_who_reads_its_session),
         TEST(what_a_session_cannot_hold_ends_its_job),

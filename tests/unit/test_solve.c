@@ -132,9 +132,9 @@ static bool product(void *data, const double *x, const double *v, double *Hv) {
     return true;
 }
 
-static void improved(void *data, int64_t evaluations, double f, double norm) {
+static void improved(void *data, int64_t evaluations, const double *x, double f, double norm) {
     struct task *t = data;
-    assert_true(evaluations > 0 && !(norm < 0));
+    assert_true(evaluations > 0 && isfinite(x[0]) && !(norm < 0));
     t->rose |= f > t->lowest + 1e-12 * fabs(t->lowest);
     t->lowest = f;
 }
