@@ -16,7 +16,7 @@ enum {
 struct reading {
     struct arena *arena;
     struct error *error;
-    const struct optimizer *inside; /* the optimizer around what is read; NULL: none */
+    const struct optimizer *inside;   /* the optimizer around what is read; NULL: none */
     const struct json *ignored_decay; /* NULL: none */
 };
 

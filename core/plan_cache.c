@@ -205,8 +205,9 @@ struct plan *plan_get(struct plan_cache *cache, const struct tape *t, const node
                       struct arena *scratch, struct error *error) {
     struct program p;
     size_t size = 0;
-    char *key =
-        program_number(t, wanted, n_wanted, false, scratch, &p) ? write_key(&p, scratch, &size) : NULL;
+    char *key = program_number(t, wanted, n_wanted, false, scratch, &p)
+                    ? write_key(&p, scratch, &size)
+                    : NULL;
     *inputs = key ? input_nodes(&p, scratch) : NULL;
     if (!key || !*inputs) {
         error_set(error, ERROR_MEMORY_BUDGET,

@@ -46,8 +46,8 @@ struct item {
     int node;           /* of others: NONE is a gradient that is None */
     bool has_momentum;  /* the optimizer has stepped it */
     struct value momentum;
-    char etag[48];      /* "" where no answer has said it yet */
-    char stale[48];     /* one that it had before */
+    char etag[48];  /* "" where no answer has said it yet */
+    char stale[48]; /* one that it had before */
 };
 
 enum { ON = 1, RECORDED = 2 };

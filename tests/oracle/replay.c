@@ -139,14 +139,11 @@ static service_function service_of(const char *route) {
     static const struct {
         const char *route;
         service_function service;
-    } services[] = {{"evaluate", service_evaluate},
-                    {"gradient", service_gradient},
-                    {"jacobian", service_jacobian},
-                    {"hessian", service_hessian},
-                    {"jvp", service_jvp},
-                    {"vjp", service_vjp},
-                    {"hvp", service_hvp},
-                    {"schedules/evaluate", service_schedule_evaluate}};
+    } services[] = {
+        {"evaluate", service_evaluate}, {"gradient", service_gradient},
+        {"jacobian", service_jacobian}, {"hessian", service_hessian},
+        {"jvp", service_jvp},           {"vjp", service_vjp},
+        {"hvp", service_hvp},           {"schedules/evaluate", service_schedule_evaluate}};
     for (size_t i = 0; i < sizeof services / sizeof *services; i++)
         if (strcmp(services[i].route, route) == 0) return services[i].service;
     return NULL;
