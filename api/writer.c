@@ -156,10 +156,14 @@ static char *print_elements(char *at, const struct tensor *t, int64_t from, int6
         *at++ = ',';                                                                               \
     }                                                                                              \
     return at
-#define PRINT_FLOATS(type, print)                                                                  \
+#define PRINT_FLOATS(type, bits, print)                                                            \
     const type *x = (const type *)t->data + from, *const end = (const type *)t->data + to;         \
-    for (size_t n = 0; x < end; x++, at += n) {                                                    \
-        if (n && memcmp(x, x - 1, sizeof *x) == 0) {                                               \
+    const bits *is = (const bits *)t->data + from;                                                 \
+    for (size_t n = 0; x < end; x++, is++, at += n) {                                              \
+        bits now, before;                                                                          \
+        memcpy(&now, is, sizeof now);                                                              \
+        memcpy(&before, n ? is - 1 : is, sizeof before);                                           \
+        if (n && now == before) {                                                                  \
             memcpy(at, at - n, n);                                                                 \
             continue;                                                                              \
         }                                                                                          \
@@ -170,10 +174,10 @@ static char *print_elements(char *at, const struct tensor *t, int64_t from, int6
     return at
     switch (t->dtype) {
     case DTYPE_F32: {
-        PRINT_FLOATS(float, print_f32);
+        PRINT_FLOATS(float, uint32_t, print_f32);
     }
     case DTYPE_F64: {
-        PRINT_FLOATS(double, print_f64);
+        PRINT_FLOATS(double, uint64_t, print_f64);
     }
     case DTYPE_I32:
         PRINT_ALL(int32_t, at + number_print_i64(at, *x));

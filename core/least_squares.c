@@ -179,7 +179,12 @@ static bool converge(struct least_squares *out, enum least_squares_test test) {
 
 /* One step from a point, shorter and shorter until it lessens the cost; false at the end of the run. */
 static bool step(struct fit *f, struct damping *d, struct least_squares *out) {
-    for (; isfinite(d->lambda); d->lambda *= d->growth, d->growth *= 2) {
+    for (bool first = true; isfinite(d->lambda); first = false) {
+        if (!first) {
+            d->lambda *= d->growth;
+            d->growth *= 2;
+            if (!isfinite(d->lambda)) break;
+        }
         if (out->evaluations > f->p->max_steps) {
             out->status = LEAST_SQUARES_MAX_STEPS;
             return false;

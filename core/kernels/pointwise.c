@@ -65,6 +65,10 @@ static void drive(const struct step *step, struct run *run, struct loop f) {
     struct walk w;
     if (shape_count(step->out.shape) == 0) return;
     w.out = run_out(run, step);
+    for (uint32_t i = step->n_in; i < NODE_INLINE_ARGS; i++) {
+        w.x[i] = NULL;
+        w.step[i] = 0;
+    }
     for (uint32_t i = 0; i < step->n_in; i++) {
         const int64_t size = (int64_t)dtype_size(step->in[i].dtype);
         w.x[i] = run_in(run, step, i);

@@ -136,7 +136,7 @@ static bool works_for_one_session_while_another_is_busy(void) {
     int busy = fresh(), quick = fresh();
     CHECK(occupy(&usual, busy, "a") && begin(&usual, quick, "b", 300, 3));
     CHECK(hear_one(quick, false, 60000) == 200);
-    CHECK(stat_of(&usual, "requests", "in_flight") == 2);
+    CHECK(stat_becomes(&usual, "requests", "in_flight", 2, true, 2000));
     close(busy);
     close(quick);
     return end(&usual, "a") && end(&usual, "b");

@@ -280,6 +280,7 @@ static bool goes_on_with_a_job_whose_client_has_left(void) {
     CHECK(ask(&usual, "DELETE", path, NULL) == 200);
     CHECK(says("\"response\":{\"status\":\"cancelled\""));
     while (hear_event(fd) && event_is("progress")) continue;
+    if (!event_is("done") || event.id <= 3) printf("      the event is \"%s\" %ld: %.60s\n", event.name, event.id, event.data);
     CHECK(event_is("done") && data_says("{\"status\":\"cancelled\"") && event.id > 3);
     CHECK(!hear_event(fd));
     close(fd);

@@ -19,7 +19,10 @@ const char *member(const char *answer, const char *name, int place) {
     char key[64];
     snprintf(key, sizeof key, "\"%s\":", name);
     const char *at = strstr(answer, key);
-    if (!at) fail_msg("no member %s in %s", name, answer);
+    if (!at) {
+        fail_msg("no member %s in %s", name, answer);
+        return NULL;
+    }
     at += strlen(key);
     size_t n = 0;
     int depth = 0;

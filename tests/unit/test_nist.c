@@ -39,7 +39,10 @@ static const char *line_of(const char *text, int number, char line[LINE]) {
         text = strchr(text, '\n');
         if (text) text++;
     }
-    if (!text) fail_msg("line %d is missing", number);
+    if (!text) {
+        fail_msg("line %d is missing", number);
+        return "";
+    }
     const size_t n = strcspn(text, "\r\n");
     assert_true(n < LINE);
     memcpy(line, text, n);
@@ -105,8 +108,8 @@ static void print_number(FILE *out, const char *text) { fprintf(out, "%.17g", st
 
 static char *request_of(const struct problem *p, int start) {
     static const char *const one[] = {"y", "x"}, *const two[] = {"y", "x1", "x2"};
-    char *body;
-    size_t length;
+    char *body = NULL;
+    size_t length = 0;
     FILE *out = open_memstream(&body, &length);
     assert_non_null(out);
     fprintf(out, "{\"dtype\":\"float64\",\"graph\":\"%s\",\"residuals\":\"r\",\"variables\":{",

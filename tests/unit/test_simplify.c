@@ -254,8 +254,9 @@ static void scalars_side_by_side_have_the_bits_of_one_after_the_other(void **sta
     double x = 0.3;
     const struct tensor alone = {DTYPE_F64, {0}, &x},
                         boxed = {DTYPE_F64, {.rank = 1, .dim = {1}}, &x};
-    for (int i = 0; i < 20; i++, x += 0.17) {
+    for (int i = 0; i < 20; i++) {
         int64_t less;
+        x = 0.3 + 0.17 * i;
         compare(scalars, &alone, &less);
         compare(scalars, &boxed, &less);
     }
