@@ -109,12 +109,12 @@ static bool read_side(struct minimize *m, const struct json *v, const struct mov
 static bool check_sides(struct minimize *m, const struct moving *moving, const double *lower,
                         const double *upper) {
     const int64_t n = shape_count(&moving->start.shape);
-    char low[NUMBER_TEXT], high[NUMBER_TEXT], place[40] = "";
+    char low[NUMBER_TEXT + 1], high[NUMBER_TEXT + 1], place[40] = "";
     for (int64_t i = 0; i < n; i++) {
         if (lower[i] <= upper[i] && lower[i] < INFINITY && upper[i] > -INFINITY) continue;
         if (n > 1) snprintf(place, sizeof place, " at element %lld", (long long)i);
-        low[number_print_f64(low, lower[i])] = '\0';
-        high[number_print_f64(high, upper[i])] = '\0';
+        *double_text(low, lower[i]) = '\0';
+        *double_text(high, upper[i]) = '\0';
         return error_set(m->o.error, ERROR_INVALID_VALUE,
                          "the bounds of \"%.80s\"%s leave no number: [%s, %s]", moving->name, place,
                          low, high);

@@ -133,7 +133,7 @@ static char *print_non_finite(char *at, double x) {
     return x < 0 ? PRINT_WORD(at, "\"-Infinity\"") : PRINT_WORD(at, "\"Infinity\"");
 }
 
-static char *print_f64(char *at, double x) {
+char *double_text(char *at, double x) {
     return isfinite(x) ? at + number_print_f64(at, x) : print_non_finite(at, x);
 }
 
@@ -143,7 +143,7 @@ static char *print_f32(char *at, float x) {
 
 void write_double(struct writer *w, double x) {
     char *at = reserve(w, NUMBER_TEXT);
-    if (at) accept(w, print_f64(at, x));
+    if (at) accept(w, double_text(at, x));
 }
 
 /* Prints elements [from, to) with a comma after each. There is room for all of them. A float that is the
@@ -177,7 +177,7 @@ static char *print_elements(char *at, const struct tensor *t, int64_t from, int6
         PRINT_FLOATS(float, uint32_t, print_f32);
     }
     case DTYPE_F64: {
-        PRINT_FLOATS(double, uint64_t, print_f64);
+        PRINT_FLOATS(double, uint64_t, double_text);
     }
     case DTYPE_I32:
         PRINT_ALL(int32_t, at + number_print_i64(at, *x));

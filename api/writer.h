@@ -27,6 +27,8 @@ void write_string(struct writer *w, const char *text);
 void write_string_n(struct writer *w, const char *text, size_t n);
 void write_int(struct writer *w, int64_t x);
 void write_double(struct writer *w, double x);
+/* The same into NUMBER_TEXT bytes, without a NUL; the end. */
+char *double_text(char *at, double x);
 /* A tensor as api.md says: shortest digits in its dtype; NaN and infinities as strings. */
 void write_tensor(struct writer *w, const struct tensor *t, enum tensor_format format);
 
