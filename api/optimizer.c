@@ -156,6 +156,13 @@ static bool read_rate(struct reading *r, const struct json *v, struct optimizer_
         found);
 }
 
+bool reading_pattern(struct reading *r, const char *pattern) {
+    if (r->n_patterns++ < PATTERNS_OF_ALL) return pattern_check(pattern, r->error);
+    return error_set(r->error, ERROR_INVALID_VALUE,
+                     "an optimizer has more than %d patterns, those of its parts included",
+                     (int)PATTERNS_OF_ALL);
+}
+
 static bool fail_pattern_type(struct reading *r, const char *key, const struct json *v) {
     return error_set(r->error, ERROR_INVALID_VALUE,
                      "`%s` must be a list of patterns of names, found %s", key, json_type_name(v));
@@ -177,7 +184,7 @@ static bool read_patterns(struct reading *r, const char *key, const struct json 
             fail_pattern_type(r, key, e);
             return error_under_index(r->error, *n);
         }
-        if (!pattern_check(json_string(e), r->error)) return error_under_index(r->error, *n);
+        if (!reading_pattern(r, json_string(e))) return error_under_index(r->error, *n);
         patterns[*n] = arena_copy_text(r->arena, json_string(e), strlen(json_string(e)));
         if (!patterns[*n]) return reading_fail_memory(r);
     }

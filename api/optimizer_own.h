@@ -9,6 +9,7 @@
 enum {
     BOUNDARIES_MOST = 256, /* of PiecewiseConstantDecay */
     PATTERNS_MOST = 32,    /* of one list */
+    PATTERNS_OF_ALL = 64,  /* of an optimizer and its parts: each is tried out when it is read */
     PARTS_MOST = 32,       /* of a MultiOptimizer */
     LABEL_MOST = 128       /* bytes of Keras' argument `name` */
 };
@@ -18,7 +19,11 @@ struct reading {
     struct error *error;
     const struct optimizer *inside;   /* the optimizer around what is read; NULL: none */
     const struct json *ignored_decay; /* NULL: none */
+    size_t n_patterns;                /* that were checked */
 };
+
+/* pattern_check of one more; false too where there are too many. */
+bool reading_pattern(struct reading *r, const char *pattern);
 
 /* "reading an optimizer needs more than ... bytes"; false. */
 bool reading_fail_memory(struct reading *r);

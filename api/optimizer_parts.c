@@ -136,7 +136,7 @@ static struct optimizer_part *part_for(struct reading *r, const char *pattern, b
     } else if (part) {
         error_set(r->error, ERROR_INVALID_VALUE,
                   "two optimizers have no `variables`; one takes all that the others do not");
-    } else if (!pattern || pattern_check(pattern, r->error)) {
+    } else if (!pattern || reading_pattern(r, pattern)) {
         part = &parts[config->n_parts++];
         part->pattern = pattern ? arena_copy_text(r->arena, pattern, strlen(pattern)) : NULL;
         if (part->pattern || !pattern) return part;

@@ -197,8 +197,7 @@ static bool restore(struct session *s, struct training *tr, const struct optimiz
     const size_t n = kept_sort_items(items, f.n);
     struct optimizer_variable *variables = kept_variables(items, n, arena);
     struct optimizer_slot *slots =
-        variables ? optimizer_slots(&tr->config, variables, n, pattern_matches, arena, &n_slots)
-                  : NULL;
+        variables ? slots_list(&tr->config, variables, n, arena, &n_slots, error) : NULL;
     struct tensor *values = slots ? arena_zalloc(arena, n_slots * sizeof *values) : NULL;
     if (!values) return slots_fail_memory(arena, error);
     const struct slots_reading reading = {.sent = sent,
@@ -248,15 +247,15 @@ static void remove_slot(struct training *tr, uint32_t i) {
     memmove(&tr->slots[i], &tr->slots[i + 1], (tr->n - i) * sizeof *tr->slots);
 }
 
-/* Which of the kept slots a method with other settings has too; NULL without memory. */
+/* Which of the kept slots a method with other settings has too; NULL after a failure. */
 static bool *find_needed(const struct training *tr, const struct optimizer_config *config,
-                         struct arena *arena) {
+                         struct arena *arena, struct error *error) {
     size_t n, n_slots;
     bool *needed = arena_zalloc(arena, tr->n + 1);
     struct item **items = kept_items(tr, arena, &n);
     struct optimizer_variable *variables = items ? kept_variables(items, n, arena) : NULL;
     const struct optimizer_slot *slots =
-        variables ? optimizer_slots(config, variables, n, pattern_matches, arena, &n_slots) : NULL;
+        variables ? slots_list(config, variables, n, arena, &n_slots, error) : NULL;
     if (!needed || !slots) return NULL;
     for (size_t i = 0; i < n_slots; i++) {
         const struct kept_slot *kept = kept_find(tr, tr->n, &slots[i], items);
@@ -272,7 +271,7 @@ bool training_change(struct session *s, const struct optimizer_config *config,
     struct arena arena;
     if (!take_settings(s, &changed, config)) return session_fail_memory(s, error);
     arena_init(&arena, s->account.limit);
-    const bool *needed = find_needed(tr, &changed.config, &arena);
+    const bool *needed = find_needed(tr, &changed.config, &arena, error);
     struct arena *old = needed ? &tr->arena : &changed.arena;
     account_discharge(&s->account, old->held);
     arena_free(old);

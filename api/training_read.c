@@ -206,7 +206,7 @@ bool optimizer_state(const struct optimizer_sent *sent, const struct optimizer_v
                      const struct tensor *const *values, size_t n, int64_t max_elements,
                      struct arena *arena, struct optimizer_slot **slots, size_t *n_slots,
                      struct tensor **state, struct error *error) {
-    *slots = optimizer_slots(&sent->config, variables, n, pattern_matches, arena, n_slots);
+    *slots = slots_list(&sent->config, variables, n, arena, n_slots, error);
     *state = *slots ? arena_zalloc(arena, *n_slots * sizeof **state) : NULL;
     if (!*state) return slots_fail_memory(arena, error);
     const struct slots_reading r = {.sent = sent,

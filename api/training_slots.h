@@ -48,6 +48,12 @@ struct item **kept_items(const struct training *tr, struct arena *arena, size_t 
 size_t kept_sort_items(struct item **items, size_t n);
 struct optimizer_variable *kept_variables(struct item *const *items, size_t n, struct arena *arena);
 
+/* optimizer_slots under the limit of names that its patterns are matched with: a match may be long, and
+ * while it lasts nobody looks at a deadline. NULL after a failure, which is in `error`. */
+struct optimizer_slot *slots_list(const struct optimizer_config *config,
+                                  const struct optimizer_variable *variables, size_t n,
+                                  struct arena *arena, size_t *n_slots, struct error *error);
+
 /* ---- beginning -------------------------------------------------------------------------------- */
 
 /* The part whose "iteration" slot is what Keras' `iterations` is of. */

@@ -4,6 +4,37 @@
 
 #include "api/training_slots.h"
 
+/* Patterns times variables. A match takes up to 0.2 ms, and each is made a few times in a request. */
+enum { MATCHES_MOST = 20000 };
+
+static size_t own_patterns(const struct optimizer_config *c) {
+    return c->n_exclude_from_weight_decay + c->n_exclude_layers;
+}
+
+static size_t count_patterns(const struct optimizer_config *c) {
+    size_t n = own_patterns(c);
+    for (size_t i = 0; i < c->n_parts; i++)
+        n += (c->parts[i].pattern ? 1 : 0) + own_patterns(&c->parts[i].config);
+    return n;
+}
+
+struct optimizer_slot *slots_list(const struct optimizer_config *config,
+                                  const struct optimizer_variable *variables, size_t n,
+                                  struct arena *arena, size_t *n_slots, struct error *error) {
+    const size_t patterns = count_patterns(config);
+    if (patterns && n > MATCHES_MOST / patterns) {
+        error_set(error, ERROR_TOO_MUCH_WORK,
+                  "the optimizer has %zu patterns for the names of %zu variables; patterns times "
+                  "variables may be %d",
+                  patterns, n, (int)MATCHES_MOST);
+        return NULL;
+    }
+    struct optimizer_slot *slots =
+        optimizer_slots(config, variables, n, pattern_matches, arena, n_slots);
+    if (!slots) slots_fail_memory(arena, error);
+    return slots;
+}
+
 bool slots_fail_memory(const struct arena *arena, struct error *error) {
     return error_set(error, ERROR_MEMORY_BUDGET,
                      "the optimizer's state needs more than the %zu bytes of memory it may take",
@@ -117,8 +148,7 @@ bool training_state(const struct session *s, struct item *const *items, size_t n
     const struct tensor **of = arena_alloc(arena, out->n * sizeof *of);
     out->variables = kept_variables(out->items, out->n, arena);
     if (out->variables)
-        out->slots = optimizer_slots(&tr->config, out->variables, out->n, pattern_matches, arena,
-                                     &out->n_slots);
+        out->slots = slots_list(&tr->config, out->variables, out->n, arena, &out->n_slots, error);
     if (!of || !out->slots) return slots_fail_memory(arena, error);
     out->values = arena_zalloc(arena, out->n_slots * sizeof *out->values);
     out->kept = arena_zalloc(arena, out->n_slots * sizeof *out->kept);

@@ -477,6 +477,30 @@ static void a_pattern_that_is_none_is_refused(void **state) {
          "[/config/exclude_layers/1]"});
 }
 
+static void too_many_patterns_are_refused(void **state) {
+    (void)state;
+    char part[1024], *list = repeated("\"exclude_from_weight_decay\":[", "\"a\"", 31, "]");
+    snprintf(part, sizeof part, "{\"optimizer\":{\"name\":\"SGD\",%s},\"variables\":\"v", list);
+    free(list);
+    char text[4096];
+    size_t n = (size_t)snprintf(
+        text, sizeof text, "{\"name\":\"MultiOptimizer\",\"optimizers\":[{\"optimizer\":\"sgd\"}");
+    for (int i = 1; i <= 3; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, ",%s%d\"}", part, i);
+    snprintf(text + n, sizeof text - n, "]}");
+    assert_non_null(strstr(shown_flat_of(text),
+                           "invalid_value: an optimizer has more than 64 patterns, "
+                           "those of its parts included [/optimizers/3/"));
+}
+
+/* A pattern's characters are tried once each, however often they stand in it. */
+static void a_long_pattern_is_read_quickly(void **state) {
+    (void)state;
+    char *text = repeated("{\"name\":\"SGD\",\"exclude_from_weight_decay\":[\"", "ab", 85, "\"]}");
+    assert_null(strstr(shown_flat_of(text), "invalid"));
+    free(text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_optimizer_is_read_in_any_form),
@@ -492,6 +516,8 @@ int main(void) {
         cmocka_unit_test(a_schedule_that_is_none_is_refused),
         cmocka_unit_test(what_is_too_long_is_refused),
         cmocka_unit_test(a_pattern_that_is_none_is_refused),
+        cmocka_unit_test(too_many_patterns_are_refused),
+        cmocka_unit_test(a_long_pattern_is_read_quickly),
     };
     return cmocka_run_group_tests(tests, NULL, ask_end);
 }
