@@ -18,8 +18,6 @@
         }                                                                                          \
     } while (0)
 
-static struct child usual; /* the gradd of most tests */
-
 static int fresh(void) { return dial(&usual); }
 
 static bool send_body(int fd, const char *method, const char *path, const char *body) {
@@ -299,35 +297,7 @@ static bool answers_those_that_wait_when_told_to_end(void) {
     X(pages_through_many_sessions)                                                                 \
     X(answers_those_that_wait_when_told_to_end)
 
-static const struct {
-    const char *name;
-    bool (*run)(void);
-} tests[] = {
-#define TEST(name) {#name, name},
-    TESTS(TEST)
-#undef TEST
-};
-
 int main(int argc, char **argv) {
-    if (argc != 2) {
-        fprintf(stderr, "usage: sessions GRADD\n");
-        return 2;
-    }
-    gradd = argv[1];
-    const char *factor = getenv("GRADD_TEST_PATIENCE");
-    if (factor && atoi(factor) > 0) patience = atoi(factor);
-    signal(SIGPIPE, SIG_IGN);
-    usual = start("--workers", "2");
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    int passed = 0, failed = 0;
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-        bool ok = tests[i].run();
-        printf("%s  %s\n", ok ? "ok  " : "FAIL", tests[i].name);
-        *(ok ? &passed : &failed) += 1;
-    }
-    bool ended = stop(&usual);
-    printf("%s  ends_with_0_when_told_to\n", ended ? "ok  " : "FAIL");
-    *(ended ? &passed : &failed) += 1;
-    printf("%d passed, %d failed\n", passed, failed);
-    return failed ? 1 : 0;
+    static const struct test tests[] = {TESTS(TEST)};
+    return run_tests(argc, argv, "--workers", "2", tests, sizeof tests / sizeof *tests);
 }

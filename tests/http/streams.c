@@ -17,8 +17,6 @@
 #define JOB(steps) "{\"method\":\"minimize\",\"request\":" RUN(steps) "}"
 static const char long_run[] = RUN("100000000"), long_job[] = JOB("1000000000");
 
-static struct child usual; /* the gradd of most tests */
-
 static int fresh(void) { return dial(&usual); }
 
 #define CHECK(condition)                                                                           \
@@ -391,35 +389,7 @@ static bool finishes_a_stream_when_told_to_end(void) {
     X(ends_jobs_when_told_to_end)                                                                  \
     X(finishes_a_stream_when_told_to_end)
 
-static const struct {
-    const char *name;
-    bool (*run)(void);
-} tests[] = {
-#define TEST(name) {#name, name},
-    TESTS(TEST)
-#undef TEST
-};
-
 int main(int argc, char **argv) {
-    if (argc != 2) {
-        fprintf(stderr, "usage: streams GRADD\n");
-        return 2;
-    }
-    gradd = argv[1];
-    const char *factor = getenv("GRADD_TEST_PATIENCE");
-    if (factor && atoi(factor) > 0) patience = atoi(factor);
-    signal(SIGPIPE, SIG_IGN);
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    usual = start("--workers", "2");
-    int passed = 0, failed = 0;
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-        const bool ok = tests[i].run();
-        printf("%s  %s\n", ok ? "ok  " : "FAIL", tests[i].name);
-        *(ok ? &passed : &failed) += 1;
-    }
-    const bool ended = stop(&usual);
-    printf("%s  ends_with_0_when_told_to\n", ended ? "ok  " : "FAIL");
-    *(ended ? &passed : &failed) += 1;
-    printf("%d passed, %d failed\n", passed, failed);
-    return failed ? 1 : 0;
+    static const struct test tests[] = {TESTS(TEST)};
+    return run_tests(argc, argv, "--workers", "2", tests, sizeof tests / sizeof *tests);
 }

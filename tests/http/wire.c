@@ -41,8 +41,6 @@ static bool post(int fd, const char *body) {
         }                                                                                          \
     } while (0)
 
-static struct child usual; /* the gradd of most tests */
-
 static int fresh(void) { return dial(&usual); }
 
 static bool keeps_a_connection_for_the_next_request(void) {
@@ -515,36 +513,7 @@ static bool listens_on_ipv6_where_there_is_one(void) {
     X(shows_its_version_and_its_options)                                                           \
     X(listens_on_ipv6_where_there_is_one)
 
-static const struct {
-    const char *name;
-    bool (*run)(void);
-} tests[] = {
-#define TEST(name) {#name, name},
-    TESTS(TEST)
-#undef TEST
-};
-
 int main(int argc, char **argv) {
-    if (argc != 2) {
-        fprintf(stderr, "usage: wire GRADD\n");
-        return 2;
-    }
-    gradd = argv[1];
-    const char *factor = getenv("GRADD_TEST_PATIENCE");
-    if (factor && atoi(factor) > 0) patience = atoi(factor);
-    signal(SIGPIPE, SIG_IGN);
-    setvbuf(stdout, NULL, _IOLBF, 0);
-
-    int passed = 0, failed = 0;
-    usual = start(NULL, NULL);
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-        bool ok = tests[i].run();
-        ok ? passed++ : failed++;
-        printf("%s  %s\n", ok ? "ok  " : "FAIL", tests[i].name);
-    }
-    bool ended = stop(&usual);
-    ended ? passed++ : failed++;
-    printf("%s  ends_with_0_when_told_to\n", ended ? "ok  " : "FAIL");
-    printf("%d passed, %d failed\n", passed, failed);
-    return failed ? 1 : 0;
+    static const struct test tests[] = {TESTS(TEST)};
+    return run_tests(argc, argv, NULL, NULL, tests, sizeof tests / sizeof *tests);
 }

@@ -1,5 +1,5 @@
-/* What wire.c and sessions.c speak and hear with: gradd as a child process,
- * sockets, answers, the numbers of /v1/stats. Each uses what it needs; nothing here knows what is
+/* What wire.c, sessions.c and streams.c speak and hear with: gradd as a child process, sockets, answers,
+ * the numbers of /v1/stats, and the program around the tests. Each uses what it needs; nothing here knows what is
  * tested. */
 #ifndef GRADD_TESTS_HTTP_WIRE_H
 #define GRADD_TESTS_HTTP_WIRE_H
@@ -251,6 +251,43 @@ static inline bool stat_becomes(const struct child *child, const char *group, co
         if (now_ms() > end) return false;
         sleep_ms(2);
     }
+}
+
+/* ---- the program ---- */
+
+static struct child usual; /* the gradd of most tests */
+
+struct test {
+    const char *name;
+    bool (*run)(void);
+};
+
+#define TEST(name) {#name, name},
+
+/* Runs the tests against one gradd with an option (NULL, NULL: none), which must end well in the end. */
+static inline int run_tests(int argc, char **argv, const char *option, const char *value,
+                            const struct test *tests, size_t n) {
+    if (argc != 2) {
+        fprintf(stderr, "usage: %s GRADD\n", argv[0]);
+        return 2;
+    }
+    gradd = argv[1];
+    const char *factor = getenv("GRADD_TEST_PATIENCE");
+    if (factor && atoi(factor) > 0) patience = atoi(factor);
+    signal(SIGPIPE, SIG_IGN);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    usual = start(option, value);
+    int passed = 0, failed = 0;
+    for (size_t i = 0; i < n; i++) {
+        const bool ok = tests[i].run();
+        printf("%s  %s\n", ok ? "ok  " : "FAIL", tests[i].name);
+        *(ok ? &passed : &failed) += 1;
+    }
+    const bool ended = stop(&usual);
+    printf("%s  ends_with_0_when_told_to\n", ended ? "ok  " : "FAIL");
+    *(ended ? &passed : &failed) += 1;
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed ? 1 : 0;
 }
 
 #endif
