@@ -41,6 +41,17 @@ void flat_start(const struct minimize *m, const struct flat *f, double *x) {
     for (size_t i = 0; i < m->n; i++) flat_load(&m->moving[i].start, x + f->offset[i]);
 }
 
+void flat_start_of(const struct minimize *m, const struct flat *f, const struct tensor *sent,
+                   int64_t k, double *x) {
+    flat_start(m, f, x);
+    for (size_t i = 0; i < m->n; i++) {
+        struct tensor one = m->moving[i].start;
+        if (!sent[i].data) continue;
+        one.data = (char *)sent[i].data + (size_t)k * tensor_bytes(&one);
+        flat_load(&one, x + f->offset[i]);
+    }
+}
+
 void flat_bind(const struct minimize *m, const struct flat *f, const node_id *inputs, size_t n,
                const struct tensor **bound) {
     for (size_t k = 0; k < n; k++)

@@ -17,6 +17,9 @@ bool flat_begin(struct minimize *m, struct flat *f);
 
 /* Where the variables start. */
 void flat_start(const struct minimize *m, const struct flat *f, double *x);
+/* The same of start k, for the variables that have some (minimize_starts). */
+void flat_start_of(const struct minimize *m, const struct flat *f, const struct tensor *sent,
+                   int64_t k, double *x);
 /* Moves a start into the bounds; a warning says which, where `pointer`, the start's place in the request,
  * is not NULL. */
 bool flat_clip(struct minimize *m, const struct flat *f, double *x, const char *pointer);

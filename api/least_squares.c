@@ -133,7 +133,7 @@ static bool place_starts(struct fitting *t) {
     if (!t->ends || !t->landings) return build_fail_memory(&o->b);
     for (size_t s = 0; s < n; s++) {
         double *x = t->ends + s * t->flat.n;
-        fitting_start(t, (int64_t)s, x);
+        flat_start_of(&t->m, &t->flat, t->starts, (int64_t)s, x);
         if (!flat_clip(m, &t->flat, x, t->n_starts ? "/starts" : o->work ? "" : "/variables"))
             return false;
     }

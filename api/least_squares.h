@@ -56,8 +56,6 @@ struct fitting {
 
 /* Reads what needs the residuals to be known: loss, f_scale, x_scale, weights, starts, tolerances. */
 bool fitting_options(struct fitting *t);
-/* Start s, as one vector. */
-void fitting_start(const struct fitting *t, int64_t s, double *x);
 
 /* ---- api/least_squares_problem.c ------------------------------------------------------------------ */
 

@@ -173,69 +173,6 @@ static bool read_weights(struct fitting *t) {
     return true;
 }
 
-/* ---- starts ------------------------------------------------------------------------------------ */
-
-static bool read_starts_of(struct fitting *t, const struct json *v, size_t i) {
-    struct oneshot *o = &t->m.o;
-    const struct moving *moving = &t->m.moving[i];
-    const struct shape *shape = &moving->start.shape;
-    struct tensor *all = &t->starts[i];
-    char has[SHAPE_TEXT], wants[SHAPE_TEXT];
-    if (!json_tensor(&o->arena, v, moving->start.dtype, o->call->limits->max_elements, "", all,
-                     o->error))
-        return false;
-    if (all->dtype != moving->start.dtype)
-        return error_set(o->error, ERROR_DTYPE_MISMATCH,
-                         "the starts of \"%.80s\" have dtype %s, expected %s", moving->name,
-                         dtype_name(all->dtype), dtype_name(moving->start.dtype));
-    bool fits = all->shape.rank == shape->rank + 1;
-    for (int k = 0; fits && k < shape->rank; k++) fits = all->shape.dim[k + 1] == shape->dim[k];
-    if (!fits)
-        return error_set(o->error, ERROR_SHAPE_MISMATCH,
-                         "the starts of \"%.80s\" have shape %s, expected a leading axis of starts "
-                         "before the variable's shape %s",
-                         moving->name, shape_text(&all->shape, has), shape_text(shape, wants));
-    if (all->shape.dim[0] == 0)
-        return error_set(o->error, ERROR_INVALID_VALUE, "there must be at least one start");
-    if (t->n_starts && all->shape.dim[0] != t->n_starts)
-        return error_set(o->error, ERROR_SHAPE_MISMATCH,
-                         "found %" PRId64 " starts where other variables have %" PRId64,
-                         all->shape.dim[0], t->n_starts);
-    t->n_starts = all->shape.dim[0];
-    return true;
-}
-
-static bool read_starts(struct fitting *t) {
-    struct oneshot *o = &t->m.o;
-    const struct json *v = o->request.starts;
-    t->starts = arena_zalloc(&o->arena, (t->m.n + 1) * sizeof *t->starts);
-    if (!t->starts) return build_fail_memory(&o->b);
-    if (!v) return true;
-    if (json_type(v) != JSON_OBJECT || !json_first(v)) {
-        error_set(o->error, ERROR_INVALID_REQUEST,
-                  "expected an object of variables with their starts, found %s",
-                  json_type(v) == JSON_OBJECT ? "an empty one" : json_type_name(v));
-        return error_under(o->error, "starts");
-    }
-    for (v = json_first(v); v; v = json_next(v)) {
-        size_t i;
-        if (find_moving(t, v, &i) && read_starts_of(t, v, i)) continue;
-        error_under(o->error, json_key(v));
-        return error_under(o->error, "starts");
-    }
-    return true;
-}
-
-void fitting_start(const struct fitting *t, int64_t s, double *x) {
-    flat_start(&t->m, &t->flat, x);
-    for (size_t i = 0; i < t->m.n; i++) {
-        struct tensor one = t->m.moving[i].start;
-        if (!t->starts[i].data) continue;
-        one.data = (char *)t->starts[i].data + (size_t)s * tensor_bytes(&one);
-        flat_load(&one, x + t->flat.offset[i]);
-    }
-}
-
 /* ---- tolerances -------------------------------------------------------------------------------- */
 
 /* The presets go as far as the dtype lets them; a reduction is the square of an angle. */
@@ -252,5 +189,6 @@ static void set_tolerances(struct fitting *t) {
 
 bool fitting_options(struct fitting *t) {
     set_tolerances(t);
-    return read_loss(t) && read_f_scale(t) && read_x_scale(t) && read_weights(t) && read_starts(t);
+    return read_loss(t) && read_f_scale(t) && read_x_scale(t) && read_weights(t) &&
+           minimize_starts(&t->m, &t->starts, &t->n_starts);
 }

@@ -97,6 +97,9 @@ bool minimize_options(struct minimize *m);
 bool minimize_int(struct minimize *m, const struct json *v, const char *name, int64_t least,
                   int64_t *out);
 bool minimize_bool(struct minimize *m, const struct json *v, const char *name, bool *out);
+/* The member "starts": of each variable its starts with a leading axis of *n, in the arena; data NULL: it
+ * has none. *n is 0 where the request has no starts. */
+bool minimize_starts(struct minimize *m, struct tensor **sent, int64_t *n);
 /* A finite number, of at least 0. */
 bool minimize_number(struct minimize *m, const struct json *v, const char *name, double *out);
 

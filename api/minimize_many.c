@@ -8,60 +8,11 @@
 
 /* ---- reading -------------------------------------------------------------------------------------- */
 
-static bool read_one(struct method_run *r, const struct json *v, size_t i) {
-    struct oneshot *o = &r->m->o;
-    struct starts *all = &r->starts;
-    const struct moving *moving = &r->m->moving[i];
-    const struct shape *shape = &moving->start.shape;
-    char has[SHAPE_TEXT], wants[SHAPE_TEXT];
-    struct tensor *t = &all->sent[i];
-    if (!json_tensor(&o->arena, v, moving->start.dtype, o->call->limits->max_elements, "", t,
-                     o->error))
-        return false;
-    if (t->dtype != moving->start.dtype)
-        return error_set(o->error, ERROR_DTYPE_MISMATCH,
-                         "the starts of \"%.80s\" have dtype %s, expected %s", moving->name,
-                         dtype_name(t->dtype), dtype_name(moving->start.dtype));
-    if (t->shape.rank != shape->rank + 1 ||
-        memcmp(t->shape.dim + 1, shape->dim, (size_t)shape->rank * sizeof *shape->dim) != 0)
-        return error_set(o->error, ERROR_SHAPE_MISMATCH,
-                         "the starts of \"%.80s\" have shape %s, expected a leading axis of starts "
-                         "before the variable's shape %s",
-                         moving->name, shape_text(&t->shape, has), shape_text(shape, wants));
-    if (t->shape.dim[0] == 0)
-        return error_set(o->error, ERROR_INVALID_VALUE, "there must be at least one start");
-    if (all->n && t->shape.dim[0] != all->n)
-        return error_set(o->error, ERROR_SHAPE_MISMATCH,
-                         "found %" PRId64 " starts where other variables have %" PRId64,
-                         t->shape.dim[0], all->n);
-    all->n = t->shape.dim[0];
-    return true;
-}
-
-static bool read_named(struct method_run *r, const struct json *v) {
-    struct minimize *m = r->m;
-    for (size_t i = 0; i < m->n; i++)
-        if (strcmp(m->moving[i].name, json_key(v)) == 0)
-            return read_one(r, v, i) || error_under(m->o.error, json_key(v));
-    error_set(m->o.error, ERROR_UNBOUND_NAME, "\"%.80s\" is no variable that moves", json_key(v));
-    return error_under(m->o.error, json_key(v));
-}
-
 bool starts_of_method(struct method_run *r) {
     struct oneshot *o = &r->m->o;
-    const struct json *sent = o->request.starts;
     struct starts *all = &r->starts;
-    if (!sent) return true;
-    all->sent = arena_zalloc(&o->arena, (r->m->n + 1) * sizeof *all->sent);
-    if (!all->sent) return build_fail_memory(&o->b);
-    if (json_type(sent) != JSON_OBJECT || !json_first(sent)) {
-        error_set(o->error, ERROR_INVALID_REQUEST,
-                  "expected an object of variables with their starts, found %s",
-                  json_type(sent) == JSON_OBJECT ? "an empty one" : json_type_name(sent));
-        return error_under(o->error, "starts");
-    }
-    for (const struct json *v = json_first(sent); v; v = json_next(v))
-        if (!read_named(r, v)) return error_under(o->error, "starts");
+    if (!minimize_starts(r->m, &all->sent, &all->n)) return false;
+    if (!all->n) return true;
     int64_t count;
     if (__builtin_mul_overflow((int64_t)r->flat.n + 1, all->n, &count) ||
         count > o->call->limits->max_elements) {
@@ -78,19 +29,6 @@ bool starts_of_method(struct method_run *r) {
 }
 
 /* ---- running -------------------------------------------------------------------------------------- */
-
-/* Start k; variables without starts of their own start where they are. */
-static void set_start(struct method_run *r, int64_t k, double *x) {
-    const struct minimize *m = r->m;
-    flat_start(m, &r->flat, x);
-    for (size_t i = 0; i < m->n; i++) {
-        const struct tensor *sent = &r->starts.sent[i];
-        struct tensor one = m->moving[i].start;
-        if (!sent->data) continue;
-        one.data = (char *)sent->data + (size_t)k * tensor_bytes(&one);
-        flat_load(&one, x + r->flat.offset[i]);
-    }
-}
 
 static bool is_better(const struct method_run *r, const struct solve_result *best) {
     const struct solve_result *now = &r->result;
@@ -144,7 +82,7 @@ bool starts_run(struct method_run *r) {
     for (int64_t k = 0; k < all->n; k++) {
         struct end *end = &all->ends[k];
         double *x = all->points + (size_t)k * r->flat.n;
-        set_start(r, k, x);
+        flat_start_of(m, &r->flat, all->sent, k, x);
         if (!flat_clip(m, &r->flat, x, m->o.warnings_end == warned ? "/starts" : NULL))
             return false;
         if (stopped) {

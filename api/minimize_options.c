@@ -171,3 +171,65 @@ bool minimize_options(struct minimize *m) {
     if (r->inputs && !r->method) o->rows.size = rows;
     return true;
 }
+
+/* ---- starts ---------------------------------------------------------------------------------------- */
+
+/* The starts of one variable: a leading axis before its shape, as long as the others' (*n, 0: none yet). */
+static bool read_starts_of(struct minimize *m, const struct json *v, const struct moving *moving,
+                           struct tensor *out, int64_t *n) {
+    struct oneshot *o = &m->o;
+    const struct shape *shape = &moving->start.shape;
+    char has[SHAPE_TEXT], wants[SHAPE_TEXT];
+    if (!json_tensor(&o->arena, v, moving->start.dtype, o->call->limits->max_elements, "", out,
+                     o->error))
+        return false;
+    if (out->dtype != moving->start.dtype)
+        return error_set(o->error, ERROR_DTYPE_MISMATCH,
+                         "the starts of \"%.80s\" have dtype %s, expected %s", moving->name,
+                         dtype_name(out->dtype), dtype_name(moving->start.dtype));
+    bool fits = out->shape.rank == shape->rank + 1;
+    for (int k = 0; fits && k < shape->rank; k++) fits = out->shape.dim[k + 1] == shape->dim[k];
+    if (!fits)
+        return error_set(o->error, ERROR_SHAPE_MISMATCH,
+                         "the starts of \"%.80s\" have shape %s, expected a leading axis of starts "
+                         "before the variable's shape %s",
+                         moving->name, shape_text(&out->shape, has), shape_text(shape, wants));
+    if (out->shape.dim[0] == 0)
+        return error_set(o->error, ERROR_INVALID_VALUE, "there must be at least one start");
+    if (*n && out->shape.dim[0] != *n)
+        return error_set(o->error, ERROR_SHAPE_MISMATCH,
+                         "found %" PRId64 " starts where other variables have %" PRId64,
+                         out->shape.dim[0], *n);
+    *n = out->shape.dim[0];
+    return true;
+}
+
+static bool read_named_starts(struct minimize *m, const struct json *v, struct tensor *sent,
+                              int64_t *n) {
+    for (size_t i = 0; i < m->n_shown; i++)
+        if (strcmp(m->moving[i].name, json_key(v)) == 0)
+            return read_starts_of(m, v, &m->moving[i], &sent[i], n);
+    return error_set(m->o.error, ERROR_UNBOUND_NAME, "\"%.80s\" is no variable that moves",
+                     json_key(v));
+}
+
+bool minimize_starts(struct minimize *m, struct tensor **sent, int64_t *n) {
+    struct oneshot *o = &m->o;
+    const struct json *v = o->request.starts;
+    *n = 0;
+    *sent = arena_zalloc(&o->arena, (m->n + 1) * sizeof **sent);
+    if (!*sent) return build_fail_memory(&o->b);
+    if (!v) return true;
+    if (json_type(v) != JSON_OBJECT || !json_first(v)) {
+        error_set(o->error, ERROR_INVALID_REQUEST,
+                  "expected an object of variables with their starts, found %s",
+                  json_type(v) == JSON_OBJECT ? "an empty one" : json_type_name(v));
+        return error_under(o->error, "starts");
+    }
+    for (v = json_first(v); v; v = json_next(v)) {
+        if (read_named_starts(m, v, *sent, n)) continue;
+        error_under(o->error, json_key(v));
+        return error_under(o->error, "starts");
+    }
+    return true;
+}

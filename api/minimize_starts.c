@@ -6,74 +6,16 @@
 #include "api/minimize_steps.h"
 #include "api/place.h"
 
-/* ---- reading ---------------------------------------------------------------------------------------- */
-
-static bool fail_shape(struct descent *d, const struct tensor *t, const struct moving *v) {
-    char has[SHAPE_TEXT], wants[SHAPE_TEXT];
-    return error_set(d->m->o.error, ERROR_SHAPE_MISMATCH,
-                     "the starts of \"%.80s\" have shape %s, expected a leading axis of starts "
-                     "before the variable's shape %s",
-                     v->name, shape_text(&t->shape, has), shape_text(&v->start.shape, wants));
-}
-
-static bool read_one(struct descent *d, const struct json *v, size_t i) {
-    struct oneshot *o = &d->m->o;
-    const struct moving *moving = &d->m->moving[i];
-    const struct shape *shape = &moving->start.shape;
-    struct tensor *t = arena_alloc(&o->arena, sizeof *t);
-    if (!t) return build_fail_memory(&o->b);
-    if (!json_tensor(&o->arena, v, moving->start.dtype, o->call->limits->max_elements, "", t,
-                     o->error))
-        return false;
-    if (t->dtype != moving->start.dtype)
-        return error_set(o->error, ERROR_DTYPE_MISMATCH,
-                         "the starts of \"%.80s\" have dtype %s, expected %s", moving->name,
-                         dtype_name(t->dtype), dtype_name(moving->start.dtype));
-    if (t->shape.rank != shape->rank + 1 ||
-        (shape->rank &&
-         memcmp(t->shape.dim + 1, shape->dim, (size_t)shape->rank * sizeof *shape->dim) != 0))
-        return fail_shape(d, t, moving);
-    if (t->shape.dim[0] == 0)
-        return error_set(o->error, ERROR_INVALID_VALUE, "there must be at least one start");
-    if (d->n_starts && t->shape.dim[0] != d->n_starts)
-        return error_set(o->error, ERROR_SHAPE_MISMATCH,
-                         "found %" PRId64 " starts where other variables have %" PRId64,
-                         t->shape.dim[0], d->n_starts);
-    d->n_starts = t->shape.dim[0];
-    d->starts[i] = t;
-    return true;
-}
-
-static bool read_named(struct descent *d, const struct json *v) {
-    struct oneshot *o = &d->m->o;
-    for (size_t i = 0; i < d->m->n_shown; i++)
-        if (strcmp(d->m->moving[i].name, json_key(v)) == 0) return read_one(d, v, i);
-    return error_set(o->error, ERROR_UNBOUND_NAME, "\"%.80s\" is no variable that moves",
-                     json_key(v));
-}
-
-static bool read_all(struct descent *d, const struct json *starts) {
-    struct oneshot *o = &d->m->o;
-    if (json_type(starts) != JSON_OBJECT || !json_first(starts))
-        return error_set(o->error, ERROR_INVALID_REQUEST,
-                         "expected an object of variables with their starts, found %s",
-                         json_type(starts) == JSON_OBJECT ? "an empty one"
-                                                          : json_type_name(starts));
-    for (const struct json *v = json_first(starts); v; v = json_next(v))
-        if (!read_named(d, v)) return error_under(o->error, json_key(v));
-    return true;
-}
-
 /* ---- rows --------------------------------------------------------------------------------------------- */
 
 /* The starts whose values a state begins with: those of its variable, of a slot that begins as a copy of
  * it; NULL: it begins with the same in all rows. */
 static const struct tensor *own_starts(const struct descent *d, size_t i) {
     const size_t n = d->m->n;
-    if (i < n) return d->starts[i];
+    if (i < n) return d->starts[i].data ? &d->starts[i] : NULL;
     const uint32_t of = d->slots[i - n].variable;
     if (of == OPTIMIZER_ITSELF || d->first[i].data != d->first[of].data) return NULL;
-    return d->starts[of];
+    return own_starts(d, of);
 }
 
 bool starts_give_rows(struct descent *d, size_t i) {
@@ -106,12 +48,9 @@ bool starts_give_rows(struct descent *d, size_t i) {
 
 bool starts_read(struct descent *d) {
     struct oneshot *o = &d->m->o;
-    const struct json *starts = o->request.starts;
     d->n_rows = 1;
-    if (!starts) return true;
-    d->starts = arena_zalloc(&o->arena, (d->m->n + 1) * sizeof *d->starts);
-    if (!d->starts) return build_fail_memory(&o->b);
-    if (!read_all(d, starts)) return error_under(o->error, "starts");
+    if (!minimize_starts(d->m, &d->starts, &d->n_starts)) return false;
+    if (!d->n_starts) return true;
     d->n_rows = d->n_starts;
     for (size_t i = 0; i < d->n_states; i++) {
         if (i >= d->m->n && d->slots[i - d->m->n].variable == OPTIMIZER_ITSELF) continue;

@@ -75,8 +75,8 @@ struct descent {
     struct tensor *start; /* the same as the first run reads it */
     bool *by_row;         /* whether it has the leading axis */
 
-    int64_t n_starts;             /* 0: none were sent */
-    const struct tensor **starts; /* of each variable, or NULL */
+    int64_t n_starts;      /* 0: none were sent */
+    struct tensor *starts; /* of each variable, as minimize_starts reads them */
     struct row *rows;
     int64_t n_rows, n_over;
     char **end; /* of each state, what it is in the end: one value for each row */
