@@ -107,7 +107,6 @@ static const char *read_problem(struct problem *p, const char *at) {
 static void print_number(FILE *out, const char *text) { fprintf(out, "%.17g", strtod(text, NULL)); }
 
 static char *request_of(const struct problem *p, int start) {
-    static const char *const one[] = {"y", "x"}, *const two[] = {"y", "x1", "x2"};
     char *body = NULL;
     size_t length = 0;
     FILE *out = open_memstream(&body, &length);
@@ -118,7 +117,8 @@ static char *request_of(const struct problem *p, int start) {
         fprintf(out, "%s\"b%d\":%.17g", i ? "," : "", i + 1, p->start[start][i]);
     fprintf(out, "},\"constants\":{");
     for (int k = 0; k < p->columns; k++) {
-        fprintf(out, "%s\"%s\":[", k ? "," : "", (p->columns == 2 ? one : two)[k]);
+        const char *x = p->columns == 2 ? "x" : k == 1 ? "x1" : "x2";
+        fprintf(out, "%s\"%s\":[", k ? "," : "", k ? x : "y");
         for (int i = 0; i < p->rows; i++) {
             if (i) fprintf(out, ",");
             print_number(out, p->data[k][i]);

@@ -240,7 +240,10 @@ enum { PACED = sizeof paced / sizeof *paced };
 /* The number behind the first `name` in what came back. */
 static double number_behind(const char *name) {
     const char *at = strstr(got.body, name);
-    if (!at) fail_msg("no %s in %s", name, got.body);
+    if (!at) {
+        fail_msg("no %s in %s", name, got.body);
+        return NAN;
+    }
     return strtod(at + strlen(name), NULL);
 }
 
