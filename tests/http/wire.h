@@ -110,18 +110,29 @@ static inline bool stop(struct child *child) {
 
 /* ---- sockets ---- */
 
-/* What was received of one socket and not read yet. */
+/* What was received of each socket and not read yet: a stream that is read between other requests
+ * loses nothing. */
+enum { SOCKETS = 1024 };
 static struct {
-    int fd;
-    char bytes[64 << 10];
+    char bytes[4 << 10];
     size_t at, have;
-} heard;
+} heard[SOCKETS];
+
+/* A new socket may have the number of an old one. */
+static inline int new_socket(int family) {
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < SOCKETS) {
+        if (fd >= 0) heard[fd].at = heard[fd].have = 0;
+        return fd;
+    }
+    close(fd);
+    return -1;
+}
 
 static inline int dial(const struct child *child) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = new_socket(AF_INET);
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((in_port_t)child->port)};
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    heard.fd = -1; /* This number may have been another socket's. */
     if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0) return fd;
     close(fd);
     return -1;
@@ -159,17 +170,17 @@ static struct reply reply;
 
 /* Reads one byte of what has come; false at the end, or where nothing comes in time. */
 static inline bool read_byte(int fd, char *c, int64_t end) {
-    if (heard.fd != fd) heard.at = heard.have = 0, heard.fd = fd;
-    if (heard.at == heard.have) {
+    if (fd < 0) return false;
+    if (heard[fd].at == heard[fd].have) {
         int64_t left = end - now_ms();
         struct pollfd wait = {.fd = fd, .events = POLLIN};
         if (left <= 0 || poll(&wait, 1, (int)left) <= 0) return false;
-        ssize_t n = recv(fd, heard.bytes, sizeof heard.bytes, 0);
+        ssize_t n = recv(fd, heard[fd].bytes, sizeof heard[fd].bytes, 0);
         if (n <= 0) return false;
-        heard.at = 0;
-        heard.have = (size_t)n;
+        heard[fd].at = 0;
+        heard[fd].have = (size_t)n;
     }
-    *c = heard.bytes[heard.at++];
+    *c = heard[fd].bytes[heard[fd].at++];
     return true;
 }
 
