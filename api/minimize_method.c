@@ -36,8 +36,8 @@ static bool find_method(struct method_run *r) {
     if (r->method) return true;
     for (size_t i = 0; i < SOLVE_METHOD_COUNT; i++) names[i] = solve_methods[i].name;
     const char *near = name_nearest(json_string(v), names, SOLVE_METHOD_COUNT);
-    error_set(error, ERROR_INVALID_VALUE, "unknown method \"%.40s\"%s%s%s; the methods are %s",
-              json_string(v), near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "",
+    error_set(error, ERROR_INVALID_VALUE, "unknown method \"%.40s\"; %s%s%she methods are %s",
+              json_string(v), near ? "did you mean \"" : "", near ? near : "", near ? "\"? T" : "t",
               names_of(0, all, sizeof all));
     return error_under(error, "method");
 }
@@ -83,8 +83,9 @@ static bool check_unknowns(struct method_run *r) {
             if (f->lower && isfinite(f->lower[k]) && isfinite(f->upper[k])) continue;
             error_set(m->o.error, ERROR_INVALID_REQUEST,
                       "%s searches a box: it needs finite bounds of every variable, and \"%.80s\" "
-                      "has none",
-                      r->method->name, m->moving[i].name);
+                      "has no %s one",
+                      r->method->name, m->moving[i].name,
+                      f->lower && isfinite(f->lower[k]) ? "upper" : "lower");
             return error_under(m->o.error, "bounds");
         }
     }

@@ -145,8 +145,9 @@ static bool check_together(struct minimize *m) {
     for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
         if (!members[i].v || members[i].of_method == (r->method != NULL)) continue;
         return fail_together(m, members[i].name,
-                             members[i].of_method
-                                 ? "goes with a \"method\", not with an optimizer"
+                             members[i].of_method ? "goes with a \"method\", not with an optimizer"
+                             : members[i].v == r->optimizer
+                                 ? "and \"method\" exclude each other; both were sent"
                                  : "goes with an optimizer, not with a \"method\"");
     }
     const struct json *needs_rows[] = {r->batch_size, r->shuffle_seed, r->epochs};

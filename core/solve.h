@@ -152,7 +152,7 @@ struct solve_stop {
 enum solve_status {
     SOLVE_CONVERGED,
     SOLVE_MAX_EVALUATIONS,
-    SOLVE_NON_FINITE, /* no finite value where one is needed, or f falls without end */
+    SOLVE_NON_FINITE, /* no finite value where one is needed, or f fell to -Infinity */
     SOLVE_STOPPED,    /* evaluate or product said so, or the seconds are over */
     SOLVE_INFEASIBLE, /* no point that keeps the constraints was found */
     SOLVE_ROUNDOFF_LIMITED,
