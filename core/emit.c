@@ -207,7 +207,7 @@ static bool fail_dtype(struct tape *t, const struct op *op, enum dtype found) {
 bool infer_has_kernel(struct tape *t, const struct node *n) {
     const struct op *op = op_of(n);
     enum dtype dtype = tape_dtype(t, node_args(t, n)[n->n_args - 1]);
-    return op->flags & OP_VIEW || op->kernels[dtype] || fail_dtype(t, op, dtype);
+    return op->flags & OP_VIEW || op_runs(op, dtype) || fail_dtype(t, op, dtype);
 }
 
 bool op_takes(struct tape *t, const struct op *op, const struct op_arg *args) {

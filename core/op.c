@@ -54,7 +54,7 @@ bool op_differentiable(const struct op *op, int i) {
 
 unsigned op_dtypes(const struct op *op) {
     unsigned dtypes = op->dtypes;
-    for (int d = 0; d < DTYPE_COUNT; d++) dtypes |= (unsigned)(op->kernels[d] != NULL) << d;
+    for (int d = 0; d < DTYPE_COUNT; d++) dtypes |= (unsigned)op_runs(op, (enum dtype)d) << d;
     if (dtypes) return dtypes;
     return op->kind == OP_COMPOSITE ? DTYPES_FLOATS : DTYPES_ALL;
 }

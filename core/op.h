@@ -50,6 +50,7 @@ struct step;
 struct run;
 struct instr;
 struct group;
+struct reducer;
 
 enum op_kind {
     OP_PRIMITIVE,
@@ -75,6 +76,9 @@ enum { OP_PARAMS_MAX = 8 };
 #define RESULT_ALONE SIZE_MAX
 
 typedef void (*kernel)(const struct step *step, struct run *run);
+
+/* A loop over runs of elements, of as many arguments as its op has (core/kernels/pointwise.h). */
+typedef void (*any_loop)(void);
 
 /* The same op on values of one element, which stand in 8-byte cells of the slab: one, or many. */
 struct cell_kernels {
@@ -115,8 +119,13 @@ struct op {
      * (and on the result). NULL for pointwise ops, which align their arguments. */
     node_id (*batch)(struct tape *t, node_id y, const node_id *x, const bool *batched, int64_t n);
 
-    /* Tensor kernels by dtype of the last argument; NULL where the dtype is refused. */
+    /* Tensor kernels by dtype of the last argument; NULL where the dtype is refused. Of a pointwise op the
+     * loop alone stands here, unless it has more to do. */
     kernel kernels[DTYPE_COUNT];
+    any_loop loops[DTYPE_COUNT];
+    const struct reducer *reducers[DTYPE_COUNT]; /* of a reduction, core/kernels/reduce.h */
+    any_loop (*loop_between)(enum dtype from,
+                             enum dtype to); /* instead, where the result's matters */
     /* The same for values of one element; may be NULL. */
     struct cell_kernels cells[DTYPE_COUNT];
 
@@ -154,6 +163,11 @@ enum op_tag {
 };
 
 extern const struct op *const op_table[OP_COUNT];
+
+/* Whether the op can be run on tensors whose last argument is of that dtype. */
+static inline bool op_runs(const struct op *op, enum dtype dtype) {
+    return op->kernels[dtype] || op->loops[dtype] || op->reducers[dtype] || op->loop_between;
+}
 
 static inline const struct op *op_of(const struct node *n) { return op_table[n->op]; }
 

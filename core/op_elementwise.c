@@ -169,7 +169,7 @@ static void pow_checked(const struct step *step, struct run *run) {
                  "pow: Integers to negative integer powers are not allowed");
         return;
     }
-    (step->in[0].dtype == DTYPE_I32 ? pow_kernel_I32 : pow_kernel_I64)(step, run);
+    pointwise_run(step, run);
 }
 static node_id pow_partial(struct tape *t, node_id z, uint32_t i, node_id v) {
     node_id x = tape_arg(t, z, 0), y = tape_arg(t, z, 1);
@@ -188,17 +188,17 @@ static node_id pow_simplify(struct tape *t, const struct node *n) {
     if (is_literal(t, y, 2)) return emit_square(t, x);
     return is_literal(t, y, -1) ? emit_reciprocal(t, x) : NODE_NONE;
 }
-const struct op op_pow = {
-    .name = "pow",
-    .notation = "z = x^y; dz/dx = y x^(y-1), dz/dy = z log x (0 where x <= 0)",
-    .flags = OP_POINTWISE,
-    .params = XY_PARAMS,
-    .infer = infer_pointwise,
-    .partial = pow_partial,
-    .simplify = pow_simplify,
-    .kernels = {KERNEL(pow, F32),
-                KERNEL(pow, F64), [DTYPE_I32] = pow_checked, [DTYPE_I64] = pow_checked},
-    .cells = {CELL(pow, F32), CELL(pow, F64)}};
+const struct op op_pow = {.name = "pow",
+                          .notation =
+                              "z = x^y; dz/dx = y x^(y-1), dz/dy = z log x (0 where x <= 0)",
+                          .flags = OP_POINTWISE,
+                          .params = XY_PARAMS,
+                          .infer = infer_pointwise,
+                          .partial = pow_partial,
+                          .simplify = pow_simplify,
+                          .kernels = {[DTYPE_I32] = pow_checked, [DTYPE_I64] = pow_checked},
+                          .loops = {LOOP(pow, F32), LOOP(pow, F64), LOOP(pow, I32), LOOP(pow, I64)},
+                          .cells = {CELL(pow, F32), CELL(pow, F64)}};
 
 UNARY_FLOATS(square, x *x)
 UNARY(square, I32, int32_t, int32_t, WRAP(int32_t, x, *, x))
@@ -355,47 +355,40 @@ static bool divisor_is_zero(const struct step *step, struct run *run) {
     }
     return false;
 }
+static void divided_checked(const struct step *step, struct run *run) {
+    if (!divisor_is_zero(step, run)) pointwise_run(step, run);
+}
 BINARY_FLOATS(floordiv, floor(x / y))
 BINARY_LOOP(floordiv, I32, int32_t, int32_t, floordiv_int(x, y))
 BINARY_LOOP(floordiv, I64, int64_t, int64_t, floordiv_int(x, y))
-static void floordiv_checked(const struct step *step, struct run *run) {
-    if (divisor_is_zero(step, run)) return;
-    (step->in[0].dtype == DTYPE_I32 ? floordiv_kernel_I32 : floordiv_kernel_I64)(step, run);
-}
 const struct op op_floordiv = {
     .name = "floordiv",
     .notation = "z = floor(x / y); not differentiable",
     .flags = OP_POINTWISE,
     .params = XY_PARAMS,
     .infer = infer_pointwise,
-    .kernels =
-        {KERNEL(floordiv, F32),
-         KERNEL(floordiv, F64), [DTYPE_I32] = floordiv_checked, [DTYPE_I64] = floordiv_checked},
+    .kernels = {[DTYPE_I32] = divided_checked, [DTYPE_I64] = divided_checked},
+    .loops = {LOOP(floordiv, F32), LOOP(floordiv, F64), LOOP(floordiv, I32), LOOP(floordiv, I64)},
     .cells = {CELL(floordiv, F32), CELL(floordiv, F64)}};
 
 BINARY(mod, F32, float, float, mod_f32(x, y))
 BINARY(mod, F64, double, double, mod_f64(x, y))
 BINARY_LOOP(mod, I32, int32_t, int32_t, mod_int(x, y))
 BINARY_LOOP(mod, I64, int64_t, int64_t, mod_int(x, y))
-static void mod_checked(const struct step *step, struct run *run) {
-    if (divisor_is_zero(step, run)) return;
-    (step->in[0].dtype == DTYPE_I32 ? mod_kernel_I32 : mod_kernel_I64)(step, run);
-}
 static node_id mod_partial(struct tape *t, node_id z, uint32_t i, node_id v) {
     if (i == 0) return v;
     node_id x = tape_arg(t, z, 0), y = tape_arg(t, z, 1);
     return emit_multiply(t, v, emit_negative(t, emit_floordiv(t, x, y)));
 }
-const struct op op_mod = {
-    .name = "mod",
-    .notation = "z = x - y floor(x / y); dz/dx = 1, dz/dy = -floor(x / y)",
-    .flags = OP_POINTWISE,
-    .params = XY_PARAMS,
-    .infer = infer_pointwise,
-    .partial = mod_partial,
-    .kernels = {KERNEL(mod, F32),
-                KERNEL(mod, F64), [DTYPE_I32] = mod_checked, [DTYPE_I64] = mod_checked},
-    .cells = {CELL(mod, F32), CELL(mod, F64)}};
+const struct op op_mod = {.name = "mod",
+                          .notation = "z = x - y floor(x / y); dz/dx = 1, dz/dy = -floor(x / y)",
+                          .flags = OP_POINTWISE,
+                          .params = XY_PARAMS,
+                          .infer = infer_pointwise,
+                          .partial = mod_partial,
+                          .kernels = {[DTYPE_I32] = divided_checked, [DTYPE_I64] = divided_checked},
+                          .loops = {LOOP(mod, F32), LOOP(mod, F64), LOOP(mod, I32), LOOP(mod, I64)},
+                          .cells = {CELL(mod, F32), CELL(mod, F64)}};
 
 /* multiply_no_nan: 0 where y is 0, even if x is infinite or NaN. */
 BINARY_FLOATS(multiply_no_nan, (y == 0 ? 0 : x * y))

@@ -28,8 +28,7 @@ static bool infer_comparison(struct tape *t, const struct node *n, struct shape 
                                rows};
 
 #define ROWS_ALL(id)                                                                               \
-    .kernels = {KERNEL(id, F32), KERNEL(id, F64), KERNEL(id, I32), KERNEL(id, I64),                \
-                KERNEL(id, BOOL)},                                                                 \
+    .loops = {LOOP(id, F32), LOOP(id, F64), LOOP(id, I32), LOOP(id, I64), LOOP(id, BOOL)},         \
     .cells = {CELL(id, F32), CELL(id, F64), CELL(id, I32), CELL(id, I64), CELL(id, BOOL)}
 
 COMPARE_NUMBERS(equal, ==)
@@ -47,7 +46,7 @@ COMPARISON_OP(greater, "z = (x > y)", ROWS_NUMBERS(greater))
 COMPARE_NUMBERS(greater_equal, >=)
 COMPARISON_OP(greater_equal, "z = (x >= y)", ROWS_NUMBERS(greater_equal))
 
-#define ROWS_BOOL(id) .kernels = {KERNEL(id, BOOL)}, .cells = {CELL(id, BOOL)}
+#define ROWS_BOOL(id) .loops = {LOOP(id, BOOL)}, .cells = {CELL(id, BOOL)}
 
 #define LOGICAL_OP(id, text, expr)                                                                 \
     BINARY(id, BOOL, uint8_t, uint8_t, expr)                                                       \
@@ -77,9 +76,6 @@ const struct op op_logical_not = {.name = "logical_not",
         const uint8_t *restrict p = c;                                                             \
         const T *restrict q = x, *restrict r = y;                                                  \
         for (int64_t i = 0; i < n; i++) o[i] = p[i * sc] ? q[i * sx] : r[i * sy];                  \
-    }                                                                                              \
-    static void where_kernel_##tag(const struct step *step, struct run *run) {                     \
-        pointwise3(step, run, where_loop_##tag);                                                   \
     }                                                                                              \
     static void where_cell_##tag(const struct instr *instr, char *slab) {                          \
         const uint8_t c = *(const uint8_t *)cell_at(slab, instr->on.cell.in[0]);                   \
@@ -156,18 +152,27 @@ static int64_t to_i64(double x) { return x >= -0x1p63 && x < 0x1p63 ? (int64_t)x
     UNARY_LOOP(cast_##from, F64, T, double, x)                                                     \
     UNARY_LOOP(cast_##from, I32, T, int32_t, i32)                                                  \
     UNARY_LOOP(cast_##from, I64, T, int64_t, i64)                                                  \
-    UNARY_LOOP(cast_##from, BOOL, T, uint8_t, x != 0)                                              \
-    static void cast_kernel_##from(const struct step *step, struct run *run) {                     \
-        static const loop1 loops[DTYPE_COUNT] = {cast_##from##_loop_F32, cast_##from##_loop_F64,   \
-                                                 cast_##from##_loop_I32, cast_##from##_loop_I64,   \
-                                                 cast_##from##_loop_BOOL};                         \
-        pointwise1(step, run, loops[step->out.dtype]);                                             \
-    }
+    UNARY_LOOP(cast_##from, BOOL, T, uint8_t, x != 0)
 CAST(F32, float, to_i32(x), to_i64(x))
 CAST(F64, double, to_i32(x), to_i64(x))
 CAST(I32, int32_t, x, x)
 CAST(I64, int64_t, (uint32_t)(uint64_t)x, x)
 CAST(BOOL, uint8_t, x, x)
+
+static any_loop cast_loop(enum dtype from, enum dtype to) {
+#define CASTS(from)                                                                                \
+    [DTYPE_##from] = {                                                                             \
+        LOOP(cast_##from, F32),                                                                    \
+        LOOP(cast_##from, F64),                                                                    \
+        LOOP(cast_##from, I32),                                                                    \
+        LOOP(cast_##from, I64),                                                                    \
+        LOOP(cast_##from, BOOL)                                                                    \
+    }
+    static const any_loop loops[DTYPE_COUNT][DTYPE_COUNT] = {CASTS(F32), CASTS(F64), CASTS(I32),
+                                                             CASTS(I64), CASTS(BOOL)};
+#undef CASTS
+    return loops[from][to];
+}
 
 static bool cast_infer(struct tape *t, const struct node *n, struct shape *shape,
                        enum dtype *dtype) {
@@ -194,5 +199,4 @@ const struct op op_cast = {.name = "cast",
                            .emit = cast_emit,
                            .infer = cast_infer,
                            .partial = cast_partial,
-                           .kernels = {cast_kernel_F32, cast_kernel_F64, cast_kernel_I32,
-                                       cast_kernel_I64, cast_kernel_BOOL}};
+                           .loop_between = cast_loop};

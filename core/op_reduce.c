@@ -60,8 +60,8 @@ static node_id sum_like(struct tape *t, node_id y, node_id x) {
             "keepdims", PARAM_BOOL, true                                                           \
         }                                                                                          \
     }
-#define REDUCE_KERNELS(id)                                                                         \
-    .kernels = {id##_kernel_F32, id##_kernel_F64, id##_kernel_I32, id##_kernel_I64}
+#define REDUCERS(id)                                                                               \
+    .reducers = {REDUCES(id, F32), REDUCES(id, F64), REDUCES(id, I32), REDUCES(id, I64)}
 #define REDUCE_EMIT(id)                                                                            \
     static node_id id##_emit(struct tape *t, const struct op_arg *args) {                          \
         return reduce_emit(t, OP_##id, args);                                                      \
@@ -109,17 +109,19 @@ const struct op op_reduce_sum = {.name = "reduce_sum",
                                  .vjp = reduce_sum_vjp,
                                  .batch = reduce_batch,
                                  .simplify = reduce_sum_simplify,
-                                 REDUCE_KERNELS(reduce_sum),
+                                 REDUCERS(reduce_sum),
                                  .work = reduce_work};
 
 #define MEAN(tag, T, division)                                                                     \
-    static void reduce_mean_kernel_##tag(const struct step *step, struct run *run) {               \
-        reduce_sum_kernel_##tag(step, run);                                                        \
+    static void reduce_mean_finish_##tag(const struct step *step, struct run *run) {               \
         int64_t n_out = shape_count(step->out.shape);                                              \
         const T n = (T)reduce_length(step->in[0].shape, *(const uint32_t *)step->attrs);           \
         T *y = run_out(run, step);                                                                 \
         for (int64_t i = 0; i < n_out; i++) y[i] = division;                                       \
-    }
+    }                                                                                              \
+    static const struct reducer reduce_mean_reducer_##tag = {                                      \
+        reduce_sum_rows_##tag, reduce_sum_merge_##tag, reduce_sum_lines_##tag,                     \
+        &reduce_sum_identity_##tag, reduce_mean_finish_##tag};
 MEAN(F32, float, y[i] / n)
 MEAN(F64, double, y[i] / n)
 MEAN(I32, int32_t, n ? y[i] / n : 0)
@@ -137,7 +139,7 @@ const struct op op_reduce_mean = {.name = "reduce_mean",
                                   .infer = reduce_infer,
                                   .vjp = reduce_mean_vjp,
                                   .batch = reduce_batch,
-                                  REDUCE_KERNELS(reduce_mean),
+                                  REDUCERS(reduce_mean),
                                   .work = reduce_work};
 
 /* ---- max and min: equal elements share the gradient; NaN wins ------------------------------------ */
@@ -175,7 +177,7 @@ const struct op op_reduce_max = {
     .vjp = extremum_vjp,
     .jvp = extremum_jvp,
     .batch = reduce_batch,
-    REDUCE_KERNELS(reduce_max),
+    REDUCERS(reduce_max),
     .work = reduce_work};
 const struct op op_reduce_min = {
     .name = "reduce_min",
@@ -186,7 +188,7 @@ const struct op op_reduce_min = {
     .vjp = extremum_vjp,
     .jvp = extremum_jvp,
     .batch = reduce_batch,
-    REDUCE_KERNELS(reduce_min),
+    REDUCERS(reduce_min),
     .work = reduce_work};
 
 /* ---- recurrence: s_i = a_i s_(i-1) + b_i along the last axis, s_(-1) = 0 --------------------------- *
@@ -326,5 +328,5 @@ const struct op op_reduce_prod = {.name = "reduce_prod",
                                   .vjp = reduce_prod_vjp,
                                   .jvp = reduce_prod_jvp,
                                   .batch = reduce_batch,
-                                  REDUCE_KERNELS(reduce_prod),
+                                  REDUCERS(reduce_prod),
                                   .work = reduce_work};

@@ -128,9 +128,6 @@ static bool infer_three(struct tape *t, const struct node *n, struct shape *shap
         const T *restrict p = x, *restrict q = y, *restrict r = z;                                 \
         for (int64_t i = 0; i < n; i++) o[i] = (T)f(p[i * sx], q[i * sy], r[i * sz]);              \
     }                                                                                              \
-    static void name##_kernel_##tag(const struct step *step, struct run *run) {                    \
-        pointwise3(step, run, name##_loop_##tag);                                                  \
-    }                                                                                              \
     static void name##_cell_##tag(const struct instr *instr, char *slab) {                         \
         *(T *)cell_at(slab, instr->on.cell.out) =                                                  \
             (T)f(*(const T *)cell_at(slab, instr->on.cell.in[0]),                                  \

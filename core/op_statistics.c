@@ -112,7 +112,7 @@ static node_id logical_batch(struct tape *t, node_id y, const node_id *x, const 
                                .emit = id##_emit,                                                  \
                                .infer = reduce_infer,                                              \
                                .batch = logical_batch,                                             \
-                               .kernels = {[DTYPE_BOOL] = id##_kernel_BOOL},                       \
+                               .reducers = {REDUCES(id, BOOL)},                                    \
                                .work = reduce_work};
 LOGICAL_REDUCTION(reduce_any, "y = true where any x is, over axes", 0, a | b)
 LOGICAL_REDUCTION(reduce_all, "y = true where all x are, over axes", 1, a &b)

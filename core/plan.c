@@ -2,6 +2,8 @@
  * needs. Dead code was dropped by whoever numbered the program; caching is not its business. */
 #include <string.h>
 
+#include "core/kernels/pointwise.h"
+#include "core/kernels/reduce.h"
 #include "core/program.h"
 #include "core/simplify.h"
 
@@ -231,7 +233,14 @@ static bool emit_step(struct compiler *c, const struct node *n, const struct ope
     }
     if (step->op->flags & OP_POINTWISE && !(step->nest = nest_of(c, step))) return no_memory(c);
     instr->kind = INSTR_STEP;
-    instr->run.tensor = step->op->kernels[step->in[n->n_args - 1].dtype];
+    const enum dtype from = step->in[n->n_args - 1].dtype;
+    instr->run.tensor = step->op->kernels[from];
+    if (step->op->flags & OP_POINTWISE) {
+        step->loop = pointwise_loop(step->op, from, step->out.dtype);
+        if (!instr->run.tensor) instr->run.tensor = pointwise_run;
+    } else if (!instr->run.tensor) {
+        instr->run.tensor = reduce_run;
+    }
     instr->on.step = step;
     return true;
 }

@@ -31,7 +31,8 @@ struct nest {
 struct step {
     const struct op *op;
     const void *attrs;
-    const struct nest *nest; /* of pointwise ops */
+    const struct nest *nest; /* of pointwise ops, and their loop */
+    any_loop loop;
     uint32_t n_in;
     size_t scratch; /* where the op's scratch memory stands among the slab's tensors */
     struct operand out;

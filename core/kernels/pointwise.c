@@ -8,7 +8,7 @@ enum { BLOCK = 1 << 16 }; /* elements between two looks at the clock */
  * innermost axis in elements (0 or 1), along the others in bytes. */
 struct walk {
     char *out;
-    const char *x[NODE_INLINE_ARGS];
+    const void *x[NODE_INLINE_ARGS];
     int64_t step[NODE_INLINE_ARGS];
     int64_t byte_step[NODE_INLINE_ARGS][RANK_MAX];
     int64_t index[RANK_MAX];
@@ -19,45 +19,34 @@ static bool advance(const struct nest *nest, uint32_t n_in, struct walk *w) {
     for (int axis = nest->rank - 2; axis >= 0; axis--) {
         const bool wraps = ++w->index[axis] == nest->dim[axis];
         const int64_t steps = wraps ? 1 - nest->dim[axis] : 1;
-        for (uint32_t i = 0; i < n_in; i++) w->x[i] += steps * w->byte_step[i][axis];
+        for (uint32_t i = 0; i < n_in; i++)
+            w->x[i] = (const char *)w->x[i] + steps * w->byte_step[i][axis];
         if (!wraps) return true;
         w->index[axis] = 0;
     }
     return false;
 }
 
-/* The loop of as many arguments as the step has; the others are NULL. */
-struct loop {
-    loop1 f1;
-    loop2 f2;
-    loop3 f3;
-};
-
-static inline void call(const struct loop *f, int64_t n, const struct walk *w) {
-    if (f->f2)
-        f->f2(n, w->out, w->x[0], w->step[0], w->x[1], w->step[1]);
-    else if (f->f1)
-        f->f1(n, w->out, w->x[0], w->step[0]);
-    else
-        f->f3(n, w->out, w->x[0], w->step[0], w->x[1], w->step[1], w->x[2], w->step[2]);
+static inline void call(const struct step *step, int64_t n, const struct walk *w) {
+    loop_call(step->loop, step->n_in, n, w->out, w->x, w->step);
 }
 
 /* n results one behind the other, in blocks; leaves the arguments where they stood. */
-static bool run_long(const struct loop *f, const struct step *step, struct run *run, int64_t n,
-                     struct walk w) {
+static bool run_long(const struct step *step, struct run *run, int64_t n, struct walk w) {
     const int64_t size = (int64_t)dtype_size(step->out.dtype);
     for (; n > 0; n -= BLOCK) {
         const int64_t length = n < BLOCK ? n : BLOCK;
-        call(f, length, &w);
+        call(step, length, &w);
         if (!run_tick(run, length)) return false;
         w.out += length * size;
         for (uint32_t i = 0; i < step->n_in; i++)
-            w.x[i] += length * w.step[i] * (int64_t)dtype_size(step->in[i].dtype);
+            w.x[i] =
+                (const char *)w.x[i] + length * w.step[i] * (int64_t)dtype_size(step->in[i].dtype);
     }
     return true;
 }
 
-static void drive(const struct step *step, struct run *run, struct loop f) {
+static void drive(const struct step *step, struct run *run) {
     const struct nest *nest = step->nest;
     const int outer = nest->rank > 1 ? nest->rank - 1 : 0;
     const int64_t n = nest->rank ? nest->dim[outer] : 1;
@@ -79,49 +68,29 @@ static void drive(const struct step *step, struct run *run, struct loop f) {
     for (int axis = 0; axis < outer; axis++) w.index[axis] = 0;
     do {
         if (n > BLOCK) {
-            if (!run_long(&f, step, run, n, w)) return;
+            if (!run_long(step, run, n, w)) return;
         } else {
-            call(&f, n, &w);
+            call(step, n, &w);
             if (!run_tick(run, n)) return;
         }
         w.out += bytes;
     } while (advance(nest, step->n_in, &w));
 }
 
-/* Whether one call of the loop is all there is to do: n results, each argument contiguous or one element. */
-static inline bool is_one_call(const struct nest *nest, int64_t *n) {
-    *n = nest->rank ? nest->dim[0] : 1;
-    return nest->rank <= 1 && *n <= BLOCK;
-}
-
-/* How argument i goes on in such a nest; a single element goes nowhere. */
-static inline int64_t stride_of(const struct nest *nest, int i) {
-    return nest->rank ? nest->stride[i][0] : 0;
-}
-
-void pointwise1(const struct step *step, struct run *run, loop1 loop) {
+void pointwise_run(const struct step *step, struct run *run) {
     const struct nest *nest = step->nest;
-    int64_t n;
-    if (!is_one_call(nest, &n)) {
-        drive(step, run, (struct loop){.f1 = loop});
+    const int64_t n = nest->rank ? nest->dim[0] : 1;
+    if (nest->rank > 1 || n > BLOCK) {
+        drive(step, run);
         return;
     }
-    loop(n, run_out(run, step), run_in(run, step, 0), stride_of(nest, 0));
-    run_tick(run, n);
-}
-
-void pointwise2(const struct step *step, struct run *run, loop2 loop) {
-    const struct nest *nest = step->nest;
-    int64_t n;
-    if (!is_one_call(nest, &n)) {
-        drive(step, run, (struct loop){.f2 = loop});
-        return;
+    /* One call of the loop is all there is to do; a single element goes nowhere. */
+    const void *x[NODE_INLINE_ARGS];
+    int64_t stride[NODE_INLINE_ARGS];
+    for (uint32_t i = 0; i < step->n_in; i++) {
+        x[i] = run_in(run, step, i);
+        stride[i] = nest->rank ? nest->stride[i][0] : 0;
     }
-    loop(n, run_out(run, step), run_in(run, step, 0), stride_of(nest, 0), run_in(run, step, 1),
-         stride_of(nest, 1));
+    loop_call(step->loop, step->n_in, n, run_out(run, step), x, stride);
     run_tick(run, n);
-}
-
-void pointwise3(const struct step *step, struct run *run, loop3 loop) {
-    drive(step, run, (struct loop){.f3 = loop});
 }

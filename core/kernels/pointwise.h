@@ -5,16 +5,33 @@
 
 #include "core/run.h"
 
+/* What a loop is, by the number of its arguments: n results one behind the other, arguments with strides of
+ * 0 or 1 elements. */
 typedef void (*loop1)(int64_t n, void *out, const void *x, int64_t sx);
 typedef void (*loop2)(int64_t n, void *out, const void *x, int64_t sx, const void *y, int64_t sy);
 typedef void (*loop3)(int64_t n, void *out, const void *x, int64_t sx, const void *y, int64_t sy,
                       const void *z, int64_t sz);
 
-/* Drive a loop over the nest of a step: inner runs of contiguous results, in blocks between which
- * the run may be stopped. */
-void pointwise1(const struct step *step, struct run *run, loop1 loop);
-void pointwise2(const struct step *step, struct run *run, loop2 loop);
-void pointwise3(const struct step *step, struct run *run, loop3 loop);
+/* The loop of a pointwise op. */
+static inline any_loop pointwise_loop(const struct op *op, enum dtype from, enum dtype to) {
+    return op->loop_between ? op->loop_between(from, to) : op->loops[from];
+}
+
+/* Calls a loop of n_in arguments. */
+static inline void loop_call(any_loop f, uint32_t n_in, int64_t n, void *out,
+                             const void *const x[NODE_INLINE_ARGS],
+                             const int64_t stride[NODE_INLINE_ARGS]) {
+    if (n_in == 2)
+        ((loop2)f)(n, out, x[0], stride[0], x[1], stride[1]);
+    else if (n_in == 1)
+        ((loop1)f)(n, out, x[0], stride[0]);
+    else
+        ((loop3)f)(n, out, x[0], stride[0], x[1], stride[1], x[2], stride[2]);
+}
+
+/* The kernel of pointwise ops: drives step->loop over the nest, inner runs of contiguous results, in blocks
+ * between which the run may be stopped. */
+void pointwise_run(const struct step *step, struct run *run);
 
 static inline void *cell_at(char *slab, uint32_t cell) { return slab + (size_t)cell * 8; }
 
@@ -41,9 +58,6 @@ static inline void *cell_at(char *slab, uint32_t cell) { return slab + (size_t)c
 
 #define UNARY(name, tag, T, R, expr)                                                               \
     UNARY_LOOP(name, tag, T, R, expr)                                                              \
-    static void name##_kernel_##tag(const struct step *step, struct run *run) {                    \
-        pointwise1(step, run, name##_loop_##tag);                                                  \
-    }                                                                                              \
     static void name##_cell_##tag(const struct instr *instr, char *slab) {                         \
         const T x = *(const T *)cell_at(slab, instr->on.cell.in[0]);                               \
         *(R *)cell_at(slab, instr->on.cell.out) = (R)(expr);                                       \
@@ -79,9 +93,6 @@ static inline void *cell_at(char *slab, uint32_t cell) { return slab + (size_t)c
                 o[i] = (R)(expr);                                                                  \
             }                                                                                      \
         }                                                                                          \
-    }                                                                                              \
-    static void name##_kernel_##tag(const struct step *step, struct run *run) {                    \
-        pointwise2(step, run, name##_loop_##tag);                                                  \
     }
 
 #define BINARY(name, tag, T, R, expr)                                                              \
@@ -100,7 +111,7 @@ static inline void *cell_at(char *slab, uint32_t cell) { return slab + (size_t)c
     }
 
 /* The rows of an op's table. */
-#define KERNEL(name, tag) [DTYPE_##tag] = name##_kernel_##tag
+#define LOOP(name, tag) [DTYPE_##tag] = (any_loop)name##_loop_##tag
 #define CELL(name, tag) [DTYPE_##tag] = {name##_cell_##tag, name##_group_##tag}
 
 #define UNARY_FLOATS(name, expr)                                                                   \
@@ -109,9 +120,9 @@ static inline void *cell_at(char *slab, uint32_t cell) { return slab + (size_t)c
     BINARY(name, F32, float, float, expr) BINARY(name, F64, double, double, expr)
 
 #define ROWS_FLOATS(name)                                                                          \
-    .kernels = {KERNEL(name, F32), KERNEL(name, F64)}, .cells = {CELL(name, F32), CELL(name, F64)}
+    .loops = {LOOP(name, F32), LOOP(name, F64)}, .cells = {CELL(name, F32), CELL(name, F64)}
 #define ROWS_NUMBERS(name)                                                                         \
-    .kernels = {KERNEL(name, F32), KERNEL(name, F64), KERNEL(name, I32), KERNEL(name, I64)},       \
+    .loops = {LOOP(name, F32), LOOP(name, F64), LOOP(name, I32), LOOP(name, I64)},                 \
     .cells = {CELL(name, F32), CELL(name, F64), CELL(name, I32), CELL(name, I64)}
 
 #endif

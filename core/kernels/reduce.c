@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { LANES = 16, LINES = 4096 };
+enum { LANES = REDUCE_LANES, LINES = 4096 };
 
 int64_t reduce_length(const struct shape *shape, uint32_t axes) {
     int64_t n = 1;
@@ -56,17 +56,29 @@ static struct groups grouped(const struct shape *shape, uint32_t axes) {
     return g;
 }
 
-/* Contiguous elements: as rows of LANES, then the lanes, then the rest. */
-static void reduce_line(const struct reducer *r, const char *in, int64_t n, size_t size,
-                        char *out) {
-    _Alignas(16) char lanes[LANES * sizeof(double)], one[sizeof(double)];
-    int64_t rows = n / LANES;
-    if (rows > 0) {
-        r->rows(in, rows, LANES, LANES, lanes);
+void reduce_line_end(const struct reducer *r, const char *lanes, bool any, const char *rest,
+                     int64_t n, char *out) {
+    char one[sizeof(double)];
+    if (any) {
         r->rows(lanes, LANES, 1, 1, one);
         r->merge(out, one, 1);
     }
-    r->lines(in + (size_t)(rows * LANES) * size, 1, n - rows * LANES, out);
+    r->lines(rest, 1, n, out);
+}
+
+void reduce_line(const struct reducer *r, const char *in, int64_t n, size_t size, char *out) {
+    _Alignas(16) char lanes[LANES * sizeof(double)];
+    const int64_t rows = n / LANES;
+    if (rows > 0) r->rows(in, rows, LANES, LANES, lanes);
+    reduce_line_end(r, lanes, rows > 0, in + (size_t)(rows * LANES) * size, n - rows * LANES, out);
+}
+
+void reduce_columns(const struct reducer *r, const char *in, int64_t rows, int64_t width,
+                    size_t size, char *acc) {
+    for (int64_t j = 0; j < width; j += REDUCE_TILE) {
+        const int64_t tile = width - j < REDUCE_TILE ? width - j : REDUCE_TILE;
+        r->rows(in + (size_t)j * size, rows, width, tile, acc + (size_t)j * size);
+    }
 }
 
 /* One block of g's last reduced group, `rows` by `width`, into out[0..width). */
@@ -102,12 +114,15 @@ static void fill(char *out, size_t n, const void *one, size_t size) {
         memcpy(out + done * size, out, (n - done < done ? n - done : done) * size);
 }
 
-void reduce_run(const struct step *step, struct run *run, const struct reducer *reducer) {
+void reduce_begin(const struct step *step, struct run *run, const struct reducer *r) {
+    fill(run_out(run, step), (size_t)shape_count(step->out.shape), r->identity,
+         dtype_size(step->out.dtype));
+}
+
+static void reduce_all(const struct step *step, struct run *run, const struct reducer *reducer) {
     size_t size = dtype_size(step->out.dtype);
     char *out = run_out(run, step);
     const char *in = run_in(run, step, 0);
-    int64_t n_out = shape_count(step->out.shape);
-    fill(out, (size_t)n_out, reducer->identity, size);
     if (shape_count(step->in[0].shape) == 0) return;
 
     struct groups g = grouped(step->in[0].shape, *(const uint32_t *)step->attrs);
@@ -132,4 +147,11 @@ void reduce_run(const struct step *step, struct run *run, const struct reducer *
         }
         if (axis < 0) return;
     }
+}
+
+void reduce_run(const struct step *step, struct run *run) {
+    const struct reducer *r = step->op->reducers[step->in[0].dtype];
+    reduce_begin(step, run, r);
+    reduce_all(step, run, r);
+    if (r->finish) r->finish(step, run);
 }

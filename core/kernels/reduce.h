@@ -19,9 +19,26 @@ struct reducer {
     reduce_merge merge;
     reduce_lines lines;
     const void *identity; /* one element: the value of an empty reduction */
+    void (*finish)(const struct step *step, struct run *run); /* what is done last; may be NULL */
 };
 
-void reduce_run(const struct step *step, struct run *run, const struct reducer *reducer);
+/* The kernel of every reduction that has reducers. */
+void reduce_run(const struct step *step, struct run *run);
+
+/* Fills the result of a reduction with what it begins with. */
+void reduce_begin(const struct step *step, struct run *run, const struct reducer *r);
+
+enum { REDUCE_LANES = 16 };
+
+/* n contiguous elements into *out: as rows of REDUCE_LANES, which come as one row of sums, then the lanes,
+ * then the rest. */
+void reduce_line(const struct reducer *r, const char *in, int64_t n, size_t size, char *out);
+/* The same where the rows were reduced to `lanes` already (any: there were some), and of the rest. */
+void reduce_line_end(const struct reducer *r, const char *lanes, bool any, const char *rest,
+                     int64_t n, char *out);
+/* rows by width contiguous elements into acc, a tile of columns after the other. */
+void reduce_columns(const struct reducer *r, const char *in, int64_t rows, int64_t width,
+                    size_t size, char *acc);
 
 /* Number of elements that go into one element of the result. */
 int64_t reduce_length(const struct shape *shape, uint32_t axes);
@@ -60,9 +77,9 @@ int64_t reduce_length(const struct shape *shape, uint32_t axes);
     }                                                                                              \
     static const T name##_identity_##tag = (start);                                                \
     static const struct reducer name##_reducer_##tag = {                                           \
-        name##_rows_##tag, name##_merge_##tag, name##_lines_##tag, &name##_identity_##tag};        \
-    static void name##_kernel_##tag(const struct step *step, struct run *run) {                    \
-        reduce_run(step, run, &name##_reducer_##tag);                                              \
-    }
+        name##_rows_##tag, name##_merge_##tag, name##_lines_##tag, &name##_identity_##tag, NULL};
+
+/* The rows of an op's table. */
+#define REDUCES(name, tag) [DTYPE_##tag] = &name##_reducer_##tag
 
 #endif
