@@ -2,45 +2,15 @@
  * needs. Dead code was dropped by whoever numbered the program; caching is not its business. */
 #include <string.h>
 
-#include "core/kernels/pointwise.h"
-#include "core/kernels/reduce.h"
-#include "core/program.h"
+#include "core/compiler.h"
 #include "core/simplify.h"
 
-enum { CLASSES = 4 * 64, PLAN_FIRST_CHUNK = 1 << 10 /* most plans are small and many are kept */ };
+enum { PLAN_FIRST_CHUNK = 1 << 10 /* most plans are small and many are kept */ };
 
-struct freed {
-    size_t offset;
-    struct freed *next;
-};
-
-struct compiler {
-    const struct program *p;
-    struct plan *plan;
-    struct arena *scratch;
-    struct error *error;
-    uint32_t *root;        /* of each value: the one whose memory it has */
-    uint32_t *uses;        /* of each root: how many instructions and results still read it */
-    struct operand *where; /* of each root */
-    uint32_t *free_cells;  /* a stack */
-    uint32_t n_free_cells, n_cells;
-    struct freed *freed[CLASSES], *spare;
-    size_t tensor_bytes, literal_bytes;
-    uint32_t n_inputs;
-};
-
-static bool no_memory(struct compiler *c) {
+bool compiler_no_memory(struct compiler *c) {
     return error_set(c->error, ERROR_MEMORY_BUDGET,
                      "the plan needs more than the %zu bytes a request may take",
                      c->scratch->ceiling);
-}
-
-static const struct node *node_at(const struct compiler *c, uint32_t i) {
-    return tape_node(c->p->tape, c->p->node[i]);
-}
-
-static uint32_t arg_at(const struct compiler *c, const struct node *n, uint32_t i) {
-    return c->p->index[node_args(c->p->tape, n)[i]];
 }
 
 /* ---- memory: cells one by one, tensors by size class with four classes an octave ----------------- */
@@ -78,7 +48,7 @@ static bool give_back_bytes(struct compiler *c, size_t offset, size_t bytes) {
     int class;
     class_size(bytes, &class);
     struct freed *f = c->spare ? c->spare : arena_alloc(c->scratch, sizeof *f);
-    if (!f) return no_memory(c);
+    if (!f) return compiler_no_memory(c);
     if (f == c->spare) c->spare = f->next;
     *f = (struct freed){offset, c->freed[class]};
     c->freed[class] = f;
@@ -108,11 +78,11 @@ static bool place_leaves(struct compiler *c) {
     struct plan *plan = c->plan;
     uint32_t literal = 0, input = 0;
     for (uint32_t i = 0; i < c->p->n; i++) {
-        const struct node *n = node_at(c, i);
+        const struct node *n = compiler_node(c, i);
         const bool bound = program_is_input(c->p, i), view = !bound && op_of(n)->flags & OP_VIEW;
-        c->root[i] = view ? c->root[arg_at(c, n, 0)] : i;
+        c->root[i] = view ? c->root[compiler_arg(c, n, 0)] : i;
         for (uint32_t k = 0; !bound && !view && k < n->n_args; k++)
-            c->uses[c->root[arg_at(c, n, k)]]++;
+            c->uses[c->root[compiler_arg(c, n, k)]]++;
         if (n->op == OP_const && program_in_cell(n)) plan->n_literal_cells++;
         if (n->op == OP_const && !program_in_cell(n))
             c->literal_bytes += (n->attrs_size + 63u) & ~(size_t)63;
@@ -124,11 +94,11 @@ static bool place_leaves(struct compiler *c) {
         arena_zalloc(&plan->arena, plan->n_literal_cells * sizeof *plan->literal_cells);
     plan->cell_inputs = arena_alloc(&plan->arena, plan->n_cell_inputs * sizeof *plan->cell_inputs);
     plan->literals = arena_alloc_tensor(&plan->arena, c->literal_bytes);
-    if (!plan->literal_cells || !plan->cell_inputs || !plan->literals) return no_memory(c);
+    if (!plan->literal_cells || !plan->cell_inputs || !plan->literals) return compiler_no_memory(c);
 
     size_t at = 0;
     for (uint32_t i = 0; i < c->p->n; i++) {
-        const struct node *n = node_at(c, i);
+        const struct node *n = compiler_node(c, i);
         struct operand *o = &c->where[i];
         o->dtype = (enum dtype)n->dtype;
         o->shape = n->shape;
@@ -172,75 +142,78 @@ static int64_t broadcast_stride(const struct shape *x, const struct shape *out, 
     return k < 0 || x->dim[k] == 1 ? 0 : own[k];
 }
 
-/* The loops of a pointwise step: axes of length 1 dropped, neighbours merged where every argument
- * either runs on through both or stands still in both. */
-static const struct nest *nest_of(struct compiler *c, const struct step *step) {
+/* Axes of length 1 are dropped, neighbours merged where every argument either runs on through both or stands
+ * still in both. */
+const struct nest *compiler_nest(struct compiler *c, const struct shape *out,
+                                 const struct shape *const *in, uint32_t n_in) {
     struct nest *nest = arena_zalloc(&c->plan->arena, sizeof *nest);
-    const struct shape *out = step->out.shape;
     int64_t stride[NODE_INLINE_ARGS][RANK_MAX] = {{0}};
     if (!nest) return NULL;
-    for (uint32_t i = 0; i < step->n_in; i++) {
-        const struct shape *x = step->in[i].shape;
+    for (uint32_t i = 0; i < n_in; i++) {
         int64_t own[RANK_MAX], s = 1;
-        for (int k = x->rank - 1; k >= 0; k--) {
+        for (int k = in[i]->rank - 1; k >= 0; k--) {
             own[k] = s;
-            s *= x->dim[k];
+            s *= in[i]->dim[k];
         }
-        for (int k = 0; k < out->rank; k++) stride[i][k] = broadcast_stride(x, out, k, own);
+        for (int k = 0; k < out->rank; k++) stride[i][k] = broadcast_stride(in[i], out, k, own);
     }
     for (int k = 0; k < out->rank; k++) {
         int last = nest->rank - 1;
         if (out->dim[k] == 1) continue;
         bool merge = last >= 0;
-        for (uint32_t i = 0; merge && i < step->n_in; i++)
+        for (uint32_t i = 0; merge && i < n_in; i++)
             merge = nest->stride[i][last] == stride[i][k] * out->dim[k];
         int at = merge ? last : nest->rank++;
         nest->dim[at] = merge ? nest->dim[at] * out->dim[k] : out->dim[k];
-        for (uint32_t i = 0; i < step->n_in; i++) nest->stride[i][at] = stride[i][k];
+        for (uint32_t i = 0; i < n_in; i++) nest->stride[i][at] = stride[i][k];
     }
     return nest;
 }
 
-/* Scratch memory is taken for this step alone. */
-static bool place_scratch(struct compiler *c, const struct node *n, struct step *step) {
-    if (!step->op->scratch) return true;
-    size_t bytes = step->op->scratch(c->p->tape, n);
-    step->scratch = take_bytes(c, bytes);
-    return give_back_bytes(c, step->scratch, bytes);
+bool compiler_scratch(struct compiler *c, size_t bytes, size_t *offset) {
+    *offset = take_bytes(c, bytes);
+    return give_back_bytes(c, *offset, bytes);
 }
 
-static bool emit_step(struct compiler *c, const struct node *n, const struct operand *out,
-                      struct instr *instr) {
+struct step *compiler_step(struct compiler *c, uint32_t i) {
+    const struct node *n = compiler_node(c, i);
     struct arena *arena = &c->plan->arena;
     struct step *step = arena_zalloc(arena, sizeof *step + n->n_args * sizeof step->in[0]);
-    if (!step) return no_memory(c);
+    if (!step) return NULL;
     step->op = op_of(n);
     step->n_in = n->n_args;
-    step->out = *out;
+    step->out = c->where[i];
     step->out.shape = kept_shape(c, n->shape, NULL);
-    if (!step->out.shape) return no_memory(c);
-    if (!place_scratch(c, n, step)) return false;
-    for (uint32_t i = 0; i < n->n_args; i++) {
-        uint32_t arg = arg_at(c, n, i);
-        step->in[i] = c->where[c->root[arg]];
-        step->in[i].shape = kept_shape(c, node_at(c, arg)->shape, step->out.shape);
-        if (!step->in[i].shape) return no_memory(c);
+    for (uint32_t k = 0; k < n->n_args; k++) {
+        uint32_t arg = compiler_arg(c, n, k);
+        step->in[k] = c->where[c->root[arg]];
+        step->in[k].shape = kept_shape(c, compiler_node(c, arg)->shape, step->out.shape);
+        if (!step->in[k].shape) return NULL;
     }
-    if (n->attrs_size) {
-        void *attrs = arena_alloc(arena, n->attrs_size);
-        if (!attrs) return no_memory(c);
-        step->attrs = memcpy(attrs, n->attrs, n->attrs_size);
-    }
-    if (step->op->flags & OP_POINTWISE && !(step->nest = nest_of(c, step))) return no_memory(c);
-    instr->kind = INSTR_STEP;
+    void *attrs = n->attrs_size ? arena_alloc(arena, n->attrs_size) : NULL;
+    if (!step->out.shape || (n->attrs_size && !attrs)) return NULL;
+    step->attrs = attrs ? memcpy(attrs, n->attrs, n->attrs_size) : NULL;
+    return step;
+}
+
+static bool emit_step(struct compiler *c, uint32_t i, struct instr *instr) {
+    const struct node *n = compiler_node(c, i);
+    struct step *step = compiler_step(c, i);
+    if (!step) return compiler_no_memory(c);
+    if (step->op->scratch && !compiler_scratch(c, step->op->scratch(c->p->tape, n), &step->scratch))
+        return false;
     const enum dtype from = step->in[n->n_args - 1].dtype;
-    instr->run.tensor = step->op->kernels[from];
+    kernel tensor = step->op->kernels[from];
     if (step->op->flags & OP_POINTWISE) {
+        const struct shape *in[NODE_INLINE_ARGS];
+        for (uint32_t k = 0; k < n->n_args; k++) in[k] = step->in[k].shape;
         step->loop = pointwise_loop(step->op, from, step->out.dtype);
-        if (!instr->run.tensor) instr->run.tensor = pointwise_run;
-    } else if (!instr->run.tensor) {
-        instr->run.tensor = reduce_run;
+        step->nest = compiler_nest(c, step->out.shape, in, n->n_args);
+        if (!step->nest) return compiler_no_memory(c);
+        if (!tensor) tensor = pointwise_run;
     }
+    instr->kind = INSTR_STEP;
+    instr->run.tensor = tensor ? tensor : reduce_run;
     instr->on.step = step;
     return true;
 }
@@ -254,10 +227,9 @@ const struct cell_kernels *program_cells(const struct program *p, const struct n
     return kernels->one ? kernels : NULL;
 }
 
-static bool emit_instr(struct compiler *c, uint32_t i) {
-    const struct node *n = node_at(c, i);
+struct operand *compiler_place(struct compiler *c, uint32_t i) {
+    const struct node *n = compiler_node(c, i);
     struct operand *out = &c->where[i];
-    struct instr *instr = &c->plan->code[c->plan->n_code++];
     if (program_in_cell(n)) {
         out->base = BASE_CELLS;
         out->offset = (size_t)take_cell(c) * 8;
@@ -265,24 +237,105 @@ static bool emit_instr(struct compiler *c, uint32_t i) {
         out->base = BASE_TENSORS;
         out->offset = take_bytes(c, bytes_of(n->shape, (enum dtype)n->dtype));
     }
+    return out;
+}
+
+void compiler_add_work(struct compiler *c, const struct node *n) {
+    const struct op *op = op_of(n);
+    int64_t work = op->work ? op->work(c->p->tape, n) : shape_count(n->shape);
+    if (__builtin_add_overflow(c->plan->work, work + 1, &c->plan->work))
+        c->plan->work = INT64_MAX - 1;
+}
+
+bool compiler_was_read(struct compiler *c, uint32_t root) {
+    return --c->uses[root] > 0 || give_back(c, root);
+}
+
+static bool emit_instr(struct compiler *c, uint32_t i) {
+    const struct node *n = compiler_node(c, i);
+    struct instr *instr = &c->plan->code[c->plan->n_code++];
+    const struct operand *out = compiler_place(c, i);
     const struct cell_kernels *cells = program_cells(c->p, n);
     if (cells) {
         instr->kind = INSTR_ONE;
         instr->run.one = cells->one;
         instr->on.cell.out = (uint32_t)(out->offset / 8);
         for (uint32_t k = 0; k < n->n_args; k++)
-            instr->on.cell.in[k] = (uint32_t)(c->where[c->root[arg_at(c, n, k)]].offset / 8);
-    } else if (!emit_step(c, n, out, instr)) {
+            instr->on.cell.in[k] = (uint32_t)(c->where[c->root[compiler_arg(c, n, k)]].offset / 8);
+    } else if (!emit_step(c, i, instr)) {
         return false;
     }
-    const struct op *op = op_of(n);
-    int64_t work = op->work ? op->work(c->p->tape, n) : shape_count(n->shape);
-    if (__builtin_add_overflow(c->plan->work, work + 1, &c->plan->work))
-        c->plan->work = INT64_MAX - 1;
-    for (uint32_t k = 0; k < n->n_args; k++) {
-        uint32_t root = c->root[arg_at(c, n, k)];
-        if (--c->uses[root] == 0 && !give_back(c, root)) return false;
+    compiler_add_work(c, n);
+    for (uint32_t k = 0; k < n->n_args; k++)
+        if (!compiler_was_read(c, c->root[compiler_arg(c, n, k)])) return false;
+    return true;
+}
+
+/* ---- order --------------------------------------------------------------------------------------- */
+
+static bool is_leaf(const struct compiler *c, uint32_t i) {
+    const struct node *n = compiler_node(c, i);
+    return n->op == OP_const || program_is_input(c->p, i) || op_of(n)->flags & OP_VIEW;
+}
+
+/* What is emitted at once, a node or a region, and how far its arguments have been looked at. */
+struct unit {
+    uint32_t node, member, arg;
+};
+
+static const struct region *region_of(const struct compiler *c, uint32_t i) {
+    const uint32_t r = c->fusion.of[i];
+    return r == REGION_NONE ? NULL : &c->fusion.regions[r];
+}
+
+/* The next thing that a unit waits for; false where there is none. */
+static bool waits_for(const struct compiler *c, struct unit *u, uint32_t *what) {
+    const struct region *r = region_of(c, u->node);
+    for (; u->member < (r ? r->n : 1); u->member++, u->arg = 0) {
+        const struct node *n = compiler_node(c, r ? r->nodes[u->member] : u->node);
+        while (u->arg < n->n_args) {
+            *what = c->root[compiler_arg(c, n, u->arg++)];
+            if (!is_leaf(c, *what) && !c->done[*what] && (!r || region_of(c, *what) != r))
+                return true;
+        }
     }
+    return false;
+}
+
+static bool emit_unit(struct compiler *c, uint32_t i) {
+    const struct region *r = region_of(c, i);
+    c->done[i] = 1;
+    for (uint32_t k = 0; r && k < r->n; k++) c->done[r->nodes[k]] = 1;
+    return r ? compiler_emit_region(c, r) : emit_instr(c, i);
+}
+
+/* Emits node i after everything it waits for: a region may read what was recorded behind its first node. */
+static bool emit_from(struct compiler *c, uint32_t i, struct unit *stack) {
+    uint32_t n = 0, what = 0;
+    stack[n++] = (struct unit){.node = i};
+    while (n > 0) {
+        if (waits_for(c, &stack[n - 1], &what))
+            stack[n++] = (struct unit){.node = what};
+        else if (!emit_unit(c, stack[--n].node))
+            return false;
+    }
+    return true;
+}
+
+static bool emit_all(struct compiler *c) {
+    const uint32_t n = c->p->n;
+    if (!c->fusion.n_regions) {
+        for (uint32_t i = 0; i < n; i++)
+            if (!is_leaf(c, i) && !emit_instr(c, i)) return false;
+        return true;
+    }
+    struct unit *stack = arena_alloc(c->scratch, n * sizeof *stack);
+    c->done = arena_zalloc(c->scratch, n);
+    c->inside = arena_zalloc(c->scratch, n * sizeof *c->inside);
+    c->value = arena_alloc(c->scratch, n * sizeof *c->value);
+    if (!stack || !c->done || !c->inside || !c->value) return compiler_no_memory(c);
+    for (uint32_t i = 0; i < n; i++)
+        if (!is_leaf(c, i) && !c->done[i] && !emit_from(c, i, stack)) return false;
     return true;
 }
 
@@ -290,12 +343,12 @@ static bool place_results(struct compiler *c) {
     struct plan *plan = c->plan;
     plan->n_results = c->p->n_wanted;
     plan->results = arena_alloc(&plan->arena, plan->n_results * sizeof *plan->results);
-    if (!plan->results) return no_memory(c);
+    if (!plan->results) return compiler_no_memory(c);
     for (uint32_t i = 0; i < plan->n_results; i++) {
         uint32_t value = c->p->index[c->p->wanted[i]];
         plan->results[i] = c->where[c->root[value]];
-        plan->results[i].shape = kept_shape(c, node_at(c, value)->shape, NULL);
-        if (!plan->results[i].shape) return no_memory(c);
+        plan->results[i].shape = kept_shape(c, compiler_node(c, value)->shape, NULL);
+        if (!plan->results[i].shape) return compiler_no_memory(c);
     }
     return true;
 }
@@ -303,20 +356,16 @@ static bool place_results(struct compiler *c) {
 static bool compile(struct compiler *c) {
     struct arena *s = c->scratch;
     uint32_t n = c->p->n;
-    if (plan_is_of_cells(c->p)) return plan_place_cells(c->p, c->plan, s) || no_memory(c);
+    if (plan_is_of_cells(c->p)) return plan_place_cells(c->p, c->plan, s) || compiler_no_memory(c);
     c->root = arena_alloc(s, n * sizeof *c->root);
     c->uses = arena_zalloc(s, n * sizeof *c->uses);
     c->where = arena_zalloc(s, n * sizeof *c->where);
     c->free_cells = arena_alloc(s, n * sizeof *c->free_cells);
     c->plan->code = arena_alloc(&c->plan->arena, n * sizeof *c->plan->code);
-    if (!c->root || !c->uses || !c->where || !c->free_cells || !c->plan->code) return no_memory(c);
-    if (!place_leaves(c)) return false;
-    for (uint32_t i = 0; i < n; i++) {
-        const struct node *node = node_at(c, i);
-        bool leaf =
-            node->op == OP_const || program_is_input(c->p, i) || op_of(node)->flags & OP_VIEW;
-        if (!leaf && !emit_instr(c, i)) return false;
-    }
+    if (!c->root || !c->uses || !c->where || !c->free_cells || !c->plan->code)
+        return compiler_no_memory(c);
+    if (!fuse(c->p, s, &c->fusion)) return compiler_no_memory(c);
+    if (!place_leaves(c) || !emit_all(c)) return false;
     c->plan->n_inputs = c->n_inputs;
     c->plan->n_cells = c->n_cells;
     c->plan->tensor_bytes = c->tensor_bytes;
@@ -330,7 +379,7 @@ struct plan *plan_place(const struct program *program, struct arena *scratch, st
     struct plan *plan = arena_zalloc(&arena, sizeof *plan);
     struct compiler c = {.p = program, .plan = plan, .scratch = scratch, .error = error};
     if (!plan) {
-        no_memory(&c);
+        compiler_no_memory(&c);
         return NULL;
     }
     plan->arena = arena;
