@@ -231,8 +231,10 @@ static void fused_programs_give_the_bits_of_their_ops_one_by_one(void **unused) 
 /* ---- what regions are ----------------------------------------------------------------------------- */
 
 static void find_regions(struct fixture *f, node_id y, struct program *p, struct fusion *fusion) {
+    node_id *wanted = arena_alloc(&f->arena, sizeof *wanted);
+    *wanted = y;
     assert_true(tape_ok(&f->tape));
-    assert_true(program_number(&f->tape, &y, 1, true, &f->arena, p));
+    assert_true(program_number(&f->tape, wanted, 1, true, &f->arena, p));
     assert_true(fuse(p, &f->arena, fusion));
 }
 
