@@ -190,8 +190,8 @@ bool oneshot_in_time(struct oneshot *o) {
 struct run *oneshot_run(struct oneshot *o, const struct plan *plan,
                         const struct tensor *const *bound) {
     enum { LOOK_EVERY = 256 };
-    const struct run_control control = {.cancelled = o->call->control.cancelled,
-                                        .deadline = o->request.deadline};
+    struct run_control control = o->call->control;
+    control.deadline = o->request.deadline;
     if (++o->n_runs % LOOK_EVERY == 0 && !oneshot_in_time(o)) return NULL;
     return plan_run(plan, bound, &control, o->error);
 }

@@ -246,7 +246,8 @@ bool fitting_begin(struct fitting *t) {
     if (!find_residuals(t) || !differentiate(t, sources) || !plan_values(t) ||
         !plan_bends(t, sources))
         return false;
-    t->control = (struct run_control){o->call->control.cancelled, o->request.deadline};
+    t->control = o->call->control;
+    t->control.deadline = o->request.deadline;
     t->problem = (struct least_squares_problem){.m = tape_shape(&o->b.tape, m->loss)->dim[0],
                                                 .n = (int64_t)t->flat.n,
                                                 .context = t,

@@ -317,8 +317,8 @@ bool descent_begin(struct descent *d) {
     if (!oneshot_runs_within(o, d->steps < INT64_MAX ? d->steps + 1 : d->steps, work)) return false;
     d->loss_dtype = tape_dtype(&o->b.tape, d->m->loss);
     if (!make_room(d) || !within_memory(d)) return false;
-    d->control = (struct run_control){.cancelled = o->call->control.cancelled,
-                                      .deadline = o->request.deadline};
+    d->control = o->call->control;
+    d->control.deadline = o->request.deadline;
     for (int i = 0; i < d->n_stages; i++) {
         struct stage *s = &d->stages[i];
         s->loop = loop_begin(s->plan, s->bound, s->states, s->n_states, &d->control, o->error);

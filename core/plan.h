@@ -11,6 +11,7 @@
 
 struct plan;
 struct plan_cache;
+struct pool;
 
 struct plan_stats {
     uint64_t compiled, hits, evicted; /* since the start */
@@ -37,10 +38,11 @@ size_t plan_bytes(const struct plan *plan);     /* memory of the plan itself */
 size_t plan_run_bytes(const struct plan *plan); /* memory that a run takes */
 int64_t plan_work(const struct plan *plan);     /* estimated elementary operations of a run */
 
-/* When to give up: looked at between kernels and inside long ones. */
+/* When to give up, looked at between kernels and inside long ones; and who helps. */
 struct run_control {
     const atomic_bool *cancelled; /* may be NULL */
     int64_t deadline;             /* CLOCK_MONOTONIC nanoseconds; 0: none */
+    struct pool *pool;            /* whose threads may help; NULL: the run has one thread */
 };
 
 struct run;

@@ -7,6 +7,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/pool.h"
+
+/* Below SHARED_WORK waking a helper takes longer than what it spares. */
+enum { SHARED_WORK = 1 << 15 };
 enum { CHECK_EVERY = 1 << 20, CODE_BLOCK = 4096, KEPT_BYTES = 64 << 10 };
 
 int64_t clock_now(void) {
@@ -32,6 +36,26 @@ bool run_tick_slow(struct run *run) {
         run_fail(run, ERROR_CANCELLED, "the run was cancelled");
     else if (control && control->deadline && clock_now() > control->deadline)
         run_fail(run, ERROR_DEADLINE_EXCEEDED, "the run passed its deadline");
+    return !run->stopped;
+}
+
+bool run_blocks(struct run *run, int64_t n, int64_t work, void (*f)(void *arg, int64_t block),
+                void *arg) {
+    struct pool *pool = run->control ? run->control->pool : NULL;
+    if (!pool || n < 2 || work < SHARED_WORK / n) {
+        for (int64_t block = 0; block < n; block++) {
+            f(arg, block);
+            if (!run_tick(run, work)) return false;
+        }
+        return true;
+    }
+    struct pool_round round = {.f = f, .arg = arg, .n = n};
+    pool_open(pool, &round);
+    for (int64_t block; (block = pool_take(&round)) >= 0;) {
+        f(arg, block);
+        if (!run_tick(run, work)) break;
+    }
+    pool_close(pool, &round);
     return !run->stopped;
 }
 

@@ -131,6 +131,13 @@ static inline bool run_tick(struct run *run, int64_t work) {
     return run->until_check > 0 ? !run->stopped : run_tick_slow(run);
 }
 
+/* Calls f for every block in [0, n), each about `work` elementary operations long, on as many threads as the
+ * run may use and in any order; the calling thread takes part. False where the run should stop, which it looks
+ * at between blocks: some of them were not computed then. f must not touch the run, and what a block is and
+ * what it writes must depend on shapes alone, so that the result does not depend on the threads. */
+bool run_blocks(struct run *run, int64_t n, int64_t work, void (*f)(void *arg, int64_t block),
+                void *arg);
+
 /* Ends the run with a failure of the data. */
 void run_fail(struct run *run, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -12,6 +12,7 @@
 #include "api/operations.h"
 #include "api/registry.h"
 #include "api/session.h"
+#include "core/pool.h"
 #include "server/body.h"
 #include "server/keeper.h"
 #include "server/machine.h"
@@ -96,6 +97,7 @@ void engine_free(struct engine *e) {
     functions_free(e->functions);
     if (e->store) e->store->verbs->close(e->store);
     if (e->plans) plan_cache_free(e->plans);
+    pool_stop(e->pool);
 }
 
 /* A session that nobody has used for its lifetime goes, once the store has let it go too. */

@@ -57,6 +57,7 @@ static void commit(struct exchange *x) {
 
 /* ---- the run ---- */
 
+/* What a worker runs can be cancelled, and helpers share it; what a network thread runs stays small. */
 static struct service_call make_call(struct exchange *x, const struct service_limits *limits,
                                      const atomic_bool *cancelled) {
     /* A query without pairs is a query still. */
@@ -67,7 +68,7 @@ static struct service_call make_call(struct exchange *x, const struct service_li
     return (struct service_call){
         .plans = e->plans,
         .limits = limits,
-        .control = {.cancelled = cancelled, .deadline = x->deadline},
+        .control = {cancelled, x->deadline, cancelled ? e->pool : NULL},
         .seed = e->seed,
         .body = has_body ? x->body.data : NULL,
         .body_length = x->body.length,

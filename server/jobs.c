@@ -143,7 +143,7 @@ static void run(struct engine *e, struct operation *op) {
     const struct service_call call = {
         .plans = e->plans,
         .limits = &e->job,
-        .control = {.cancelled = &op->cancelled, .deadline = clock_now() + seconds * 1000000000},
+        .control = {&op->cancelled, clock_now() + seconds * 1000000000, e->pool},
         .seed = e->seed,
         .document = op->request,
         .progress = &job.progress,

@@ -9,6 +9,7 @@
 
 #include "api/operations.h"
 #include "core/plan.h"
+#include "core/pool.h"
 #include "server/http.h"
 #include "server/jobs.h"
 #include "server/listen.h"
@@ -121,6 +122,8 @@ static int serve(const struct options *options) {
     listen_socket_url(fd, url);
     if (!engine_init(&engine, options->max_body, problem, sizeof problem))
         return fail(problem, EXIT_FAILED);
+    engine.pool = pool_start(workers);
+    if (!engine.pool) return fail("cannot start helpers: the system has no room", EXIT_FAILED);
     struct http *http =
         http_start(&engine, fd, threads, workers, connections, problem, sizeof problem);
     if (!http) return fail(problem, EXIT_FAILED);

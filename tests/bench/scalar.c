@@ -138,7 +138,7 @@ static void gradd_run(const struct graph *g, const struct plan *plan, struct gra
     }
     struct error error;
     error_clear(&error);
-    struct run *run = plan_run(plan, inputs, &(struct run_control){NULL, 0}, &error);
+    struct run *run = plan_run(plan, inputs, NULL, &error);
     if (!run) die(error.detail);
     answer->value = *(const double *)run_result(run, 0).data;
     for (uint32_t i = 0; i < GRAPH_INPUTS; i++)

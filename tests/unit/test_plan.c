@@ -199,11 +199,11 @@ static void a_cancelled_or_late_run_stops_and_says_so(void **state) {
     struct plan *plan = compile(&f, cache, y);
     atomic_bool cancelled = true;
     int64_t before = clock_now();
-    assert_null(plan_run(plan, (const struct tensor *[]){&x}, &(struct run_control){&cancelled, 0},
+    assert_null(plan_run(plan, (const struct tensor *[]){&x}, &(struct run_control){.cancelled = &cancelled},
                          &f.error));
     assert_int_equal(f.error.code, ERROR_CANCELLED);
     error_clear(&f.error);
-    struct run_control late = {NULL, clock_now() + 1000000};
+    struct run_control late = {.deadline = clock_now() + 1000000};
     assert_null(plan_run(plan, (const struct tensor *[]){&x}, &late, &f.error));
     assert_int_equal(f.error.code, ERROR_DEADLINE_EXCEEDED);
     assert_true(clock_now() - before < INT64_C(1000000000));
