@@ -10,52 +10,14 @@
 
 enum { BLOCK_K = 64, BLOCK_N = 64 };
 
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
 /* One product of matrices given by row and column strides; the result is row-major and contiguous. */
 struct product {
     int64_t m, k, n;
     int64_t a_row, a_col, b_row, b_col;
     bool transpose_a, transpose_b;
 };
-
-/* A block of b is copied to the stack, so that the inner loop runs along contiguous memory for any
- * transposition. */
-#define PRODUCT(tag, T, MADD)                                                                      \
-    static bool product_##tag(const struct product *p, const T *a, const T *b, T *c,               \
-                              struct run *run) {                                                   \
-        T block[BLOCK_K][BLOCK_N];                                                                 \
-        memset(c, 0, (size_t)(p->m * p->n) * sizeof(T));                                           \
-        for (int64_t j0 = 0; j0 < p->n; j0 += BLOCK_N) {                                           \
-            int64_t width = p->n - j0 < BLOCK_N ? p->n - j0 : BLOCK_N;                             \
-            for (int64_t k0 = 0; k0 < p->k; k0 += BLOCK_K) {                                       \
-                int64_t depth = p->k - k0 < BLOCK_K ? p->k - k0 : BLOCK_K;                         \
-                for (int64_t k = 0; k < depth; k++)                                                \
-                    for (int64_t j = 0; j < width; j++)                                            \
-                        block[k][j] = b[(k0 + k) * p->b_row + (j0 + j) * p->b_col];                \
-                for (int64_t i = 0; i < p->m; i++) {                                               \
-                    T *restrict row = c + i * p->n + j0;                                           \
-                    for (int64_t k = 0; k < depth; k++) {                                          \
-                        const T x = a[i * p->a_row + (k0 + k) * p->a_col];                         \
-                        for (int64_t j = 0; j < width; j++)                                        \
-                            row[j] = MADD(T, row[j], x, block[k][j]);                              \
-                    }                                                                              \
-                    if ((i & 63) == 63 && !run_tick(run, 64 * depth * width)) return false;        \
-                }                                                                                  \
-            }                                                                                      \
-        }                                                                                          \
-        return run_tick(run, p->m);                                                                \
-    }
-
-/* A kernel that goes over the leading axes; `multiply` makes one product, and says whether to go on. */
-#define MATMUL_KERNEL(tag, T, multiply)                                                            \
-    static void matmul_kernel_##tag(const struct step *step, struct run *run) {                    \
-        const struct product p = product_of(step);                                                 \
-        const T *a = run_in(run, step, 0), *b = run_in(run, step, 1);                              \
-        T *c = run_out(run, step);                                                                 \
-        struct matrices w = matrices_of(step);                                                     \
-        if (p.m == 0 || p.n == 0) return;                                                          \
-        for (; w.done < w.count; matrices_next(&w))                                                \
-            if (!multiply(&p, a + w.in_at[0], b + w.in_at[1], c + w.out_at, run)) return;          \
-    }
 
 #define MADD_FLOAT(T, c, a, b) ((c) + (a) * (b))
 #define MADD_INT(T, c, a, b) ((T)((uint64_t)(c) + (uint64_t)(a) * (uint64_t)(b)))
@@ -77,36 +39,148 @@ static struct product product_of(const struct step *step) {
     };
 }
 
+/* A block of b is copied to the stack, so that the inner loop runs along contiguous memory for any
+ * transposition. */
+#define PRODUCT(tag, T, MADD)                                                                      \
+    static void product_##tag(const struct product *p, const T *a, const T *b, T *c) {             \
+        T block[BLOCK_K][BLOCK_N];                                                                 \
+        memset(c, 0, (size_t)(p->m * p->n) * sizeof(T));                                           \
+        for (int64_t j0 = 0; j0 < p->n; j0 += BLOCK_N) {                                           \
+            const int64_t width = least(p->n - j0, BLOCK_N);                                       \
+            for (int64_t k0 = 0; k0 < p->k; k0 += BLOCK_K) {                                       \
+                const int64_t depth = least(p->k - k0, BLOCK_K);                                   \
+                for (int64_t k = 0; k < depth; k++)                                                \
+                    for (int64_t j = 0; j < width; j++)                                            \
+                        block[k][j] = b[(k0 + k) * p->b_row + (j0 + j) * p->b_col];                \
+                for (int64_t i = 0; i < p->m; i++) {                                               \
+                    T *restrict row = c + i * p->n + j0;                                           \
+                    for (int64_t k = 0; k < depth; k++) {                                          \
+                        const T x = a[i * p->a_row + (k0 + k) * p->a_col];                         \
+                        for (int64_t j = 0; j < width; j++)                                        \
+                            row[j] = MADD(T, row[j], x, block[k][j]);                              \
+                    }                                                                              \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+    }
+
+/* What blocks are cut from: one product of integers, `some` of whose rows are a block, or many products, some
+ * of them a block. */
+struct whole {
+    struct product p;
+    struct matrices w;
+    int64_t some;
+    const void *a, *b;
+    void *c;
+};
+
+/* Multiplications of a block, and how many of them take about a nanosecond. */
+enum { BLOCK_WORK = 1 << 20, A_NANOSECOND = 16 };
+
+static int64_t multiplications(const struct product *p) {
+    return p->m * p->n * (p->k > 0 ? p->k : 1);
+}
+
+/* Whether products are made whole, several at a time, rather than each of them in blocks: there are enough
+ * of them for all threads, and none is so long that nobody could cancel it. */
+static bool is_batch(const struct product *p, int64_t count) {
+    const int64_t one = multiplications(p);
+    return one < BLOCK_WORK || (count >= 8 && one < 16 * BLOCK_WORK);
+}
+
+static bool run_whole(struct run *run, const struct whole *s, int64_t n, int64_t one,
+                      void (*f)(void *arg, int64_t block)) {
+    return run_blocks(run, (n + s->some - 1) / s->some, least(n, s->some) * one / A_NANOSECOND, f,
+                      (void *)(uintptr_t)s);
+}
+
+/* A kernel that goes over the leading axes: `multiply` makes a product at once, `divide` in blocks. */
+#define MATMUL_KERNEL(tag, T, multiply, divide)                                                    \
+    static void some_##tag(void *arg, int64_t block) {                                             \
+        const struct whole *s = arg;                                                               \
+        struct matrices w = s->w;                                                                  \
+        matrices_seek(&w, block * s->some);                                                        \
+        const int64_t end = least(w.done + s->some, w.count);                                      \
+        for (; w.done < end; matrices_next(&w))                                                    \
+            multiply(&s->p, (const T *)s->a + w.in_at[0], (const T *)s->b + w.in_at[1],            \
+                     (T *)s->c + w.out_at);                                                        \
+    }                                                                                              \
+    static void matmul_kernel_##tag(const struct step *step, struct run *run) {                    \
+        struct whole s = {product_of(step),     matrices_of(step),    1,                           \
+                          run_in(run, step, 0), run_in(run, step, 1), run_out(run, step)};         \
+        const struct product *p = &s.p;                                                            \
+        if (p->m == 0 || p->n == 0) return;                                                        \
+        const int64_t one = multiplications(p);                                                    \
+        lapack_ready();                                                                            \
+        if (is_batch(p, s.w.count)) {                                                              \
+            s.some = BLOCK_WORK / 4 / one + 1;                                                     \
+            run_whole(run, &s, s.w.count, one, some_##tag);                                        \
+            return;                                                                                \
+        }                                                                                          \
+        for (struct matrices *w = &s.w; w->done < w->count; matrices_next(w))                      \
+            if (!divide(run, p, (const T *)s.a + w->in_at[0], (const T *)s.b + w->in_at[1],        \
+                        (T *)s.c + w->out_at))                                                     \
+                return;                                                                            \
+    }
+
+/* Integers are divided by rows. */
+#define INTEGER_PRODUCT(tag, T)                                                                    \
+    PRODUCT(tag, T, MADD_INT)                                                                      \
+    static void rows_##tag(void *arg, int64_t block) {                                             \
+        const struct whole *s = arg;                                                               \
+        const int64_t at = block * s->some;                                                        \
+        struct product p = s->p;                                                                   \
+        p.m = least(s->some, p.m - at);                                                            \
+        product_##tag(&p, (const T *)s->a + at * p.a_row, s->b, (T *)s->c + at * p.n);             \
+    }                                                                                              \
+    static bool divide_##tag(struct run *run, const struct product *p, const T *a, const T *b,     \
+                             T *c) {                                                               \
+        const int64_t one = p->n * (p->k > 0 ? p->k : 1);                                          \
+        const struct whole s = {.p = *p, .some = BLOCK_WORK / one + 1, .a = a, .b = b, .c = c};    \
+        return run_whole(run, &s, p->m, one, rows_##tag);                                          \
+    }                                                                                              \
+    MATMUL_KERNEL(tag, T, product_##tag, divide_##tag)
+
 /* Below these multiplications BLAS takes longer to begin than the loop takes to end; as measured, with
  * and without a result of one row or column. */
 enum { BLAS_MATRIX = 256, BLAS_VECTOR = 32 };
 
+static struct gemm gemm_of(const struct product *p) {
+    return (struct gemm){
+        .transpose_a = p->transpose_a,
+        .transpose_b = p->transpose_b,
+        .m = p->m,
+        .n = p->n,
+        .k = p->k,
+        .lda = p->transpose_a ? p->m : p->k,
+        .ldb = p->transpose_b ? p->k : p->n,
+        .ldc = p->n,
+    };
+}
+
 #define FLOAT_PRODUCT(tag, T, letter)                                                              \
     PRODUCT(tag, T, MADD_FLOAT)                                                                    \
-    static bool product_blas_##tag(const struct product *p, const T *a, const T *b, T *c,          \
-                                   struct run *run) {                                              \
+    static void multiply_##tag(const struct product *p, const T *a, const T *b, T *c) {            \
         const bool vector = p->m == 1 || p->n == 1;                                                \
-        if (p->m * p->n * p->k < (vector ? BLAS_VECTOR : BLAS_MATRIX))                             \
-            return product_##tag(p, a, b, c, run);                                                 \
-        const struct gemm g = {                                                                    \
-            .transpose_a = p->transpose_a,                                                         \
-            .transpose_b = p->transpose_b,                                                         \
-            .m = p->m,                                                                             \
-            .n = p->n,                                                                             \
-            .k = p->k,                                                                             \
-            .lda = p->transpose_a ? p->m : p->k,                                                   \
-            .ldb = p->transpose_b ? p->k : p->n,                                                   \
-            .ldc = p->n,                                                                           \
-        };                                                                                         \
-        return blas_gemm_##tag(run, &g, 1, a, b, c);                                               \
+        if (p->m * p->n * p->k < (vector ? BLAS_VECTOR : BLAS_MATRIX)) {                           \
+            product_##tag(p, a, b, c);                                                             \
+        } else {                                                                                   \
+            const struct gemm g = gemm_of(p);                                                      \
+            blas_product_##tag(&g, 1, a, b, c);                                                    \
+        }                                                                                          \
     }                                                                                              \
-    MATMUL_KERNEL(tag, T, product_blas_##tag)
+    static bool divide_##tag(struct run *run, const struct product *p, const T *a, const T *b,     \
+                             T *c) {                                                               \
+        const struct gemm g = gemm_of(p);                                                          \
+        if (p->k > 0) return blas_gemm_##tag(run, &g, 1, a, b, c);                                 \
+        memset(c, 0, (size_t)(p->m * p->n) * sizeof(T));                                           \
+        return run_tick(run, p->m * p->n);                                                         \
+    }                                                                                              \
+    MATMUL_KERNEL(tag, T, multiply_##tag, divide_##tag)
 BLAS_DTYPES(FLOAT_PRODUCT)
 
-PRODUCT(I32, int32_t, MADD_INT)
-PRODUCT(I64, int64_t, MADD_INT)
-MATMUL_KERNEL(I32, int32_t, product_I32)
-MATMUL_KERNEL(I64, int64_t, product_I64)
+INTEGER_PRODUCT(I32, int32_t)
+INTEGER_PRODUCT(I64, int64_t)
 
 static struct shape leading(const struct shape *x) {
     struct shape s = *x;

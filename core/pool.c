@@ -7,15 +7,22 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "core/plan.h"
+
 /* Stacks are as large as those of the workers, whose kernels helpers run. */
-enum { STACK_BYTES = 3 << 19, LOWEST_PRIORITY = 19, SPINS = 2000 };
+enum { STACK_BYTES = 3 << 19, LOWEST_PRIORITY = 19 };
+
+/* To sleep and wake again takes a thread about as long as a short block: it looks around so many nanoseconds
+ * before it does. */
+enum { PATIENCE = 50000 };
 
 struct pool {
     pthread_mutex_t lock;
     pthread_cond_t opened, left;
     struct pool_round *first, **last;
-    int threads, busy; /* busy: with an open round, or helping */
-    int idle;          /* helpers that wait */
+    int threads, busy;  /* busy: with an open round, or helping */
+    int idle;           /* helpers that wait */
+    atomic_uint rounds; /* opened so far */
     bool stopping;
     int n_helpers;
     pthread_t helpers[];
@@ -34,28 +41,47 @@ static void wake(struct pool *pool) {
     if (pool->idle > 0 && find(pool)) pthread_cond_signal(&pool->opened);
 }
 
+/* After a round the next step of the same run often opens another one at once. */
+static void look_around(struct pool *pool) {
+    const unsigned seen = atomic_load_explicit(&pool->rounds, memory_order_relaxed);
+    const int64_t end = clock_now() + PATIENCE;
+    pthread_mutex_unlock(&pool->lock);
+    while (atomic_load_explicit(&pool->rounds, memory_order_relaxed) == seen && clock_now() < end)
+        continue;
+    pthread_mutex_lock(&pool->lock);
+}
+
+static void help_with(struct pool *pool, struct pool_round *round) {
+    pool->busy++;
+    atomic_fetch_add_explicit(&round->helping, 1, memory_order_relaxed);
+    wake(pool);
+    pthread_mutex_unlock(&pool->lock);
+    for (int64_t block; (block = pool_take(round)) >= 0;) round->f(round->arg, block);
+    pthread_mutex_lock(&pool->lock);
+    pool->busy--;
+    if (atomic_fetch_sub_explicit(&round->helping, 1, memory_order_release) == 1)
+        pthread_cond_broadcast(&pool->left);
+}
+
 static void *help(void *context) {
     struct pool *pool = context;
+    bool helped = false;
     pthread_setname_np(pthread_self(), "helper");
     setpriority(PRIO_PROCESS, (id_t)gettid(), LOWEST_PRIORITY);
     pthread_mutex_lock(&pool->lock);
     while (!pool->stopping) {
         struct pool_round *round = find(pool);
-        if (!round) {
+        if (round) {
+            help_with(pool, round);
+            helped = true;
+        } else if (helped) {
+            look_around(pool);
+            helped = false;
+        } else {
             pool->idle++;
             pthread_cond_wait(&pool->opened, &pool->lock);
             pool->idle--;
-            continue;
         }
-        pool->busy++;
-        atomic_fetch_add_explicit(&round->helping, 1, memory_order_relaxed);
-        wake(pool);
-        pthread_mutex_unlock(&pool->lock);
-        for (int64_t block; (block = pool_take(round)) >= 0;) round->f(round->arg, block);
-        pthread_mutex_lock(&pool->lock);
-        pool->busy--;
-        if (atomic_fetch_sub_explicit(&round->helping, 1, memory_order_release) == 1)
-            pthread_cond_broadcast(&pool->left);
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
@@ -98,6 +124,7 @@ void pool_stop(struct pool *pool) {
 void pool_open(struct pool *pool, struct pool_round *round) {
     pthread_mutex_lock(&pool->lock);
     pool->busy++;
+    atomic_fetch_add_explicit(&pool->rounds, 1, memory_order_relaxed);
     *pool->last = round;
     pool->last = &round->link;
     wake(pool);
@@ -118,10 +145,10 @@ void pool_close(struct pool *pool, struct pool_round *round) {
     pool->busy--;
     wake(pool);
     if (atomic_load_explicit(&round->helping, memory_order_relaxed)) {
-        /* A block is short: it mostly ends before a thread could sleep and wake again. */
+        const int64_t end = clock_now() + PATIENCE;
         pthread_mutex_unlock(&pool->lock);
-        for (int i = 0; i < SPINS; i++)
-            if (!atomic_load_explicit(&round->helping, memory_order_acquire)) break;
+        while (atomic_load_explicit(&round->helping, memory_order_acquire) && clock_now() < end)
+            continue;
         pthread_mutex_lock(&pool->lock);
         while (atomic_load_explicit(&round->helping, memory_order_acquire))
             pthread_cond_wait(&pool->left, &pool->lock);

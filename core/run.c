@@ -10,7 +10,7 @@
 #include "core/pool.h"
 
 /* Below SHARED_WORK waking a helper takes longer than what it spares. */
-enum { SHARED_WORK = 1 << 15 };
+enum { SHARED_WORK = 1 << 16 };
 enum { CHECK_EVERY = 1 << 20, CODE_BLOCK = 4096, KEPT_BYTES = 64 << 10 };
 
 int64_t clock_now(void) {

@@ -123,7 +123,7 @@ static inline void *run_scratch(const struct run *run, const struct step *step) 
     return run->base[BASE_TENSORS] + step->scratch;
 }
 
-/* Says that about `work` elementary operations were done; false where the run should stop. */
+/* Says that about `work` elementary operations, or nanoseconds, were done; false where the run should stop. */
 bool run_tick_slow(struct run *run);
 
 static inline bool run_tick(struct run *run, int64_t work) {
@@ -131,7 +131,7 @@ static inline bool run_tick(struct run *run, int64_t work) {
     return run->until_check > 0 ? !run->stopped : run_tick_slow(run);
 }
 
-/* Calls f for every block in [0, n), each about `work` elementary operations long, on as many threads as the
+/* Calls f for every block in [0, n), each about `work` nanoseconds long, on as many threads as the
  * run may use and in any order; the calling thread takes part. False where the run should stop, which it looks
  * at between blocks: some of them were not computed then. f must not touch the run, and what a block is and
  * what it writes must depend on shapes alone, so that the result does not depend on the threads. */

@@ -18,9 +18,11 @@ struct gemm {
     int64_t lda, ldb, ldc;
 };
 
-/* `alpha` is 1 or -1. The result is made in blocks of rows whose height depends on the shapes alone, so
- * that its bits do not depend on who asks when; false where the run should stop between two of them. */
+/* `alpha` is 1 or -1. blas_gemm makes the result in blocks of rows or columns, whose bounds depend on the
+ * shapes alone, on the threads of the run; false where the run should stop between two of them. blas_product
+ * makes it at once, on the calling thread, after lapack_ready(): for a block of a run. */
 #define BLAS_DECLARE(tag, T, letter)                                                               \
+    void blas_product_##tag(const struct gemm *g, T alpha, const T *a, const T *b, T *c);          \
     bool blas_gemm_##tag(struct run *run, const struct gemm *g, T alpha, const T *a, const T *b,   \
                          T *c);
 BLAS_DTYPES(BLAS_DECLARE)

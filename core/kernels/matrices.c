@@ -3,6 +3,7 @@
 #include "core/kernels/matrices.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "core/kernels/copy.h"
 
@@ -44,6 +45,18 @@ void matrices_next(struct matrices *w) {
         w->out_at += steps * w->out_stride[i];
         if (!wraps) return;
         w->index[i] = 0;
+    }
+}
+
+void matrices_seek(struct matrices *w, int64_t number) {
+    w->done = number;
+    memset(w->in_at, 0, sizeof w->in_at);
+    w->out_at = 0;
+    for (int i = w->rank - 1; i >= 0; i--) {
+        w->index[i] = number % w->dim[i];
+        number /= w->dim[i];
+        for (int k = 0; k < MATRICES_ARGS; k++) w->in_at[k] += w->index[i] * w->in_stride[k][i];
+        w->out_at += w->index[i] * w->out_stride[i];
     }
 }
 

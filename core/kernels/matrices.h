@@ -22,6 +22,9 @@ struct matrices matrices_of(const struct step *step);
 /* Goes to the next matrices. */
 void matrices_next(struct matrices *w);
 
+/* Goes to matrices `number` of all, counted from 0. */
+void matrices_seek(struct matrices *w, int64_t number);
+
 /* Fails the run with "<op>: <words>", and which of several matrices it was, counted in the argument. */
 void matrices_fail(const struct step *step, struct run *run, const char *words, int64_t number);
 
