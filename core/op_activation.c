@@ -85,12 +85,13 @@ static node_id elu_slope(struct tape *t, node_id x, double below, double above) 
 /* Klambauer et al., Self-Normalizing Neural Networks, 2017. */
 #define SELU_SCALE 1.0507009873554804934193349852946
 #define SELU_SCALE_ALPHA 1.7580993408473768599402175208123
-UNARY_OP(elu, "y = x where x >= 0, else e^x - 1; dy/dx = 1 or e^x", (x < 0 ? expm1(x) : x),
-         emit_multiply(t, v, elu_slope(t, x, 1, 1)))
-UNARY_FLOATS(selu,
-             (x < 0 ? (sizeof x == sizeof(float) ? (float)SELU_SCALE_ALPHA : SELU_SCALE_ALPHA) *
-                          expm1(x)
-                    : (sizeof x == sizeof(float) ? (float)SELU_SCALE : SELU_SCALE) * x))
+VECTOR_THROUGH_FLOATS(elu, expm1, VECTOR_COUNT, (x < 0 ? x : 0), (x < 0 ? e : x))
+UNARY_OP_OF(elu, "y = x where x >= 0, else e^x - 1; dy/dx = 1 or e^x",
+            emit_multiply(t, v, elu_slope(t, x, 1, 1)))
+VECTOR_THROUGH_FLOATS(
+    selu, expm1, VECTOR_COUNT, (x < 0 ? x : 0),
+    (x < 0 ? (sizeof x == sizeof(float) ? (float)SELU_SCALE_ALPHA : SELU_SCALE_ALPHA) * e
+           : (sizeof x == sizeof(float) ? (float)SELU_SCALE : SELU_SCALE) * x))
 UNARY_OP_OF(
     selu,
     "y = s x where x >= 0, else s a (e^x - 1), s = 1.0507..., a = 1.6732...; dy/dx = s or s a e^x",

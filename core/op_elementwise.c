@@ -225,30 +225,27 @@ UNARY_OP(rsqrt, "y = 1/sqrt x; dy/dx = -y^3/2", 1 / sqrt(x),
 UNARY_OP(reciprocal, "y = 1/x; dy/dx = -y^2", 1 / x,
          emit_multiply_no_nan(t, emit_negative(t, emit_square(t, y)), v))
 
-UNARY_OP(exp, "y = e^x; dy/dx = y", exp(x), emit_multiply(t, v, y))
-UNARY_OP(expm1, "y = e^x - 1; dy/dx = e^x", expm1(x), emit_multiply(t, v, emit_exp(t, x)))
-UNARY_OP(log, "y = log x; dy/dx = 1/x", log(x), emit_multiply(t, v, emit_reciprocal(t, x)))
-UNARY_OP(log1p, "y = log(1 + x); dy/dx = 1/(1 + x)", log1p(x),
-         emit_multiply(t, v, emit_reciprocal(t, emit_add(t, x, emit_like(t, x, 1)))))
-UNARY_OP(sin, "y = sin x; dy/dx = cos x", sin(x), emit_multiply(t, v, emit_cos(t, x)))
-UNARY_OP(cos, "y = cos x; dy/dx = -sin x", cos(x),
-         emit_multiply(t, v, emit_negative(t, emit_sin(t, x))))
-UNARY_OP(tan, "y = tan x; dy/dx = 1/cos^2 x", tan(x),
-         emit_multiply(t, v, emit_square(t, emit_reciprocal(t, emit_cos(t, x)))))
+VECTOR_OP(exp, "y = e^x; dy/dx = y", emit_multiply(t, v, y))
+VECTOR_OP(expm1, "y = e^x - 1; dy/dx = e^x", emit_multiply(t, v, emit_exp(t, x)))
+VECTOR_OP(log, "y = log x; dy/dx = 1/x", emit_multiply(t, v, emit_reciprocal(t, x)))
+VECTOR_OP(log1p, "y = log(1 + x); dy/dx = 1/(1 + x)",
+          emit_multiply(t, v, emit_reciprocal(t, emit_add(t, x, emit_like(t, x, 1)))))
+VECTOR_OP(sin, "y = sin x; dy/dx = cos x", emit_multiply(t, v, emit_cos(t, x)))
+VECTOR_OP(cos, "y = cos x; dy/dx = -sin x", emit_multiply(t, v, emit_negative(t, emit_sin(t, x))))
+VECTOR_OP(tan, "y = tan x; dy/dx = 1/cos^2 x",
+          emit_multiply(t, v, emit_square(t, emit_reciprocal(t, emit_cos(t, x)))))
 UNARY_OP(sinh, "y = sinh x; dy/dx = cosh x", sinh(x), emit_multiply(t, v, emit_cosh(t, x)))
 UNARY_OP(cosh, "y = cosh x; dy/dx = sinh x", cosh(x), emit_multiply(t, v, emit_sinh(t, x)))
-UNARY_OP(tanh, "y = tanh x; dy/dx = 1 - y^2", tanh(x),
-         emit_multiply(t, v, emit_subtract(t, emit_like(t, y, 1), emit_square(t, y))))
+VECTOR_OP(tanh, "y = tanh x; dy/dx = 1 - y^2",
+          emit_multiply(t, v, emit_subtract(t, emit_like(t, y, 1), emit_square(t, y))))
 /* sigmoid: e^-|x| cannot overflow. */
-UNARY_OP(sigmoid, "y = 1/(1 + e^-x); dy/dx = y (1 - y)",
-         (x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x))),
-         emit_multiply(t, v, emit_multiply(t, y, emit_subtract(t, emit_like(t, y, 1), y))))
+VECTOR_THROUGH_FLOATS(sigmoid, exp, VECTOR_COUNT, -fabs(x), (x >= 0 ? 1 : e) / (1 + e))
+UNARY_OP_OF(sigmoid, "y = 1/(1 + e^-x); dy/dx = y (1 - y)",
+            emit_multiply(t, v, emit_multiply(t, y, emit_subtract(t, emit_like(t, y, 1), y))))
 /* softplus: log1p(e^-|x|) + max(x, 0) neither overflows nor loses the small tail. */
-UNARY_OP(softplus, "y = log(1 + e^x); dy/dx = sigmoid x",
-         (x > 0    ? x + log1p(exp(-x))
-          : x == x ? log1p(exp(x))
-                   : x),
-         emit_multiply(t, v, emit_sigmoid(t, x)))
+VECTOR_THROUGH_FLOATS(softplus, exp, VECTOR_log1p, -fabs(x), (x > 0 ? x + e : e))
+UNARY_OP_OF(softplus, "y = log(1 + e^x); dy/dx = sigmoid x",
+            emit_multiply(t, v, emit_sigmoid(t, x)))
 
 /* step: the mask of relu. Its derivative is a connected zero, as the second derivative of relu is. */
 UNARY_FLOATS(relu, (x < 0 ? 0 : x))

@@ -4,7 +4,7 @@
 #define GRADD_CORE_OP_POINTWISE_H
 
 #include "core/emit.h"
-#include "core/kernels/pointwise.h"
+#include "core/kernels/vector.h"
 
 #define X_PARAMS                                                                                   \
     {                                                                                              \
@@ -34,6 +34,11 @@
                                .partial = id##_partial,                                            \
                                ROWS_FLOATS(id),                                                    \
                                __VA_ARGS__};
+
+/* The same for a function that runs as vectors. */
+#define VECTOR_OP(id, text, derivative)                                                            \
+    VECTOR_FLOATS(id)                                                                              \
+    UNARY_OP_OF(id, text, derivative)
 
 /* Signed overflow is undefined in C; integers wrap around as in TensorFlow. */
 #define WRAP(T, a, operator, b) ((T)((uint64_t)(a) operator(uint64_t)(b)))

@@ -10,13 +10,12 @@ static node_id asin_slope(struct tape *t, node_id x) {
     node_id rest = emit_subtract(t, emit_like(t, x, 1), emit_square(t, x));
     return emit_reciprocal(t, emit1(t, OP_sqrt, rest));
 }
-UNARY_OP(asin, "y = arcsin x; dy/dx = 1/sqrt(1 - x^2)", asin(x),
-         emit_multiply(t, v, asin_slope(t, x)))
-UNARY_OP(acos, "y = arccos x; dy/dx = -1/sqrt(1 - x^2)", acos(x),
-         emit_negative(t, emit_multiply(t, v, asin_slope(t, x))))
-UNARY_OP(atan, "y = arctan x; dy/dx = 1/(1 + x^2)", atan(x),
-         emit_multiply(t, v,
-                       emit_reciprocal(t, emit_add(t, emit_like(t, x, 1), emit_square(t, x)))))
+VECTOR_OP(asin, "y = arcsin x; dy/dx = 1/sqrt(1 - x^2)", emit_multiply(t, v, asin_slope(t, x)))
+VECTOR_OP(acos, "y = arccos x; dy/dx = -1/sqrt(1 - x^2)",
+          emit_negative(t, emit_multiply(t, v, asin_slope(t, x))))
+VECTOR_OP(atan, "y = arctan x; dy/dx = 1/(1 + x^2)",
+          emit_multiply(t, v,
+                        emit_reciprocal(t, emit_add(t, emit_like(t, x, 1), emit_square(t, x)))))
 UNARY_OP(asinh, "y = arsinh x; dy/dx = 1/cosh y", asinh(x), emit_divide(t, v, emit_cosh(t, y)))
 UNARY_OP(acosh, "y = arcosh x; dy/dx = 1/sinh y", acosh(x), emit_divide(t, v, emit_sinh(t, y)))
 UNARY_OP(atanh, "y = artanh x; dy/dx = 1/(1 - x^2)", atanh(x),
@@ -49,12 +48,12 @@ BINARY_OP_OF(hypot, "z = sqrt(x^2 + y^2) without overflow; dz/dx = x/z, dz/dy = 
 
 #define LN2 0.693147180559945309417232121458176568
 #define LN10 2.30258509299404568401799145468436421
-UNARY_OP(exp2, "y = 2^x; dy/dx = y log 2", exp2(x),
-         emit_multiply(t, v, emit_multiply(t, y, emit_like(t, y, LN2))))
-UNARY_OP(log2, "y = log x / log 2; dy/dx = 1/(x log 2)", log2(x),
-         emit_multiply(t, v, emit_reciprocal(t, emit_multiply(t, x, emit_like(t, x, LN2)))))
-UNARY_OP(log10, "y = log x / log 10; dy/dx = 1/(x log 10)", log10(x),
-         emit_multiply(t, v, emit_reciprocal(t, emit_multiply(t, x, emit_like(t, x, LN10)))))
+VECTOR_OP(exp2, "y = 2^x; dy/dx = y log 2",
+          emit_multiply(t, v, emit_multiply(t, y, emit_like(t, y, LN2))))
+VECTOR_OP(log2, "y = log x / log 2; dy/dx = 1/(x log 2)",
+          emit_multiply(t, v, emit_reciprocal(t, emit_multiply(t, x, emit_like(t, x, LN2)))))
+VECTOR_OP(log10, "y = log x / log 10; dy/dx = 1/(x log 10)",
+          emit_multiply(t, v, emit_reciprocal(t, emit_multiply(t, x, emit_like(t, x, LN10)))))
 UNARY_OP(cbrt, "y = x^(1/3), also of x < 0; dy/dx = 1/(3 y^2)", cbrt(x),
          emit_multiply(t, v,
                        emit_reciprocal(t, emit_multiply(t, emit_like(t, y, 3), emit_square(t, y)))))

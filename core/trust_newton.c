@@ -10,6 +10,7 @@
 
 #define RADIUS_MAX 1e100
 #define ACCEPT 1e-4 /* eta of algorithm 4.1 */
+#define FLAT 16     /* roundings of the steepest curvature seen */
 
 struct region {
     struct search *s;
@@ -58,11 +59,14 @@ static bool steihaug(struct region *t, double norm, bool *boundary) {
         t->r[i] = t->g[i];
         t->d[i] = -t->g[i];
     }
-    double rr = norm * norm;
+    double rr = norm * norm, steepest = 0;
     for (size_t k = 0; k < 2 * n + 10; k++) {
         if (!product(t, t->d, t->Bd)) return false;
         const double curvature = dot(t->d, t->Bd, n), dd = dot(t->d, t->d, n);
         const double alpha = rr / curvature;
+        /* Along what the products cannot tell from flat, the last digits of the gradient would decide. */
+        if (k > 0 && fabs(curvature) <= FLAT * DBL_EPSILON * steepest * dd) return true;
+        steepest = fmax(steepest, fabs(curvature) / dd);
         bool leaves = !(curvature > DBL_EPSILON * dd * DBL_EPSILON);
         if (!leaves) {
             for (size_t i = 0; i < n; i++) t->trial[i] = t->p[i] + alpha * t->d[i];
@@ -107,11 +111,12 @@ static bool iterate(struct region *t) {
     if (!steihaug(t, norm, &boundary)) return false;
     const double gain = predicted(t), length = sqrt(dot(t->p, t->p, n));
     if (s->ended) return false;
+    /* Gains below that are lost among the last digits of f: the step is the last, and as good as the
+     * model says; one to the region's edge is none. */
+    const double noise = 8 * s->stop->epsilon * fabs(t->f);
+    if (boundary && gain <= noise) return search_end(s, SOLVE_CONVERGED, NULL);
     for (size_t i = 0; i < n; i++) t->trial[i] = t->x[i] + t->p[i];
     if (!search_look(s, t->trial, true)) return false;
-    /* Gains below that are lost among the last digits of f: the step is the last, and as good as the
-     * model says. */
-    const double noise = 8 * s->stop->epsilon * fabs(t->f);
     const double actual = s->finite ? t->f - s->at.f : -INFINITY;
     if (gain <= noise && fabs(actual) <= noise) return search_end(s, SOLVE_CONVERGED, NULL);
     const double rho = actual / gain;
