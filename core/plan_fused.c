@@ -138,12 +138,18 @@ static size_t lay_out(struct builder *b) {
     if (f->tile < f->width) f->tile = f->width;
     const size_t tile = ((size_t)f->tile * b->widest + 63) & ~(size_t)63;
     for (uint32_t i = 0; i < f->n_values; i++) b->values[i].scratch = b->tile_of[i] * tile;
+    fused_cut(f);
     size_t at = b->n_tiles * tile;
     for (uint32_t k = 0; k < f->n_folds; k++) {
         const int64_t width = f->walk == FUSED_LINES ? REDUCE_LANES : f->width;
         b->folds[k].scratch = at;
         b->folds[k].stride = ((size_t)width * b->folds[k].size + 63) & ~(size_t)63;
         at += (size_t)fused_levels(f) * b->folds[k].stride;
+    }
+    f->scratch = at;
+    for (uint32_t k = 0; k < f->n_folds && f->n_blocks > 1; k++) {
+        b->folds[k].results = at;
+        at += (size_t)f->n_blocks * b->folds[k].stride;
     }
     return at;
 }

@@ -33,7 +33,8 @@ struct fused_value {
 struct fused_fold {
     const struct reducer *reducer;
     const struct step *step; /* its result, and what its finish wants to know */
-    size_t scratch, stride;  /* of its partial results: one for each level of halving */
+    size_t scratch, stride;  /* of a block's partial results: one for each level of halving */
+    size_t results;          /* of the partial results of all blocks */
     uint32_t size;
 };
 
@@ -54,13 +55,21 @@ struct fused {
     enum fused_walk walk;
     int64_t lines, rows, width;
     int64_t tile; /* most elements of a tile */
+    /* Blocks may run at once: of `block` elements, or the halves of halves, `depth` times, of what is
+     * reduced. What they are depends on shapes and ops alone. */
+    int64_t block, n_blocks;
+    int depth;
+    size_t scratch; /* bytes of a block's tiles and partial results */
     uint32_t n_values, n_ops, n_folds;
     const struct fused_value *values;
     const struct fused_op *ops;
     const struct fused_fold *folds;
 };
 
-/* How many levels of partial results a region needs. */
+/* Cuts a region whose walk, folds, ops and tile are known into blocks. */
+void fused_cut(struct fused *f);
+
+/* How many levels of partial results a block needs. */
 int64_t fused_levels(const struct fused *f);
 
 /* The kernel of a step whose attrs are a struct fused; its scratch memory holds a region's. */

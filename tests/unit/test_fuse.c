@@ -1,5 +1,5 @@
 /* Regions that run as one loop over tiles give the bits of their ops run one by one: random programs are
- * compiled whole, and node by node. */
+ * compiled whole and run on several threads, and node by node. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +11,7 @@
 
 #include "core/emit.h"
 #include "core/fuse.h"
+#include "core/pool.h"
 #include "core/program.h"
 
 enum { NODES_MOST = 120, WANTED_MOST = 8 };
@@ -114,6 +115,20 @@ static node_id grow(struct fixture *f, node_id n) {
     }
 }
 
+static struct pool *pool; /* threads for whole programs; a node alone is run without */
+
+static int begin_threads(void **unused) {
+    (void)unused;
+    pool = pool_start(3);
+    return pool ? 0 : -1;
+}
+
+static int end_threads(void **unused) {
+    (void)unused;
+    pool_stop(pool);
+    return 0;
+}
+
 /* ---- both ways ----------------------------------------------------------------------------------- */
 
 static void copy_of(struct fixture *f, const struct run *run, size_t i, struct tensor *out) {
@@ -123,14 +138,16 @@ static void copy_of(struct fixture *f, const struct run *run, size_t i, struct t
     out->data = data;
 }
 
-static struct run *run_program(struct fixture *f, const struct program *p, struct plan **plan) {
+static struct run *run_program(struct fixture *f, const struct program *p, struct plan **plan,
+                               struct pool *threads) {
+    const struct run_control control = {.pool = threads};
     const struct tensor *inputs[NODES_MOST * 2];
     uint32_t n = 0;
     *plan = plan_place(p, &f->arena, &f->error);
     if (!*plan) fail_msg("%s", f->error.detail);
     for (uint32_t i = 0; i < p->n; i++)
         if (program_is_input(p, i)) inputs[n++] = &f->value[p->node[i]];
-    struct run *run = plan_run(*plan, inputs, NULL, &f->error);
+    struct run *run = plan_run(*plan, inputs, &control, &f->error);
     if (!run) fail_msg("%s", f->error.detail);
     return run;
 }
@@ -146,7 +163,7 @@ static void run_alone(struct fixture *f) {
         struct plan *plan;
         f->tape.n_known = i;
         assert_true(program_number(&f->tape, &i, 1, false, &f->arena, &p));
-        struct run *run = run_program(f, &p, &plan);
+        struct run *run = run_program(f, &p, &plan, NULL);
         copy_of(f, run, 0, &f->value[i]);
         run_end(run);
         plan_release(plan);
@@ -162,7 +179,7 @@ static uint32_t compare(struct fixture *f, const node_id *wanted, size_t n) {
     struct fusion fusion;
     assert_true(program_number(&f->tape, wanted, n, false, &f->arena, &p));
     assert_true(fuse(&p, &f->arena, &fusion));
-    struct run *run = run_program(f, &p, &plan);
+    struct run *run = run_program(f, &p, &plan, pool);
     for (size_t i = 0; i < n; i++) {
         const struct tensor found = run_result(run, i), *alone = &f->value[wanted[i]];
         assert_int_equal(found.dtype, alone->dtype);
@@ -216,6 +233,8 @@ static void fused_programs_give_the_bits_of_their_ops_one_by_one(void **unused) 
                                           {2, {20, 1500}},
                                           {8, {2, 1, 3, 2, 1, 2, 3, 2}},
                                           {3, {100, 16, 16}},
+                                          {2, {3, 200000}},
+                                          {2, {100000, 3}},
                                           {1, {1}}};
     enum { SHAPES = sizeof shapes / sizeof *shapes };
     uint32_t fused = 0;
@@ -325,5 +344,5 @@ int main(void) {
         cmocka_unit_test(chains_that_share_nothing_are_two_regions),
         cmocka_unit_test(a_region_stops_between_two_tiles),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, begin_threads, end_threads);
 }
