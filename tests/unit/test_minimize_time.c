@@ -126,7 +126,7 @@ static void what_was_not_begun_is_a_failure(void **state) {
     strcpy(body, "{\"variables\":{\"x\":[0");
     for (int i = 1; i < 3000; i++) strcat(body + 2 * i, ",0");
     strcat(body, "]},\"graph\":\"y = reduce_sum(x ** 2)");
-    for (int i = 0; i < 600; i++) strcat(body, " + reduce_sum(sin(x))");
+    for (int i = 0; i < 2400; i++) strcat(body, " + reduce_sum(sin(x))");
     strcat(body, "\",\"steps\":10,\"optimizer\":\"sgd\"}");
     SAYS(ask_call(service_minimize, (struct service_call){.control.cancelled = &cancelled}, body),
          "cancelled: the run was cancelled");
