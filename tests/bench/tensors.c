@@ -1,13 +1,13 @@
-/* Tensor graphs inside of gradd's core, a value and its gradients, one run after the other on one thread:
- * prints a line a graph, its name and the median of its seconds. The peers are in tensors.py; what both
- * compute is the same, and each checks its answer. Knows nothing of JSON or HTTP. */
-#include <math.h>
+/* Tensor graphs inside of gradd's core, a value and its gradients, run after run on one thread and on two:
+ * prints a line a graph, its name, the median of its seconds, the value and the first element of the first
+ * gradient, for tensors.py to compare with. Knows nothing of JSON or HTTP. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "core/emit.h"
 #include "core/plan.h"
+#include "core/pool.h"
 
 enum { SAMPLES = 15, INPUTS_MOST = 8 };
 
@@ -18,11 +18,9 @@ static void die(const char *what) {
 
 struct graph {
     const char *name;
-    enum dtype dtype;
     int n_inputs, n_sources; /* the sources come first */
     struct shape shape[INPUTS_MOST];
     node_id (*build)(struct tape *t, const node_id *x);
-    double value; /* at the inputs that fill() makes, from NumPy in float64 */
 };
 
 static uint64_t state = 1;
@@ -33,15 +31,10 @@ static double draw(void) {
     return (double)(state >> 11) * 0x1p-52 - 1;
 }
 
-static void *fill(enum dtype dtype, int64_t n) {
-    void *data = aligned_alloc(64, ((size_t)n * dtype_size(dtype) + 63) & ~(size_t)63);
+static float *fill(int64_t n) {
+    float *data = aligned_alloc(64, ((size_t)n * sizeof *data + 63) & ~(size_t)63);
     if (!data) die("out of memory");
-    for (int64_t i = 0; i < n; i++) {
-        if (dtype == DTYPE_F32)
-            ((float *)data)[i] = (float)draw();
-        else
-            ((double *)data)[i] = draw();
-    }
+    for (int64_t i = 0; i < n; i++) data[i] = (float)draw();
     return data;
 }
 
@@ -59,9 +52,10 @@ static node_id chain(struct tape *t, const node_id *x) {
     return sum(t, emit_divide(t, y, emit_add(t, emit_like(t, below, 1), below)));
 }
 
-/* mean(log(1 + exp(-s (a w))), s the signs of the last input */
+/* mean(log(1 + exp(-s (a w)))), s the signs of the last input */
 static node_id logistic(struct tape *t, const node_id *x) {
-    const node_id z = emit_multiply(t, emit_sign(t, x[2]), emit_matmul(t, x[1], x[0], false, false));
+    const node_id z =
+        emit_multiply(t, emit_sign(t, x[2]), emit_matmul(t, x[1], x[0], false, false));
     const node_id e = emit_exp(t, emit_negative(t, z));
     const node_id loss = tape_emit(t, OP_log1p, &e, 1, NULL, 0);
     return emit_reduce(t, OP_reduce_mean, loss, 3, false);
@@ -76,11 +70,13 @@ static node_id network(struct tape *t, const node_id *x) {
 }
 
 static const struct graph graphs[] = {
-    {"chain", DTYPE_F32, 2, 2, {{1, {1000000}}, {1, {1000000}}}, chain, 0},
-    {"logistic", DTYPE_F32, 3, 1, {{2, {100, 1}}, {2, {10000, 100}}, {2, {10000, 1}}}, logistic, 0},
-    {"network", DTYPE_F32, 6, 4,
+    {"chain", 2, 2, {{1, {1000000}}, {1, {1000000}}}, chain},
+    {"logistic", 3, 1, {{2, {100, 1}}, {2, {10000, 100}}, {2, {10000, 1}}}, logistic},
+    {"network",
+     6,
+     4,
      {{2, {784, 128}}, {1, {128}}, {2, {128, 10}}, {1, {10}}, {2, {128, 784}}, {2, {128, 10}}},
-     network, 0},
+     network},
 };
 
 static int compare_doubles(const void *a, const void *b) {
@@ -88,47 +84,57 @@ static int compare_doubles(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static void measure(const struct graph *g) {
+/* Runs the plan again and again; the median, and the answer. */
+static void measure_runs(const char *name, const struct plan *plan,
+                         const struct tensor *const *bound, struct pool *pool) {
+    const struct run_control control = {.pool = pool};
+    struct error error;
+    double seconds[SAMPLES], value = 0, slope = 0;
+    error_clear(&error);
+    for (int i = -2; i < SAMPLES; i++) {
+        const int64_t begun = clock_now();
+        struct run *run = plan_run(plan, bound, &control, &error);
+        const int64_t took = clock_now() - begun;
+        if (!run) die(error.detail);
+        if (i >= 0) seconds[i] = (double)took * 1e-9;
+        value = (double)*(const float *)run_result(run, 0).data;
+        slope = (double)*(const float *)run_result(run, 1).data;
+        run_end(run);
+    }
+    qsort(seconds, SAMPLES, sizeof *seconds, compare_doubles);
+    printf("%s%s %.9f %.9g %.9g\n", name, pool ? "_2" : "", seconds[SAMPLES / 2], value, slope);
+}
+
+static void measure(const struct graph *g, struct pool *pool) {
     struct arena arena;
     struct error error;
     struct tape t;
     node_id x[INPUTS_MOST], wanted[1 + INPUTS_MOST];
     struct tensor tensors[INPUTS_MOST];
     const struct tensor *bound[INPUTS_MOST];
+    const size_t n_sources = (size_t)g->n_sources;
     arena_init(&arena, SIZE_MAX / 2);
     error_clear(&error);
     tape_init(&t, &arena, &error, (struct tape_limits){1000000, 1 << 27, 1 << 27});
     state = 1;
     for (int i = 0; i < g->n_inputs; i++) {
-        x[i] = tape_input(&t, g->dtype, &g->shape[i]);
-        tensors[i] = (struct tensor){g->dtype, g->shape[i], fill(g->dtype, shape_count(&g->shape[i]))};
+        x[i] = tape_input(&t, DTYPE_F32, &g->shape[i]);
+        tensors[i] = (struct tensor){DTYPE_F32, g->shape[i], fill(shape_count(&g->shape[i]))};
         bound[i] = &tensors[i];
     }
     wanted[0] = g->build(&t, x);
     const struct window window = {
-        .watched = x, .n_watched = (uint32_t)g->n_sources, .begin = 0, .end = t.count};
+        .watched = x, .n_watched = (uint32_t)n_sources, .begin = 0, .end = t.count};
     struct plan_cache *cache = plan_cache_new(4, SIZE_MAX / 2, 1);
     const node_id *inputs;
     size_t n_inputs;
-    if (!tape_gradient(&t, &window, wanted, NULL, 1, x, (size_t)g->n_sources, wanted + 1))
-        die(error.detail);
-    struct plan *plan = plan_get(cache, &t, wanted, 1 + (size_t)g->n_sources, &inputs, &n_inputs,
-                                 &arena, &error);
-    if (!plan || n_inputs != (size_t)g->n_inputs) die(error.detail);
-    double seconds[SAMPLES], checks[2] = {0, 0};
-    for (int i = -1; i < SAMPLES; i++) {
-        const int64_t begun = clock_now();
-        struct run *run = plan_run(plan, bound, NULL, &error);
-        const int64_t took = clock_now() - begun;
-        if (!run) die(error.detail);
-        if (i >= 0) seconds[i] = (double)took * 1e-9;
-        const struct tensor value = run_result(run, 0), slope = run_result(run, 1);
-        checks[0] = *(const float *)value.data;
-        checks[1] = *(const float *)slope.data;
-        run_end(run);
-    }
-    qsort(seconds, SAMPLES, sizeof *seconds, compare_doubles);
-    printf("%s %.9f %.9g %.9g\n", g->name, seconds[SAMPLES / 2], checks[0], checks[1]);
+    if (!tape_gradient(&t, &window, wanted, NULL, 1, x, n_sources, wanted + 1)) die(error.detail);
+    struct plan *plan =
+        plan_get(cache, &t, wanted, 1 + n_sources, &inputs, &n_inputs, &arena, &error);
+    if (!plan) die(error.detail);
+    if (n_inputs != (size_t)g->n_inputs) die("the plan does not read every input");
+    measure_runs(g->name, plan, bound, NULL);
+    measure_runs(g->name, plan, bound, pool);
     for (int i = 0; i < g->n_inputs; i++) free(tensors[i].data);
     plan_release(plan);
     plan_cache_free(cache);
@@ -136,6 +142,9 @@ static void measure(const struct graph *g) {
 }
 
 int main(void) {
-    for (size_t i = 0; i < sizeof graphs / sizeof *graphs; i++) measure(&graphs[i]);
+    struct pool *pool = pool_start(2);
+    if (!pool) die("no second thread");
+    for (size_t i = 0; i < sizeof graphs / sizeof *graphs; i++) measure(&graphs[i], pool);
+    pool_stop(pool);
     return 0;
 }
