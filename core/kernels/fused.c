@@ -139,8 +139,8 @@ static void run_tile(struct tile *t, int64_t from, int64_t n, enum aim aim) {
             fold_tile(t, op->fold, aim, t->at[op->in[0]], n);
             continue;
         }
-        const void *x[NODE_INLINE_ARGS];
-        int64_t stride[NODE_INLINE_ARGS];
+        const void *x[NODE_INLINE_ARGS] = {NULL};
+        int64_t stride[NODE_INLINE_ARGS] = {0};
         for (uint32_t k = 0; k < op->n_in; k++) {
             x[k] = t->at[op->in[k]];
             stride[k] = t->stride[op->in[k]];

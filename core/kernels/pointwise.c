@@ -85,8 +85,8 @@ void pointwise_run(const struct step *step, struct run *run) {
         return;
     }
     /* One call of the loop is all there is to do; a single element goes nowhere. */
-    const void *x[NODE_INLINE_ARGS];
-    int64_t stride[NODE_INLINE_ARGS];
+    const void *x[NODE_INLINE_ARGS] = {NULL};
+    int64_t stride[NODE_INLINE_ARGS] = {0};
     for (uint32_t i = 0; i < step->n_in; i++) {
         x[i] = run_in(run, step, i);
         stride[i] = nest->rank ? nest->stride[i][0] : 0;

@@ -125,8 +125,10 @@ static bool is_good_in_float64(const struct vector_math *m) {
 static void every_set_is_within_an_ulp_everywhere(void **unused) {
     (void)unused;
     const struct vector_math *m;
-    for (int i = 0; (m = vector_choice(i)); i++)
-        assert_true(is_good_in_float64(m) & is_good_in_float32(m));
+    for (int i = 0; (m = vector_choice(i)); i++) {
+        assert_true(is_good_in_float64(m));
+        assert_true(is_good_in_float32(m));
+    }
 }
 
 /* Of one set, alone and in runs; and the bits of the set that was chosen, where both have FMA. */
