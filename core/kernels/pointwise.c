@@ -2,7 +2,7 @@
  * results to a loop. They know strides and element sizes, and nothing of what is computed. */
 #include "core/kernels/pointwise.h"
 
-enum { BLOCK = 1 << 16 }; /* elements between two looks at the clock */
+enum { BLOCK = 1 << 15 }; /* elements that one thread computes between two looks at the clock */
 
 /* Where the loop stands: the next element of each argument, and how far it is to the next one, along the
  * innermost axis in elements (0 or 1), along the others in bytes. */
@@ -14,67 +14,91 @@ struct walk {
     int64_t index[RANK_MAX];
 };
 
-/* Adds one to the odometer over the axes before the innermost; false when it has gone round. */
-static bool advance(const struct nest *nest, uint32_t n_in, struct walk *w) {
+/* Goes from the first row to another; rows are what the axes before the innermost count. */
+static void seek(const struct nest *nest, uint32_t n_in, struct walk *w, int64_t row) {
+    for (int axis = nest->rank - 2; axis >= 0; axis--) {
+        w->index[axis] = row % nest->dim[axis];
+        row /= nest->dim[axis];
+        for (uint32_t i = 0; i < n_in; i++)
+            w->x[i] = (const char *)w->x[i] + w->index[axis] * w->byte_step[i][axis];
+    }
+}
+
+/* Goes to the next row; behind the last one is the first. */
+static void advance(const struct nest *nest, uint32_t n_in, struct walk *w) {
     for (int axis = nest->rank - 2; axis >= 0; axis--) {
         const bool wraps = ++w->index[axis] == nest->dim[axis];
         const int64_t steps = wraps ? 1 - nest->dim[axis] : 1;
         for (uint32_t i = 0; i < n_in; i++)
             w->x[i] = (const char *)w->x[i] + steps * w->byte_step[i][axis];
-        if (!wraps) return true;
+        if (!wraps) return;
         w->index[axis] = 0;
     }
-    return false;
 }
 
-static inline void call(const struct step *step, int64_t n, const struct walk *w) {
-    loop_call(step->loop, step->n_in, n, w->out, w->x, w->step);
-}
-
-/* n results one behind the other, in blocks; leaves the arguments where they stood. */
-static bool run_long(const struct step *step, struct run *run, int64_t n, struct walk w) {
-    const int64_t size = (int64_t)dtype_size(step->out.dtype);
-    for (; n > 0; n -= BLOCK) {
-        const int64_t length = n < BLOCK ? n : BLOCK;
-        call(step, length, &w);
-        if (!run_tick(run, length)) return false;
-        w.out += length * size;
-        for (uint32_t i = 0; i < step->n_in; i++)
-            w.x[i] =
-                (const char *)w.x[i] + length * w.step[i] * (int64_t)dtype_size(step->in[i].dtype);
+static struct walk begin(const struct step *step, struct run *run) {
+    const struct nest *nest = step->nest;
+    const int inner = nest->rank - 1;
+    struct walk w = {.out = run_out(run, step)};
+    for (uint32_t i = 0; i < step->n_in; i++) {
+        const int64_t size = (int64_t)dtype_size(step->in[i].dtype);
+        w.x[i] = run_in(run, step, i);
+        w.step[i] = nest->stride[i][inner];
+        for (int axis = 0; axis < inner; axis++)
+            w.byte_step[i][axis] = nest->stride[i][axis] * size;
     }
-    return true;
+    return w;
+}
+
+/* What blocks are cut from: rows of the innermost axis, `some` of them a block, or pieces of rows. */
+struct blocks {
+    const struct step *step;
+    struct walk begin;
+    int64_t rows, some, pieces; /* pieces of a row; where there are several, some is 1 */
+};
+
+static void run_rows(const struct blocks *s, int64_t from) {
+    const struct step *step = s->step;
+    const struct nest *nest = step->nest;
+    const int64_t n = nest->dim[nest->rank - 1], row = n * (int64_t)dtype_size(step->out.dtype);
+    const int64_t end = from + s->some < s->rows ? from + s->some : s->rows;
+    struct walk w = s->begin;
+    seek(nest, step->n_in, &w, from);
+    for (w.out += from * row; from < end; from++, w.out += row) {
+        loop_call(step->loop, step->n_in, n, w.out, w.x, w.step);
+        advance(nest, step->n_in, &w);
+    }
+}
+
+static void run_piece(const struct blocks *s, int64_t row, int64_t piece) {
+    const struct step *step = s->step;
+    const struct nest *nest = step->nest;
+    const int64_t n = nest->dim[nest->rank - 1], at = piece * BLOCK;
+    struct walk w = s->begin;
+    seek(nest, step->n_in, &w, row);
+    w.out += (row * n + at) * (int64_t)dtype_size(step->out.dtype);
+    for (uint32_t i = 0; i < step->n_in; i++)
+        w.x[i] = (const char *)w.x[i] + at * w.step[i] * (int64_t)dtype_size(step->in[i].dtype);
+    loop_call(step->loop, step->n_in, n - at < BLOCK ? n - at : BLOCK, w.out, w.x, w.step);
+}
+
+static void run_block(void *arg, int64_t block) {
+    const struct blocks *s = arg;
+    if (s->pieces > 1)
+        run_piece(s, block / s->pieces, block % s->pieces);
+    else
+        run_rows(s, block * s->some);
 }
 
 static void drive(const struct step *step, struct run *run) {
     const struct nest *nest = step->nest;
-    const int outer = nest->rank > 1 ? nest->rank - 1 : 0;
-    const int64_t n = nest->rank ? nest->dim[outer] : 1;
-    const int64_t bytes = n * (int64_t)dtype_size(step->out.dtype);
-    struct walk w;
-    if (shape_count(step->out.shape) == 0) return;
-    w.out = run_out(run, step);
-    for (uint32_t i = step->n_in; i < NODE_INLINE_ARGS; i++) {
-        w.x[i] = NULL;
-        w.step[i] = 0;
-    }
-    for (uint32_t i = 0; i < step->n_in; i++) {
-        const int64_t size = (int64_t)dtype_size(step->in[i].dtype);
-        w.x[i] = run_in(run, step, i);
-        w.step[i] = nest->rank ? nest->stride[i][outer] : 0;
-        for (int axis = 0; axis < outer; axis++)
-            w.byte_step[i][axis] = nest->stride[i][axis] * size;
-    }
-    for (int axis = 0; axis < outer; axis++) w.index[axis] = 0;
-    do {
-        if (n > BLOCK) {
-            if (!run_long(step, run, n, w)) return;
-        } else {
-            call(step, n, &w);
-            if (!run_tick(run, n)) return;
-        }
-        w.out += bytes;
-    } while (advance(nest, step->n_in, &w));
+    const int64_t count = shape_count(step->out.shape), n = nest->dim[nest->rank - 1];
+    if (count == 0) return;
+    struct blocks s = {.step = step, .begin = begin(step, run), .rows = count / n, .some = 1};
+    s.pieces = (n + BLOCK - 1) / BLOCK;
+    if (s.pieces == 1) s.some = BLOCK / n;
+    const int64_t blocks = s.pieces * ((s.rows + s.some - 1) / s.some);
+    run_blocks(run, blocks, count / blocks, run_block, &s);
 }
 
 void pointwise_run(const struct step *step, struct run *run) {
