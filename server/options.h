@@ -15,7 +15,7 @@
     X(threads, "--threads", "GRADD_THREADS", "N", "one a core",                                    \
       "threads that read, answer, and compute what is small")                                      \
     X(workers, "--workers", "GRADD_WORKERS", "N", "one a core",                                    \
-      "threads that compute what is large, at low priority")                                       \
+      "threads that compute what is large, at low priority; one request may have them all")        \
     X(max_body, "--max-body", "GRADD_MAX_BODY", "BYTES", "64M",                                    \
       "largest body of a request; k, M and G stand for 2^10, 2^20 and 2^30")                       \
     X(log_level, "--log-level", "GRADD_LOG_LEVEL", "LEVEL", "info",                                \

@@ -42,8 +42,7 @@ static int64_t block_length(const struct gemm *g) {
 }
 
 /* A result of one row or one column is a product with a vector, for which BLAS has its own functions. Their
- * result is set to 0 beforehand, since not every build
- * agrees that beta = 0 leaves it unread. */
+ * result is set to 0 beforehand, since not every build agrees that beta = 0 leaves it unread. */
 #define GEMM(tag, T, letter)                                                                       \
     static void gemv_##tag(const struct gemm *g, bool column, T alpha, const T *a, const T *b,     \
                            T *c) {                                                                 \
