@@ -133,9 +133,11 @@ static bool look_around(struct builder *b) {
 static size_t lay_out(struct builder *b) {
     struct fused *f = b->f;
     const size_t element = (size_t)(b->n_tiles ? b->n_tiles : 1) * b->widest;
+    const int64_t count = f->lines * f->rows * f->width;
     f->tile = FUSED_TILE_MOST;
     while (f->tile > FUSED_TILE_LEAST && (size_t)f->tile * element > FUSED_BYTES) f->tile /= 2;
     if (f->tile < f->width) f->tile = f->width;
+    if (f->tile > count) f->tile = count;
     const size_t tile = ((size_t)f->tile * b->widest + 63) & ~(size_t)63;
     for (uint32_t i = 0; i < f->n_values; i++) b->values[i].scratch = b->tile_of[i] * tile;
     fused_cut(f);

@@ -278,6 +278,23 @@ static void a_chain_and_its_sum_are_one_region(void **unused) {
     arena_free(&f.arena);
 }
 
+static void a_small_region_takes_little_memory(void **unused) {
+    (void)unused;
+    static struct fixture f;
+    struct program p;
+    struct fusion fusion;
+    begin(&f);
+    struct tape *t = &f.tape;
+    const node_id x = tape_input(t, DTYPE_F64, &(struct shape){.rank = 1, .dim = {4}});
+    const node_id y = emit_multiply(t, emit_sin(t, x), emit_exp(t, x));
+    find_regions(&f, emit_reduce(t, OP_reduce_sum, y, 1, false), &p, &fusion);
+    assert_int_equal(fusion.n_regions, 1);
+    struct plan *plan = plan_place(&p, &f.arena, &f.error);
+    assert_true(plan_run_bytes(plan) < 2 << 10);
+    plan_release(plan);
+    arena_free(&f.arena);
+}
+
 static void what_waits_for_the_sum_is_another_region(void **unused) {
     (void)unused;
     static struct fixture f;
@@ -340,6 +357,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fused_programs_give_the_bits_of_their_ops_one_by_one),
         cmocka_unit_test(a_chain_and_its_sum_are_one_region),
+        cmocka_unit_test(a_small_region_takes_little_memory),
         cmocka_unit_test(what_waits_for_the_sum_is_another_region),
         cmocka_unit_test(chains_that_share_nothing_are_two_regions),
         cmocka_unit_test(a_region_stops_between_two_tiles),
