@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "api/operations.h"
+#include "core/kernels/lapack.h"
 #include "core/plan.h"
 #include "core/pool.h"
 #include "server/http.h"
@@ -139,6 +140,12 @@ static int serve(const struct options *options) {
     return EXIT_SUCCESS;
 }
 
+/* OpenBLAS reads its environment before main: the process begins once more where another choice is better. */
+static void choose_blas(char **argv) {
+    const char *core = getenv("OPENBLAS_CORETYPE") ? NULL : lapack_better_core();
+    if (core && setenv("OPENBLAS_CORETYPE", core, 1) == 0) execv("/proc/self/exe", argv);
+}
+
 int main(int argc, char **argv) {
     struct options options;
     char problem[512];
@@ -156,6 +163,7 @@ int main(int argc, char **argv) {
     case OPTIONS_RUN:
         break;
     }
+    choose_blas(argv);
     log_set_level(options.log_level);
     return serve(&options);
 }
