@@ -143,7 +143,11 @@ static int serve(const struct options *options) {
 /* OpenBLAS reads its environment before main: the process begins once more where another choice is better. */
 static void choose_blas(char **argv) {
     const char *core = getenv("OPENBLAS_CORETYPE") ? NULL : lapack_better_core();
-    if (core && setenv("OPENBLAS_CORETYPE", core, 1) == 0) execv("/proc/self/exe", argv);
+    char path[4096]; /* as itself: by the link it would be called "exe" */
+    const ssize_t n = core ? readlink("/proc/self/exe", path, sizeof path - 1) : -1;
+    if (n < 0 || setenv("OPENBLAS_CORETYPE", core, 1) != 0) return;
+    path[n] = '\0';
+    execv(path, argv);
 }
 
 int main(int argc, char **argv) {
