@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "api/operations.h"
-#include "core/kernels/lapack.h"
 #include "core/plan.h"
 #include "core/pool.h"
 #include "server/http.h"
@@ -140,16 +139,6 @@ static int serve(const struct options *options) {
     return EXIT_SUCCESS;
 }
 
-/* OpenBLAS reads its environment before main: the process begins once more where another choice is better. */
-static void choose_blas(char **argv) {
-    const char *core = getenv("OPENBLAS_CORETYPE") ? NULL : lapack_better_core();
-    char path[4096]; /* as itself: by the link it would be called "exe" */
-    const ssize_t n = core ? readlink("/proc/self/exe", path, sizeof path - 1) : -1;
-    if (n < 0 || setenv("OPENBLAS_CORETYPE", core, 1) != 0) return;
-    path[n] = '\0';
-    execv(path, argv);
-}
-
 int main(int argc, char **argv) {
     struct options options;
     char problem[512];
@@ -167,7 +156,6 @@ int main(int argc, char **argv) {
     case OPTIONS_RUN:
         break;
     }
-    choose_blas(argv);
     log_set_level(options.log_level);
     return serve(&options);
 }

@@ -3,23 +3,10 @@
 
 #include <math.h>
 #include <pthread.h>
-#include <string.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void one_thread(void) { openblas_set_num_threads(1); }
-
-const char *lapack_better_core(void) {
-#if defined(__x86_64__) && defined(__GNUC__)
-    static const char *const old[] = {"Haswell", "Zen", "Sandybridge", "Nehalem", "Prescott"};
-    const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-    const char *chosen = openblas_get_corename();
-    for (size_t i = 0; wide && i < sizeof old / sizeof *old; i++)
-        if (strcmp(chosen, old[i]) == 0) return "SkylakeX";
-#endif
-    return NULL;
-}
 
 void lapack_ready(void) { pthread_once(&once, one_thread); }
 

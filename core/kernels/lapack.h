@@ -11,10 +11,6 @@
 /* Call it before the first call of BLAS or LAPACK in a kernel. */
 void lapack_ready(void);
 
-/* What OPENBLAS_CORETYPE should be before the process begins: OpenBLAS 0.3.21 takes processors that are newer than
- * itself for old ones, and uses half of what they can do. NULL where it has chosen well. */
-const char *lapack_better_core(void);
-
 /* LAPACK's answer to a NaN may be an endless loop: where one of n elements is not finite this fails the
  * run with "<op>: Input is not finite; ..." and answers false. */
 bool lapack_finite_F32(struct run *run, const char *op, const float *x, int64_t n);
