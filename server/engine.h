@@ -18,7 +18,7 @@ struct constant {
 
 struct engine {
     struct plan_cache *plans;
-    struct pool *pool; /* helps the workers and jobs; may be NULL */
+    struct pool *pool;                     /* helps the workers and jobs; may be NULL */
     struct service_limits limits;          /* as configured */
     struct service_limits small;           /* what a network thread may do itself */
     struct service_limits job;             /* what a job may */

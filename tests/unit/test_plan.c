@@ -199,8 +199,8 @@ static void a_cancelled_or_late_run_stops_and_says_so(void **state) {
     struct plan *plan = compile(&f, cache, y);
     atomic_bool cancelled = true;
     int64_t before = clock_now();
-    assert_null(plan_run(plan, (const struct tensor *[]){&x}, &(struct run_control){.cancelled = &cancelled},
-                         &f.error));
+    assert_null(plan_run(plan, (const struct tensor *[]){&x},
+                         &(struct run_control){.cancelled = &cancelled}, &f.error));
     assert_int_equal(f.error.code, ERROR_CANCELLED);
     error_clear(&f.error);
     struct run_control late = {.deadline = clock_now() + 1000000};
