@@ -9,7 +9,7 @@
 #include "core/program.h"
 
 /* Rules may lead to rules; literals of more elements stay computations. */
-enum { DEPTH_MOST = 4, RULE_NODES = 4, FOLD_ELEMENTS = 4096, FOLD_WORK = 1 << 16 };
+enum { DEPTH_MOST = 4, RULE_NODES = 4, FOLD_ELEMENTS = 4096, FOLD_WORK = 1 << 16, NEAR = 8 };
 
 struct simplifier {
     struct tape *t;
@@ -54,18 +54,39 @@ static bool same(const struct tape *t, const struct node *a, const struct node *
            (!a->attrs_size || memcmp(a->attrs, b->attrs, a->attrs_size) == 0);
 }
 
+static bool is_in(const struct tape *t, const struct slot *slot, const struct node *n,
+                  const node_id *args, uint32_t hash) {
+    return slot->hash == hash && same(t, tape_node(t, slot->node - 1), n, args);
+}
+
+/* The slot of the node that is like n, or the free one where it belongs. That is near the slots of what reads
+ * nodes beside its last argument, which were looked at not long ago; where these are taken, anywhere. A slot never
+ * becomes free again, so that who looks goes the way of who came. */
+static struct slot *find_slot(const struct simplifier *s, const struct node *n, const node_id *args,
+                              uint32_t hash) {
+    uint32_t at = hash & s->mask;
+    if (n->n_args) {
+        node_id last = args[0];
+        for (uint32_t i = 1; i < n->n_args; i++)
+            if (args[i] > last) last = args[i];
+        struct slot *near = s->slots + (2 * last & s->mask & ~(uint32_t)(NEAR - 1));
+        for (uint32_t i = 0; i < NEAR; i++)
+            if (!near[i].node || is_in(s->t, &near[i], n, args, hash)) return &near[i];
+    }
+    while (s->slots[at].node && !is_in(s->t, &s->slots[at], n, args, hash)) at = (at + 1) & s->mask;
+    return &s->slots[at];
+}
+
 /* The node that is like n, which is appended where there is none. */
 static node_id unique(struct simplifier *s, const struct node *n) {
     struct tape *t = s->t;
     const node_id *args = node_args(t, n);
     const uint32_t hash = (uint32_t)hash_node(n, args);
-    uint32_t at = hash & s->mask;
-    for (; s->slots[at].node; at = (at + 1) & s->mask)
-        if (s->slots[at].hash == hash && same(t, tape_node(t, s->slots[at].node - 1), n, args))
-            return s->slots[at].node - 1;
+    struct slot *slot = find_slot(s, n, args, hash);
+    if (slot->node) return slot->node - 1;
     const node_id id = tape_append(t, n);
     if (id == NODE_NONE) return id;
-    s->slots[at] = (struct slot){id + 1, hash};
+    *slot = (struct slot){id + 1, hash};
     s->telling[id] = (n->op == OP_const || op_of(n)->flags & OP_TELLING) != 0;
     return id;
 }

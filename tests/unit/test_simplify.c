@@ -109,6 +109,25 @@ static void rules_keep_every_bit_and_save_work(void **state) {
     }
 }
 
+/* Every element of x as a slice of its own, twice over, and all of them added. */
+static node_id elements_twice(struct tape *t, node_id x) {
+    static const int64_t stride[] = {1};
+    const struct shape one = {.rank = 1, .dim = {1}};
+    node_id sum = NODE_NONE;
+    for (int64_t i = 0; i < 24; i++) {
+        const node_id element = emit_strided_slice(t, x, &one, (int64_t[]){i % 12}, stride);
+        sum = sum == NODE_NONE ? element : emit_add(t, sum, element);
+    }
+    return sum;
+}
+
+static void however_many_read_one_value_the_same_is_computed_once(void **state) {
+    (void)state;
+    int64_t less;
+    compare(elements_twice, &row, &less);
+    assert_int_equal(less, 12 * 2); /* a slice of one element is one operation and a step */
+}
+
 FUNCTION(add_zero, emit_add(t, x, LIKE(0)))
 FUNCTION(half, emit_divide(t, x, LIKE(4)))
 FUNCTION(third, emit_divide(t, x, LIKE(3)))
@@ -295,6 +314,7 @@ static void every_ceiling_ends_in_a_failure_or_in_a_plan(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rules_keep_every_bit_and_save_work),
+        cmocka_unit_test(however_many_read_one_value_the_same_is_computed_once),
         cmocka_unit_test(what_is_not_the_same_stays),
         cmocka_unit_test(powers_of_two_and_minus_one_are_rounded_once),
         cmocka_unit_test(shapes_are_not_made_in_vain),
