@@ -6,8 +6,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGNMENT = 16, TENSOR_ALIGNMENT = 64, LARGEST_STEP = 4 << 20 };
+enum { ALIGNMENT = 16, TENSOR_ALIGNMENT = 64, LARGEST_STEP = 4 << 20, LARGE_PAGE = 2 << 20 };
 
 struct arena_chunk {
     struct arena_chunk *next;
@@ -16,6 +17,16 @@ struct arena_chunk {
 
 void arena_init(struct arena *a, size_t ceiling) {
     *a = (struct arena){.ceiling = ceiling, .first = ARENA_FIRST_CHUNK};
+}
+
+/* A large chunk is asked for in large pages: the system then hands it out in few steps, and what is read here
+ * and there in it is found without walking tables. Where there are none it is memory like any other. */
+static void *take_chunk(size_t size) {
+    void *chunk = NULL;
+    if (size < LARGE_PAGE) return malloc(size);
+    if (posix_memalign(&chunk, LARGE_PAGE, size)) return NULL;
+    madvise(chunk, size, MADV_HUGEPAGE);
+    return chunk;
 }
 
 /* Makes room for `need` bytes. Chunks double, so that n bytes take O(log n) calls of malloc. */
@@ -27,7 +38,7 @@ static bool grow(struct arena *a, size_t need) {
     if (step < least) step = least;
     if (a->held > a->ceiling || least > a->ceiling - a->held) return false;
     if (step > a->ceiling - a->held) step = a->ceiling - a->held;
-    struct arena_chunk *chunk = malloc(step);
+    struct arena_chunk *chunk = take_chunk(step);
     if (!chunk) return false;
     *chunk = (struct arena_chunk){.next = a->chunks, .size = step};
     a->chunks = chunk;
