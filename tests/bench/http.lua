@@ -1,5 +1,6 @@
 -- What wrk sends: the README's first request with other values of x1 and x2 each time, and every
--- hundredth time with a graph that was never sent before. All requests have the same length.
+-- hundredth time with a graph that was never sent before. All requests have the same length. To /Gradient it sends
+-- UM-Bridge's request for the same gradient.
 --
 --     wrk ... -s http.lua URL -- ROUND [check]
 --
@@ -7,7 +8,7 @@
 -- of a request follows from its x2.
 
 local format = string.format
-local head = "POST /v1/gradient HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+local head = "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
   .. "Content-Length: %d\r\n\r\n"
 local body = '{"graph":"z = (x1 + %s) * x2 ** 2","variables":{"x1":%.6f,"x2":%.6f}}'
 local threads = {}
@@ -22,12 +23,15 @@ function setup(thread)
 end
 
 function init(args)
-  if args[2] == "check" then
+  if wrk.path == "/Gradient" then
+    body = '{"name":"forward","outWrt":0,"inWrt":0,"config":{"plus":%s},"input":[[%.6f,%.6f]],"sens":[1.0]}'
+    response = nil
+  elseif args[2] == "check" then
     body = body:gsub("}}$", '},"dtype":"float64"}')
   else
     response = nil
   end
-  head = format(head, #format(body, "5.000000", 1, 1))
+  head = format(head, wrk.path, #format(body, "5.000000", 1, 1))
   -- Each thread has a beginning of its own, and each run of wrk too.
   k = id * 3000017 + tonumber(args[1]) * 500009
 end
