@@ -1,8 +1,11 @@
 /* Numbers in and out: gradd beside cJSON in one run. 1,000,000 float64 with 17 significant digits
  * are parsed from one JSON array into doubles, and printed again; they must come back bit for bit.
  * Twice: random bit patterns, which are float64 of every size, and numbers in [0,1), where libc,
- * and so cJSON, prints much faster. Prints medians of 7 in processor time, their ratios, and what
- * decoding adds to the resident memory of a child process. Usage: bench_numbers [count] */
+ * and so cJSON, prints much faster. Prints a line a measurement, its name and figure: medians of 7 in
+ * nanoseconds of processor time a number, and the bytes a number that decoding adds to the resident memory of a
+ * child process. Leaves the bodies in DIRECTORY for numbers_orjson.py, and the numbers as they are.
+ *
+ *     numbers DIRECTORY [COUNT] */
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <math.h>
@@ -235,37 +238,38 @@ static void decode_with_gradd(const struct input *in) {
 
 static void decode_with_cjson(const struct input *in) { cjson_decode(in); }
 
-static void print_row(const char *what, double gradd, double cjson, const char *unit, double aim) {
-    printf("%-24s %9.1f %9.1f %-3s  1/%-6.1f aim 1/%-3.0f %s\n", what, gradd, cjson, unit,
-           cjson / gradd, aim, cjson / gradd >= aim ? "met" : "MISSED");
+static const char *const kind_names[] = {[EVERY_SIZE] = "every", [BELOW_ONE] = "unit"};
+
+static void write_file(const char *directory, const char *name, const char *suffix,
+                       const void *data, size_t size) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s.%s", directory, name, suffix);
+    FILE *f = fopen(path, "w");
+    if (!f || fwrite(data, 1, size, f) != size || fclose(f)) fail(path);
 }
 
-static const char *const kind_names[] = {[EVERY_SIZE] = "of every size", [BELOW_ONE] = "in [0,1)"};
-
-static void compare_all(enum numbers kind, size_t count, const double peaks[2]) {
+static void compare_all(enum numbers kind, size_t count, const char *directory) {
     const struct input in = make_input(kind, count);
-    const double n = (double)count, ns = 1e9 / n, most = 8 * n + (1 << 20);
-    printf("%zu float64 %s, %.1f bytes each, median of %d\n", count, kind_names[kind],
-           (double)in.length / n, REPEATS);
-    printf("%-24s %9s %9s\n", "", "gradd", "cJSON");
-    print_row("in, a number", ns * gradd_in(&in), ns * cjson_in(&in), "ns", 6);
-    print_row("out, a number", ns * gradd_out(&in), ns * cjson_out(&in), "ns", 17);
-    printf("%-24s %9.1f %9.1f B    decoding, beside the body; aim 8 B a number + 1 MiB %s\n",
-           "peak memory, a number", peaks[0] / n, peaks[1] / n,
-           peaks[0] <= most ? "met" : "MISSED");
+    const double ns = 1e9 / (double)count;
+    const char *name = kind_names[kind];
+    printf("%s_in %.2f\n", name, ns * gradd_in(&in));
+    printf("%s_in_cjson %.2f\n", name, ns * cjson_in(&in));
+    printf("%s_out %.2f\n", name, ns * gradd_out(&in));
+    printf("%s_out_cjson %.2f\n", name, ns * cjson_out(&in));
+    write_file(directory, name, "json", in.body, in.length);
+    write_file(directory, name, "float64", in.numbers, count * sizeof *in.numbers);
     free(in.numbers);
     free(in.body);
 }
 
 int main(int argc, char **argv) {
-    const size_t count = argc > 1 ? (size_t)strtoull(argv[1], NULL, 10) : 1000000;
-    if (count == 0) fail("the count is a number of numbers");
-    double peaks[2][2]; /* first of all, while malloc holds nothing that could be used again */
-    for (int kind = EVERY_SIZE; kind <= BELOW_ONE; kind++) {
-        peaks[kind][0] = peak_of((enum numbers)kind, count, decode_with_gradd);
-        peaks[kind][1] = peak_of((enum numbers)kind, count, decode_with_cjson);
-    }
-    compare_all(EVERY_SIZE, count, peaks[EVERY_SIZE]);
-    compare_all(BELOW_ONE, count, peaks[BELOW_ONE]);
+    const size_t count = argc > 2 ? (size_t)strtoull(argv[2], NULL, 10) : 1000000;
+    if (argc < 2 || count == 0) fail("usage: numbers DIRECTORY [COUNT]");
+    /* First of all, while malloc holds nothing that could be used again. */
+    const double gradd = peak_of(EVERY_SIZE, count, decode_with_gradd),
+                 cjson = peak_of(EVERY_SIZE, count, decode_with_cjson);
+    printf("peak %.2f\npeak_cjson %.2f\n", gradd / (double)count, cjson / (double)count);
+    compare_all(EVERY_SIZE, count, argv[1]);
+    compare_all(BELOW_ONE, count, argv[1]);
     return 0;
 }
