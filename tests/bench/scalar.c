@@ -1,5 +1,9 @@
 /* The scalar bench: value and gradient of random scalar graphs, gradd's core beside ADOL-C on the same
- * graph in the same process. Asserts that both answers agree; knows nothing of JSON or HTTP. */
+ * graph in the same process. Asserts that both answers agree, and writes the graphs and the answers to a file
+ * for scalar.py, which does the same with CasADi. Prints a line a measurement: its name, the operations of the
+ * graph, and nanoseconds an operation. Knows nothing of JSON or HTTP.
+ *
+ *     scalar GRAPHS */
 #include "tests/bench/scalar.h"
 
 #include <math.h>
@@ -9,6 +13,7 @@
 
 #include "core/op.h"
 #include "core/plan.h"
+#include "core/run.h"
 
 enum { SAMPLES = 7 };
 static const int64_t sample_ns = 30 * 1000 * 1000;
@@ -148,8 +153,11 @@ static void gradd_run(const struct graph *g, const struct plan *plan, struct gra
 
 /* ---- timing ---- */
 
+struct elementary;
+
 struct subject {
     const struct graph *g;
+    struct elementary *elementary;
     struct plan_cache *cache; /* a warm one; NULL: a new one each time */
     struct plan *plan;
     struct graph_answer answer;
@@ -172,10 +180,10 @@ static int compare_doubles(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Of the processor, so that what else the machine does is not counted. */
+/* Of this thread alone, so that what else the machine does is not counted, nor OpenBLAS' idle threads. */
 static int64_t cpu_now(void) {
     struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
@@ -207,44 +215,107 @@ static double disagreement(const struct graph_answer *a, const struct graph_answ
     return worst;
 }
 
-static void row(const char *what, uint32_t n_ops, double gradd, double adolc) {
-    printf("%-16s %7u %9.1f ", what, n_ops, gradd);
-    if (adolc > 0)
-        printf("%9.1f ns  %.2f\n", adolc, gradd / adolc);
-    else
-        printf("%9s ns\n", "");
+/* ---- what sin and tanh cost by themselves, and the cos of sin's derivative ---- */
+
+/* The arguments of every sin and of every tanh, as cells; cos is taken of the former. */
+struct elementary {
+    double *cells; /* arguments of sin, those of tanh, then room for as many results, thrice */
+    uint32_t *in;
+    uint32_t n_sin, n_tanh;
+};
+
+static struct elementary elementary_of(const struct graph *g) {
+    struct elementary e = {.cells = calloc(4 * (size_t)g->n_ops, sizeof *e.cells),
+                           .in = malloc(g->n_ops * sizeof *e.in)};
+    double *v = malloc((GRAPH_INPUTS + g->n_ops) * sizeof *v);
+    if (!e.cells || !e.in || !v) die("out of memory");
+    for (uint32_t i = 0; i < GRAPH_INPUTS; i++) v[i] = g->x[i];
+    for (uint32_t i = 0; i < g->n_ops; i++) v[GRAPH_INPUTS + i] = op_value(&g->ops[i], v);
+    for (uint32_t i = 0; i < g->n_ops; i++)
+        if (g->ops[i].kind == GRAPH_SIN) e.cells[e.n_sin++] = v[g->ops[i].a];
+    for (uint32_t i = 0; i < g->n_ops; i++)
+        if (g->ops[i].kind == GRAPH_TANH) e.cells[e.n_sin + e.n_tanh++] = v[g->ops[i].a];
+    for (uint32_t i = 0; i < e.n_sin + e.n_tanh; i++) e.in[i] = i;
+    free(v);
+    return e;
 }
 
-static void bench(uint32_t n_ops) {
+/* As a plan does it at its best: all that is alike in one group. */
+static void do_gradd_elementary(struct subject *s) {
+    struct elementary *e = s->elementary;
+    char *cells = (char *)e->cells;
+    const uint32_t n = e->n_sin + e->n_tanh;
+    const struct group sine = {e->n_sin, n, {e->in}}, cosine = {e->n_sin, 2 * n, {e->in}},
+                       tangent = {e->n_tanh, n + e->n_sin, {e->in + e->n_sin}};
+    op_table[OP_sin]->cells[DTYPE_F64].many(&sine, cells);
+    op_table[OP_cos]->cells[DTYPE_F64].many(&cosine, cells);
+    op_table[OP_tanh]->cells[DTYPE_F64].many(&tangent, cells);
+}
+
+/* As the C library does it, which the others call. */
+static void do_libm_elementary(struct subject *s) {
+    struct elementary *e = s->elementary;
+    const uint32_t n = e->n_sin + e->n_tanh;
+    double *out = e->cells + n;
+    for (uint32_t i = 0; i < e->n_sin; i++) out[i] = sin(e->cells[i]);
+    for (uint32_t i = 0; i < e->n_sin; i++) out[n + i] = cos(e->cells[i]);
+    for (uint32_t i = e->n_sin; i < n; i++) out[i] = tanh(e->cells[i]);
+}
+
+static void elementary_free(struct elementary *e) {
+    free(e->cells);
+    free(e->in);
+}
+
+/* ---- all of it ---- */
+
+/* A line with the sizes, one with the inputs, one an operation, and the answer; numbers as %a has them. */
+static void write_graph(FILE *f, const struct graph *g, const struct graph_answer *answer) {
+    fprintf(f, "%u %d\n", g->n_ops, GRAPH_INPUTS);
+    for (int i = 0; i < GRAPH_INPUTS; i++) fprintf(f, "%a ", g->x[i]);
+    for (uint32_t i = 0; i < g->n_ops; i++)
+        fprintf(f, "\n%d %u %u", g->ops[i].kind, g->ops[i].a, g->ops[i].b);
+    fprintf(f, "\n%a", answer->value);
+    for (int i = 0; i < GRAPH_INPUTS; i++) fprintf(f, " %a", answer->gradient[i]);
+    fprintf(f, "\n");
+}
+
+static void report(const char *name, uint32_t n_ops, double ns) {
+    printf("%s %u %.2f\n", name, n_ops, ns);
+}
+
+static void bench(uint32_t n_ops, FILE *graphs) {
     struct graph g = graph_random(n_ops, n_ops);
+    struct elementary elementary = elementary_of(&g);
     struct plan_cache *cache = plan_cache_new(16, SIZE_MAX / 2, 1);
     struct arena arena;
     arena_init(&arena, SIZE_MAX / 2);
     struct subject gradd = {.g = &g, .plan = gradd_plan(&g, cache, &arena)}, adolc = {.g = &g};
+    gradd.elementary = &elementary;
     arena_free(&arena);
 
-    double run = timed(do_gradd_run, &gradd), compile = timed(do_gradd_plan, &gradd);
-    gradd.cache = cache;
-    double known = timed(do_gradd_plan, &gradd);
     adolc_record(&g);
-    double other = timed(do_adolc_run, &adolc);
+    report("run", n_ops, timed(do_gradd_run, &gradd));
+    report("run_adolc", n_ops, timed(do_adolc_run, &adolc));
     if (!(disagreement(&gradd.answer, &adolc.answer) <= 1e-10)) die("gradd and ADOL-C disagree");
-    row("run", n_ops, run, other);
-    row("new plan", n_ops, compile, 0);
-    row("known plan", n_ops, known, 0);
+    report("elementary", n_ops, timed(do_gradd_elementary, &gradd));
+    report("elementary_libm", n_ops, timed(do_libm_elementary, &gradd));
+    report("compile", n_ops, timed(do_gradd_plan, &gradd));
+    gradd.cache = cache;
+    report("known", n_ops, timed(do_gradd_plan, &gradd));
+    write_graph(graphs, &g, &gradd.answer);
     plan_release(gradd.plan);
     plan_cache_free(cache);
+    elementary_free(&elementary);
     free(g.ops);
 }
 
-int main(void) {
-    printf("value and gradient of random float64 graphs of + - * / sin tanh, an operation, median "
-           "of %d\n"
-           "(new plan, known plan: from operations to a plan that can run)\n"
-           "%-16s %7s %9s %9s\n",
-           SAMPLES, "", "size", "gradd", "ADOL-C");
-    bench(1000);
-    bench(10000);
-    bench(50000);
+int main(int argc, char **argv) {
+    FILE *graphs = argc == 2 ? fopen(argv[1], "w") : NULL;
+    if (!graphs) die("usage: scalar GRAPHS, a file that can be written");
+    bench(1000, graphs);
+    bench(10000, graphs);
+    bench(50000, graphs);
+    if (fclose(graphs)) die("the graphs were not written");
     return 0;
 }
