@@ -1,6 +1,6 @@
 /* Sessions: how fast they come and go, what an idle one weighs and whether many slow the rest, and what
- * a tape's gradient costs beside the same gradient as a one-shot request. Prints medians and ratios of
- * one run; fails on a wrong answer, never on a time. Knows of the server only its HTTP.
+ * a tape's gradient costs beside the same gradient as a one-shot request. Prints medians as rows for
+ * tests/bench/table; fails on a wrong answer, never on a time. Knows of the server only its HTTP.
  *
  *     sessions MANY PROGRAM [ARGUMENT...]      MANY idle sessions are made; the README says 100,000 */
 #include <stdarg.h>
@@ -103,6 +103,15 @@ static void bench_end(struct bench *b) {
 
 /* ---- rows ---- */
 
+static char *text(const char *format, ...) {
+    char *out;
+    va_list values;
+    va_start(values, format);
+    if (vasprintf(&out, format, values) < 0) die("out of memory");
+    va_end(values);
+    return out;
+}
+
 struct samples {
     double s[ROUNDS];
 };
@@ -112,15 +121,12 @@ static double median(struct samples s) {
     return s.s[ROUNDS / 2];
 }
 
-/* What was measured, beside what, their ratio, and the most that it should be (0: nothing is said). */
-static void row(const char *what, const char *format, double x, double beside, const char *unit,
-                double most, const char *than) {
-    printf("%-26s ", what);
-    printf(format, x);
-    printf(" ");
-    printf(format, beside);
-    printf(" %-4s %5.2f  %s", unit, x / beside, than);
-    if (most > 0) printf("  aim %.2f %s", most, x / beside <= most ? "met" : "MISSED");
+/* What was measured, beside what (0: nothing), and the most that it should be of that (0: nothing is said). */
+static void row(const char *what, double x, const char *unit, double beside, const char *than,
+                double most) {
+    printf("%s\t%.9g\t%s", what, x, unit);
+    if (beside > 0) printf("\t%.9g\t%s", beside, than);
+    if (most > 0) printf("\t<= %g", most);
     printf("\n");
 }
 
@@ -177,8 +183,9 @@ static void come_and_go(struct bench *b) {
         create.s[i] = rate(b, EACH, send_create, read_create);
         delete.s[i] = rate(b, EACH, send_delete, read_delete);
     }
-    row("sessions created", "%9.0f", median(create), median(beside), "/s", 0, "one-shot gradients");
-    row("sessions deleted", "%9.0f", median(delete), median(beside), "/s", 0, "one-shot gradients");
+    row("sessions created a second, 16 connections", median(create), "", median(beside),
+        "one-shot gradients", 0);
+    row("sessions deleted a second", median(delete), "", median(beside), "one-shot gradients", 0);
 }
 
 /* ---- idle sessions ---- */
@@ -208,8 +215,10 @@ static void idle(struct bench *few, struct bench *b, int many) {
     rate(b, many, send_create, read_create);
     const double held = ((double)server_resident_kib(&b->server) * 1024 - before) / many;
     const double charged = statistic(b->lanes, "session_bytes") / many;
-    row("an idle session, resident", "%9.0f", held, 1024, "B", 2, "the aim of 1 KiB");
-    row("  and charged for", "%9.0f", charged, held, "B", 0, "resident");
+    char *name = text("resident memory of an idle session with two scalar variables, of %d,%03d",
+                      many / 1000, many % 1000);
+    row(name, held, "B", charged, "what its owner is charged for", 0);
+    free(name);
     rate(few, 128, send_create, read_create);
     for (int i = 0; i < ROUNDS; i++) {
         beside.s[i] = rate(few, EACH, send_one_shot, read_one_shot);
@@ -218,16 +227,16 @@ static void idle(struct bench *few, struct bench *b, int many) {
         first.s[i] = page(b->lanes, 0);
         last.s[i] = page(b->lanes, WARM + many - 100);
     }
-    row("one-shot gradients beside", "%9.0f", median(with), median(beside), "/s", 0,
-        "128 sessions");
-    row("first page of a list", "%9.3f", median(first), median(alone), "ms", 0, "of 128 sessions");
-    row("last page", "%9.3f", median(last), median(alone), "ms", 0, "of 128 sessions");
+    row("one-shot gradients a second beside them", median(with), "", median(beside),
+        "beside 128 sessions", 0);
+    row("the first page of their list", median(first), "ms", median(alone), "of 128 sessions", 0);
+    row("the last page", median(last), "ms", median(alone), "of 128 sessions", 0);
     rate(b, many, send_delete, read_delete);
     if (statistic(b->lanes, "session_bytes") > 0)
         die("the sessions are gone, and their bytes are not");
     sleep(3); /* about once a second the server gives back what is free */
     const double left = ((double)server_resident_kib(&b->server) * 1024 - before) / many;
-    row("  resident when deleted", "%9.0f", left, held, "B", 0, "when there");
+    row("resident memory of each when all are deleted", left, "B", held, "when they were there", 0);
 }
 
 /* ---- a tape's gradient ---- */
@@ -241,15 +250,6 @@ struct question {
     const char *sources[2];
     int each; /* calls of a round */
 };
-
-static char *text(const char *format, ...) {
-    char *out;
-    va_list values;
-    va_start(values, format);
-    if (vasprintf(&out, format, values) < 0) die("out of memory");
-    va_end(values);
-    return out;
-}
 
 static char *matrix(int rows, int columns, double scale) {
     const size_t size = (size_t)(rows * columns) * 24 + 64;
@@ -322,10 +322,11 @@ static void compare(struct bench *b, const struct question *q) {
         by_tape.s[i] = timed(b, q, path, asked);
         again.s[i] = timed(b, q, path, same);
     }
-    char *name = text("tape gradient, %s", q->name);
-    row(name, "%9.1f", median(by_tape), median(by_shot), "us", 1.1, "one-shot");
+    char *name = text("gradient on a tape of a session, %s, processor time", q->name);
+    row(name, median(by_tape), "us", median(by_shot), "the same as a one-shot request", 1.1);
     free(name);
-    row("  asked again", "%9.1f", median(again), median(by_tape), "us", 0, "another question");
+    row("the question before it again", median(again), "us", median(by_tape),
+        "two questions in turn", 0);
     for (int i = 0; i < 2; i++) free(asked[i]), free(shot[i]);
     close_session(l, path);
 }
@@ -343,8 +344,7 @@ static void compare_calls(struct bench *b, const struct question *q) {
         }
         for (int k = 0; k < q->each; k++) close_session(b->lanes, paths[k]);
     }
-    row("  second call of a tape", "%9.1f", median(call[1]), median(call[0]), "us", 1,
-        "the first call");
+    row("the second question to a tape", median(call[1]), "us", median(call[0]), "the first", 1);
     free(asked);
 }
 
@@ -357,7 +357,7 @@ static void bench_question(struct bench *b, const struct question *q) {
 
 static void tapes(struct bench *b) {
     const struct question small = {
-        .name = "2 scalars",
+        .name = "two scalars",
         .variables = text("\"variables\":{\"x1\":2.0,\"x2\":3.0}"),
         .graph = text("\"graph\":\"z = (x1 + 5) * x2 ** 2\""),
         .sources = {"[\"x1\",\"x2\"]", "[\"x2\",\"x1\"]"},
@@ -366,7 +366,7 @@ static void tapes(struct bench *b) {
     char *w1 = matrix(WIDTH, WIDTH, 0.2), *w2 = matrix(WIDTH, WIDTH, 0.3),
          *x = matrix(BATCH, WIDTH, 2);
     const struct question net = {
-        .name = "64x64 net",
+        .name = "a net with two layers of 64x64 weights",
         .variables =
             text("\"variables\":{\"w1\":%s,\"w2\":%s},\"constants\":{\"x\":%s}", w1, w2, x),
         .graph = text("\"graph\":\"z = reduce_mean((tanh(x @ w1) @ w2 - x) ** 2)\""),
@@ -383,8 +383,6 @@ int main(int argc, char **argv) {
     const int many = argc > 2 ? atoi(argv[1]) : 0;
     if (many < 1000) die("usage: sessions MANY PROGRAM [ARGUMENT...], and MANY is at least 1000");
     struct bench *few = bench_new(argv + 2, many), *b = bench_new(argv + 2, many);
-    printf("sessions of two scalar variables, %d of them; median of %d\n%-26s %9s %9s\n", many,
-           ROUNDS, "", "gradd", "beside");
     come_and_go(few);
     idle(few, b, many);
     bench_end(b);
