@@ -383,7 +383,7 @@ struct plan *plan_place(const struct program *program, struct arena *scratch, st
         return NULL;
     }
     plan->arena = arena;
-    atomic_init(&plan->references, 1);
+    atomic_init(&plan->cached.references, 1);
     if (compile(&c)) return plan;
     plan_release(plan);
     return NULL;
@@ -403,13 +403,13 @@ struct plan *plan_compile(const struct program *program, struct arena *scratch,
 }
 
 void plan_release(struct plan *plan) {
-    if (!plan || atomic_fetch_sub(&plan->references, 1) != 1) return;
+    if (!plan || atomic_fetch_sub(&plan->cached.references, 1) != 1) return;
     struct arena arena = plan->arena; /* the plan lives in it */
     arena_free(&arena);
 }
 
 struct plan *plan_hold(struct plan *plan) {
-    atomic_fetch_add(&plan->references, 1);
+    atomic_fetch_add(&plan->cached.references, 1);
     return plan;
 }
 

@@ -1,48 +1,37 @@
 /* The cache of plans by structure. A key is the live program written out: two tapes with one key
  * compile to the same plan, so that the bytes decide and the hash only finds. Whatever was bound to an
  * input is not in the program and cannot be in the cache. */
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/program.h"
 
-enum { BUCKETS = 4096 };
-
 struct plan_cache {
-    pthread_mutex_t lock; /* held for look-ups and links only, never while compiling or running */
-    size_t max_plans, max_bytes;
-    uint64_t seed;
-    struct plan *bucket[BUCKETS];
-    struct plan *newest, *oldest;
-    struct plan_stats stats;
+    struct cache *plans;
 };
 
+static void release(struct cached *c) { plan_release((struct plan *)(void *)c); }
+
 struct plan_cache *plan_cache_new(size_t max_plans, size_t max_bytes, uint64_t seed) {
-    struct plan_cache *cache = calloc(1, sizeof *cache);
-    if (!cache) return NULL;
-    pthread_mutex_init(&cache->lock, NULL);
-    cache->max_plans = max_plans;
-    cache->max_bytes = max_bytes;
-    cache->seed = seed;
-    return cache;
+    struct plan_cache *cache = malloc(sizeof *cache);
+    if (cache && (cache->plans = cache_new(max_plans, max_bytes, seed, release))) return cache;
+    free(cache);
+    return NULL;
 }
 
 void plan_cache_free(struct plan_cache *cache) {
     if (!cache) return;
-    for (struct plan *plan = cache->newest, *older; plan; plan = older) {
-        older = plan->older;
-        plan_release(plan);
-    }
-    pthread_mutex_destroy(&cache->lock);
+    cache_free(cache->plans);
     free(cache);
 }
 
 struct plan_stats plan_cache_stats(struct plan_cache *cache) {
-    pthread_mutex_lock(&cache->lock);
-    struct plan_stats stats = cache->stats;
-    pthread_mutex_unlock(&cache->lock);
-    return stats;
+    const struct cache_stats s = cache_stats(cache->plans);
+    return (struct plan_stats){.compiled = s.offered,
+                               .hits = s.hits,
+                               .evicted = s.evicted,
+                               .plans = s.held,
+                               .bytes = s.bytes};
 }
 
 /* ---- keys -------------------------------------------------------------------------------------- */
@@ -60,8 +49,6 @@ static char *put(char *at, const void *bytes, size_t n) {
     return at + n;
 }
 
-enum { KEY_WORDS = 16 }; /* keys are padded to a multiple of this many bytes */
-
 static size_t key_size(const struct program *p) {
     size_t n = sizeof(uint32_t) * (1 + (size_t)p->n_wanted);
     for (uint32_t i = 0; i < p->n; i++) {
@@ -69,14 +56,14 @@ static size_t key_size(const struct program *p) {
         n += sizeof(struct key_node) + (size_t)node->shape->rank * sizeof(int64_t);
         if (!program_is_input(p, i)) n += node->n_args * sizeof(uint32_t) + node->attrs_size;
     }
-    return (n + KEY_WORDS - 1) & ~(size_t)(KEY_WORDS - 1);
+    return cache_key_padded(n);
 }
 
 static char *write_key(const struct program *p, struct arena *scratch, size_t *size) {
     *size = key_size(p);
     char *key = arena_alloc(scratch, *size), *at = key;
     if (!key) return NULL;
-    memset(key + *size - KEY_WORDS, 0, KEY_WORDS);
+    memset(key + *size - CACHE_KEY_UNIT, 0, CACHE_KEY_UNIT);
     at = put(at, &p->n_wanted, sizeof p->n_wanted);
     for (uint32_t i = 0; i < p->n_wanted; i++)
         at = put(at, &p->index[p->wanted[i]], sizeof(uint32_t));
@@ -102,80 +89,6 @@ static char *write_key(const struct program *p, struct arena *scratch, size_t *s
     return key;
 }
 
-static uint64_t mix(uint64_t h, const char *word) {
-    uint64_t x;
-    memcpy(&x, word, sizeof x);
-    h = (h ^ x) * UINT64_C(0x9E3779B97F4A7C15);
-    return h ^ h >> 32;
-}
-
-/* Multiply and fold, in two lanes that the processor runs side by side, from a seed that no client
- * knows. */
-static uint64_t hash_key(uint64_t seed, const char *key, size_t size) {
-    uint64_t even = seed ^ size, odd = ~seed;
-    for (size_t i = 0; i < size; i += KEY_WORDS) {
-        even = mix(even, key + i);
-        odd = mix(odd, key + i + 8);
-    }
-    return mix(even, (const char *)&odd);
-}
-
-/* ---- the list, newest first, and the buckets ------------------------------------------------------ */
-
-static void unlink_use(struct plan_cache *cache, struct plan *plan) {
-    *(plan->newer ? &plan->newer->older : &cache->newest) = plan->older;
-    *(plan->older ? &plan->older->newer : &cache->oldest) = plan->newer;
-}
-
-static void link_newest(struct plan_cache *cache, struct plan *plan) {
-    plan->newer = NULL;
-    plan->older = cache->newest;
-    *(cache->newest ? &cache->newest->newer : &cache->oldest) = plan;
-    cache->newest = plan;
-}
-
-/* A reference to the plan with this key, or NULL. */
-static struct plan *find(struct plan_cache *cache, uint64_t hash, const char *key, size_t size) {
-    for (struct plan *plan = cache->bucket[hash % BUCKETS]; plan; plan = plan->next) {
-        if (plan->hash != hash || plan->key_size != size || memcmp(plan->key, key, size) != 0)
-            continue;
-        if (plan != cache->newest) {
-            unlink_use(cache, plan);
-            link_newest(cache, plan);
-        }
-        atomic_fetch_add(&plan->references, 1);
-        cache->stats.hits++;
-        return plan;
-    }
-    return NULL;
-}
-
-static void evict_oldest(struct plan_cache *cache) {
-    struct plan *plan = cache->oldest, **at = &cache->bucket[plan->hash % BUCKETS];
-    while (*at != plan) at = &(*at)->next;
-    *at = plan->next;
-    unlink_use(cache, plan);
-    cache->stats.plans--;
-    cache->stats.bytes -= plan->arena.held;
-    cache->stats.evicted++;
-    plan_release(plan);
-}
-
-/* Keeps a plan, unless it alone would fill half the cache. The caller's reference stays the caller's. */
-static void insert(struct plan_cache *cache, struct plan *plan) {
-    cache->stats.compiled++;
-    if (plan->arena.held > cache->max_bytes / 2) return;
-    while (cache->oldest && (cache->stats.plans >= cache->max_plans ||
-                             cache->stats.bytes + plan->arena.held > cache->max_bytes))
-        evict_oldest(cache);
-    atomic_fetch_add(&plan->references, 1);
-    plan->next = cache->bucket[plan->hash % BUCKETS];
-    cache->bucket[plan->hash % BUCKETS] = plan;
-    link_newest(cache, plan);
-    cache->stats.plans++;
-    cache->stats.bytes += plan->arena.held;
-}
-
 static struct plan *compile_with_key(const struct program *p, const char *key, size_t size,
                                      struct arena *scratch, struct error *error) {
     struct plan *plan = plan_compile(p, scratch, error);
@@ -187,8 +100,9 @@ static struct plan *compile_with_key(const struct program *p, const char *key, s
                   "the plan needs more than the %zu bytes a request may take", scratch->ceiling);
         return NULL;
     }
-    plan->key = memcpy(copy, key, size);
-    plan->key_size = size;
+    plan->cached.key = memcpy(copy, key, size);
+    plan->cached.key_size = size;
+    plan->cached.bytes = plan->arena.held;
     return plan;
 }
 
@@ -216,19 +130,15 @@ struct plan *plan_get(struct plan_cache *cache, const struct tape *t, const node
     }
     *n_inputs = p.n_inputs;
 
-    uint64_t hash = hash_key(cache->seed, key, size);
-    pthread_mutex_lock(&cache->lock);
-    struct plan *plan = find(cache, hash, key, size);
-    pthread_mutex_unlock(&cache->lock);
-    if (plan) return plan;
+    uint64_t hash;
+    struct cached *found = cache_find(cache->plans, key, size, &hash);
+    if (found) return (struct plan *)(void *)found;
 
     /* Two threads may compile the same plan at once; the second one then finds the first one's too,
      * and both are right. */
-    plan = compile_with_key(&p, key, size, scratch, error);
+    struct plan *plan = compile_with_key(&p, key, size, scratch, error);
     if (!plan) return NULL;
-    plan->hash = hash;
-    pthread_mutex_lock(&cache->lock);
-    insert(cache, plan);
-    pthread_mutex_unlock(&cache->lock);
+    plan->cached.hash = hash;
+    cache_keep(cache->plans, &plan->cached);
     return plan;
 }

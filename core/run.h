@@ -3,8 +3,7 @@
 #ifndef GRADD_CORE_RUN_H
 #define GRADD_CORE_RUN_H
 
-#include <stdatomic.h>
-
+#include "core/cache.h"
 #include "core/op.h"
 #include "core/plan.h"
 
@@ -70,12 +69,8 @@ struct cell_input {
 };
 
 struct plan {
-    atomic_int references;
+    struct cached cached;
     struct arena arena; /* the plan itself and everything below */
-    uint64_t hash;      /* the cache's, from here to `older` */
-    const char *key;
-    size_t key_size;
-    struct plan *next, *newer, *older;
 
     struct instr *code;
     uint32_t n_code;
