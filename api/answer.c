@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "api/known.h"
 #include "api/oneshot.h"
 
 /* Walks a structure in the order in which its nodes were wanted. */
@@ -122,7 +123,7 @@ static bool print_answer(struct oneshot *o, struct run *run, struct plan *plan,
 }
 
 /* Both are refused before anything is spent. */
-static bool within_budget(struct oneshot *o, const struct plan *plan) {
+bool oneshot_within_budget(struct oneshot *o, const struct plan *plan, size_t held) {
     const struct service_limits *limits = o->call->limits;
     const int64_t work = plan_work(plan);
     if (work > limits->max_work) {
@@ -130,12 +131,12 @@ static bool within_budget(struct oneshot *o, const struct plan *plan) {
                          "the request needs about %" PRId64 " operations; the limit is %" PRId64,
                          work, limits->max_work);
     }
-    const size_t left = o->arena.ceiling > o->arena.held ? o->arena.ceiling - o->arena.held : 0;
+    const size_t left = o->arena.ceiling > held ? o->arena.ceiling - held : 0;
     if (plan_run_bytes(plan) > left) {
         return error_set(
             o->error, ERROR_MEMORY_BUDGET,
             "the request needs %zu bytes of memory beside the %zu it holds; the limit is %zu",
-            plan_run_bytes(plan), o->arena.held, o->arena.ceiling);
+            plan_run_bytes(plan), held, o->arena.ceiling);
     }
     return true;
 }
@@ -144,9 +145,7 @@ void oneshot_add(struct oneshot *o, const char *name, struct value value) {
     o->derivatives[o->n_derivatives++] = (struct derivative){.name = name, .value = value};
 }
 
-const struct tensor *oneshot_bound(const struct oneshot *o, node_id input) {
-    if (input < o->n_bound) return &o->tensors[input];
-    if (o->work && session_knows(o, input)) return session_bound(o, input);
+const struct late *oneshot_late(const struct oneshot *o, node_id input) {
     uint32_t low = 0, high = o->n_late;
     while (high - low > 1) {
         const uint32_t middle = low + (high - low) / 2;
@@ -155,11 +154,20 @@ const struct tensor *oneshot_bound(const struct oneshot *o, node_id input) {
         else
             high = middle;
     }
-    return low < o->n_late && o->late[low].node == input ? &o->late[low].tensor : NULL;
+    return low < o->n_late && o->late[low].node == input ? &o->late[low] : NULL;
+}
+
+const struct tensor *oneshot_bound(const struct oneshot *o, node_id input) {
+    if (input < o->n_bound) return &o->tensors[input];
+    if (o->work && session_knows(o, input)) return session_bound(o, input);
+    const struct late *late = oneshot_late(o, input);
+    return late ? &late->tensor : NULL;
 }
 
 struct plan *oneshot_plan(struct oneshot *o, const node_id *wanted, size_t n,
                           const struct tensor ***bound, const node_id **inputs, size_t *n_inputs) {
+    /* What compiling takes besides is no part of the account, which is the same where a plan is found. */
+    o->held.built = o->arena.held;
     struct plan *plan =
         plan_get(o->call->plans, &o->b.tape, wanted, n, inputs, n_inputs, &o->arena, o->error);
     if (!plan) return NULL;
@@ -169,7 +177,7 @@ struct plan *oneshot_plan(struct oneshot *o, const node_id *wanted, size_t n,
         (*bound)[i] = oneshot_bound(o, (*inputs)[i]);
         whole = (*bound)[i];
     }
-    if (!whole || !within_budget(o, plan)) {
+    if (!whole || !oneshot_within_budget(o, plan, o->held.built)) {
         if (!whole) build_fail_memory(&o->b);
         plan_release(plan);
         return NULL;
@@ -223,6 +231,7 @@ static enum outcome answer(struct oneshot *o, const node_id *wanted, size_t n,
     const enum outcome outcome = !run                                             ? RUN_FAILED
                                  : print_answer(o, run, plan, extra, out, &taken) ? ANSWERED
                                                                                   : REFUSED;
+    if (outcome == ANSWERED && !extra) known_keep(o, plan, inputs, n_inputs);
     if (taken) return outcome;
     run_end(run);
     plan_release(plan);

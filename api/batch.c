@@ -158,6 +158,7 @@ static bool bind_block(struct oneshot *o, const struct tensor *good, int64_t beg
         part.data = (char *)part.data + (size_t)begin * point_bytes(&good[i]);
         part.shape.dim[0] = n;
         if (!oneshot_keep_late(o, &part, &to[i])) return false;
+        o->late[o->n_late - 1].batched = i + 1;
     }
     return true;
 }
@@ -207,6 +208,7 @@ static bool map_singly(struct oneshot *o, const node_id *nodes, size_t n, const 
             struct tensor one = {.dtype = good[i].dtype, .shape = point_shape(&good[i])};
             one.data = (char *)good[i].data + (size_t)k * point_bytes(&good[i]);
             if (!oneshot_keep_late(o, &one, &to[i])) return false;
+            o->late[o->n_late - 1].batched = i + 1;
         }
         if (!tape_substitute(t, from, to, o->batch.n_bindings, nodes, n, parts)) return false;
         for (size_t i = 0; i < n; i++) {
@@ -249,14 +251,13 @@ bool batch_map(struct oneshot *o, node_id *nodes, size_t n) {
 
 /* ---- failures ----------------------------------------------------------------------------------- */
 
-/* Failures that are not the data's. */
-static bool is_general(enum error_code code) {
+bool batch_fails_wholly(enum error_code code) {
     return code == ERROR_CANCELLED || code == ERROR_DEADLINE_EXCEEDED || error_is_limit(code);
 }
 
 bool batch_note(struct oneshot *o, int64_t point) {
     struct batch *b = &o->batch;
-    if (is_general(o->error->code)) return false;
+    if (batch_fails_wholly(o->error->code)) return false;
     if (!b->failures) b->failures = arena_alloc(&o->arena, (size_t)b->n * sizeof *b->failures);
     const char *detail = arena_copy_text(&o->arena, o->error->detail, strlen(o->error->detail));
     if (!b->failures || !detail) {
@@ -301,7 +302,7 @@ bool batch_find_failures(struct oneshot *o, const node_id *wanted, size_t n) {
     const struct tensor **bound;
     const node_id *inputs;
     size_t n_inputs;
-    if (is_general(first.code)) return false;
+    if (batch_fails_wholly(first.code)) return false;
     error_clear(o->error);
     struct plan *plan = oneshot_plan(o, wanted, n, &bound, &inputs, &n_inputs);
     if (!plan) return false;

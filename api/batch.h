@@ -55,6 +55,8 @@ bool batch_map(struct oneshot *o, node_id *nodes, size_t n);
  * where something else than the data is the reason; o->error then says what. */
 bool batch_find_failures(struct oneshot *o, const node_id *wanted, size_t n);
 
+/* Whether a failure is not the data's. */
+bool batch_fails_wholly(enum error_code code);
 /* Notes that a point failed as o->error says, which is cleared; false where the data is not why. */
 bool batch_note(struct oneshot *o, int64_t point);
 /* Writes the member "failures". */

@@ -1,5 +1,5 @@
-/* Bindings: the request's variables and constants become tensors, names, and the first nodes of the
- * tape, in the order in which they were sent. */
+/* Bindings: the request's variables and constants become tensors and names, and then the first nodes of
+ * the tape, in the order in which they were sent. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "api/place.h"
 #include "api/session_work.h"
 
-static bool add_name(struct oneshot *o, const char *name, node_id node, bool constant) {
+static bool add_name(struct oneshot *o, const char *name, bool constant) {
     bool added;
     if (!binding_check_name(name, o->error)) return false;
     struct name *entry = names_add(&o->b.names, name, strlen(name), &added);
@@ -21,7 +21,7 @@ static bool add_name(struct oneshot *o, const char *name, node_id node, bool con
                          name);
     }
     entry->place = constant ? PLACE_CONSTANT : PLACE_VARIABLE;
-    entry->value = value_node(node);
+    entry->value = value_none(); /* until it has a node */
     return true;
 }
 
@@ -83,10 +83,8 @@ static bool bind_value(struct oneshot *o, const struct json *value, enum dtype d
     return bind_batch(o, name, dtype, declared, t);
 }
 
-static bool add_node(struct oneshot *o, const char *name, bool constant, bool trainable) {
-    const struct tensor *t = &o->tensors[o->n_bound];
-    const node_id node = tape_input(&o->b.tape, t->dtype, &t->shape);
-    if (node == NODE_NONE || !add_name(o, name, node, constant)) return false;
+static bool add(struct oneshot *o, const char *name, bool constant, bool trainable) {
+    if (!add_name(o, name, constant)) return false;
     o->trainable[o->n_bound++] = trainable;
     return true;
 }
@@ -134,7 +132,7 @@ static bool bind_one(struct oneshot *o, const struct json *v, const char *member
     const bool by_rows = strcmp(member, "inputs") == 0;
     if (by_rows && !bind_rows(o)) return fail_place(o, &p, name);
     p.wrapped = false;
-    if ((input && !fits(o, input, by_rows)) || !add_node(o, name, constant, sent.trainable))
+    if ((input && !fits(o, input, by_rows)) || !add(o, name, constant, sent.trainable))
         return fail_place(o, &p, name);
     return true;
 }
@@ -145,7 +143,7 @@ static bool bind_constants(struct oneshot *o, const struct function *f) {
         const struct function_constant *c = &f->constants[i];
         struct tensor *t = &o->tensors[o->n_bound];
         *t = c->tensor;
-        if (!bind_batch(o, c->name, t->dtype, false, t) || !add_node(o, c->name, true, false))
+        if (!bind_batch(o, c->name, t->dtype, false, t) || !add(o, c->name, true, false))
             return false;
     }
     return function_bound(f, &o->b.names, o->error);
@@ -170,7 +168,7 @@ static bool check_object(struct oneshot *o, const struct json *v, const char *me
     return true;
 }
 
-bool oneshot_bind(struct oneshot *o) {
+bool oneshot_decode(struct oneshot *o) {
     const struct request *r = &o->request;
     size_t n = 0, n_batched = 0;
     if (!check_object(o, r->variables, "variables", &n) ||
@@ -195,6 +193,26 @@ bool oneshot_bind(struct oneshot *o) {
            bind_object(o, r->inputs, "inputs", true) && (!f || bind_constants(o, f)) &&
            batch_finish(o);
 }
+
+/* Where the binding of node i was sent. */
+static const char *member_of(const struct oneshot *o, uint32_t i) {
+    if (i < o->n_variables) return "variables";
+    return o->rows.n_bindings && i >= o->rows.bindings[0].node ? "inputs" : "constants";
+}
+
+bool oneshot_place(struct oneshot *o) {
+    const uint32_t first = o->b.names.n - o->n_bound;
+    for (uint32_t i = 0; i < o->n_bound; i++) {
+        const struct place p = {.member = member_of(o, i)};
+        struct name *name = &o->b.names.list[first + i];
+        const node_id node = tape_input(&o->b.tape, o->tensors[i].dtype, &o->tensors[i].shape);
+        if (node == NODE_NONE) return fail_place(o, &p, name->text);
+        name->value = value_node(node);
+    }
+    return true;
+}
+
+bool oneshot_bind(struct oneshot *o) { return oneshot_decode(o) && oneshot_place(o); }
 
 bool oneshot_bind_again(struct oneshot *o) {
     const struct names before = o->b.names;

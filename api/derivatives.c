@@ -51,16 +51,6 @@ bool oneshot_fill_missing(struct oneshot *o, const struct shape *lead, node_id x
     return *leaf != NODE_NONE;
 }
 
-static bool serve(const struct service_call *call, enum request_route route,
-                  bool (*differentiate)(struct oneshot *o), struct writer *out,
-                  struct error *error) {
-    struct oneshot o;
-    const bool ok =
-        oneshot_begin(&o, call, route, error) && differentiate(&o) && oneshot_answer(&o, out);
-    oneshot_end(&o);
-    return ok;
-}
-
 /* ---- jacobian ----------------------------------------------------------------------------------- */
 
 static bool jacobian(struct oneshot *o) {
@@ -83,7 +73,7 @@ static bool jacobian(struct oneshot *o) {
 }
 
 bool service_jacobian(const struct service_call *call, struct writer *out, struct error *error) {
-    return serve(call, REQUEST_JACOBIAN, jacobian, out, error);
+    return oneshot_serve(call, REQUEST_JACOBIAN, jacobian, out, error);
 }
 
 /* ---- hessian and hvp ---------------------------------------------------------------------------- */
@@ -144,7 +134,7 @@ static bool hessian(struct oneshot *o) {
 }
 
 bool service_hessian(const struct service_call *call, struct writer *out, struct error *error) {
-    return serve(call, REQUEST_HESSIAN, hessian, out, error);
+    return oneshot_serve(call, REQUEST_HESSIAN, hessian, out, error);
 }
 
 /* An object of tensors by the names of nodes: points and directions of the same shapes. */
@@ -221,7 +211,7 @@ static bool hvp(struct oneshot *o) {
 }
 
 bool service_hvp(const struct service_call *call, struct writer *out, struct error *error) {
-    return serve(call, REQUEST_HVP, hvp, out, error);
+    return oneshot_serve(call, REQUEST_HVP, hvp, out, error);
 }
 
 /* ---- jvp ---------------------------------------------------------------------------------------- */
@@ -240,7 +230,7 @@ static bool jvp(struct oneshot *o) {
 }
 
 bool service_jvp(const struct service_call *call, struct writer *out, struct error *error) {
-    return serve(call, REQUEST_JVP, jvp, out, error);
+    return oneshot_serve(call, REQUEST_JVP, jvp, out, error);
 }
 
 /* ---- vjp ---------------------------------------------------------------------------------------- */
@@ -325,5 +315,5 @@ static bool vjp(struct oneshot *o) {
 }
 
 bool service_vjp(const struct service_call *call, struct writer *out, struct error *error) {
-    return serve(call, REQUEST_VJP, vjp, out, error);
+    return oneshot_serve(call, REQUEST_VJP, vjp, out, error);
 }

@@ -6,6 +6,7 @@
 
 #include "api/expr.h"
 #include "api/graph_nodes.h"
+#include "api/known.h"
 #include "api/place.h"
 
 bool oneshot_build(struct oneshot *o) {
@@ -34,6 +35,8 @@ bool oneshot_read(struct oneshot *o, const struct service_call *call, enum reque
     o->has_fetched = o->hides_value = false;
     o->work = NULL;
     o->plan = NULL;
+    o->key.bytes = NULL;
+    o->known = NULL;
     o->last = value_none();
     o->n_derivatives = 0;
     o->n_bound = o->n_variables = o->n_late = o->late_capacity = 0;
@@ -70,7 +73,19 @@ bool oneshot_begin(struct oneshot *o, const struct service_call *call, enum requ
     return oneshot_read(o, call, route, error) && oneshot_bind(o) && oneshot_build(o);
 }
 
+bool oneshot_serve(const struct service_call *call, enum request_route route,
+                   bool (*derive)(struct oneshot *o), struct writer *out, struct error *error) {
+    struct oneshot o;
+    const bool ok =
+        oneshot_read(&o, call, route, error) && oneshot_decode(&o) &&
+        (known_answer(&o, out) || (!error->code && oneshot_place(&o) && oneshot_build(&o) &&
+                                   derive(&o) && oneshot_answer(&o, out)));
+    oneshot_end(&o);
+    return ok;
+}
+
 void oneshot_end(struct oneshot *o) {
+    known_release(o->known);
     writer_free(&o->query);
     arena_free(&o->arena);
 }
@@ -96,11 +111,7 @@ static bool differentiate(struct oneshot *o) {
 }
 
 bool service_gradient(const struct service_call *call, struct writer *out, struct error *error) {
-    struct oneshot o;
-    const bool ok = oneshot_begin(&o, call, REQUEST_GRADIENT, error) && differentiate(&o) &&
-                    oneshot_answer(&o, out);
-    oneshot_end(&o);
-    return ok;
+    return oneshot_serve(call, REQUEST_GRADIENT, differentiate, out, error);
 }
 
 static bool evaluate(struct oneshot *o) {
@@ -112,9 +123,5 @@ static bool evaluate(struct oneshot *o) {
 }
 
 bool service_evaluate(const struct service_call *call, struct writer *out, struct error *error) {
-    struct oneshot o;
-    const bool ok =
-        oneshot_begin(&o, call, REQUEST_EVALUATE, error) && evaluate(&o) && oneshot_answer(&o, out);
-    oneshot_end(&o);
-    return ok;
+    return oneshot_serve(call, REQUEST_EVALUATE, evaluate, out, error);
 }

@@ -17,6 +17,7 @@ struct warning {
  * part of the plan. */
 struct late {
     node_id node;
+    uint32_t batched; /* 1 + the binding of the batch that it has rows of; 0: of none */
     struct tensor tensor;
 };
 
@@ -37,6 +38,7 @@ struct rows {
 };
 
 struct session_work;
+struct known;
 
 struct oneshot {
     const struct service_call *call;
@@ -59,6 +61,17 @@ struct oneshot {
     struct plan *plan;           /* of the latest answer, where somebody held it */
     const struct tensor **bound; /* what the latest plan's inputs are bound to */
 
+    /* What the answer follows from but for numbers, and what is known by that; see api/known.h. */
+    struct {
+        const char *bytes; /* NULL: not to be kept */
+        size_t size;
+        uint64_t hash;
+    } key;
+    struct {
+        size_t decoded, built; /* bytes of the arena when that was written, and before planning */
+    } held;
+    const struct known *known;
+
     struct value last;  /* what the graph's last statement is worth; VALUE_NONE without one */
     node_id graph_end;  /* the tape's length once the graph was read */
     struct value value; /* of the answer: settled structures */
@@ -77,10 +90,17 @@ struct oneshot {
 /* Reads the body, binds, builds the graph. oneshot_end must follow in any case. */
 bool oneshot_begin(struct oneshot *o, const struct service_call *call, enum request_route route,
                    struct error *error);
+/* The whole of a request whose answer is what `derive` names: where one like it was answered before only
+ * its numbers are decoded, else its graph is built too. */
+bool oneshot_serve(const struct service_call *call, enum request_route route,
+                   bool (*derive)(struct oneshot *o), struct writer *out, struct error *error);
 void oneshot_end(struct oneshot *o);
 
-/* Binds the request's variables, constants and inputs to the first nodes of the tape. */
-bool oneshot_bind(struct oneshot *o);
+/* Decodes the request's variables, constants and inputs and notes their names; then makes them the first
+ * nodes of the tape. */
+bool oneshot_decode(struct oneshot *o);
+bool oneshot_place(struct oneshot *o);
+bool oneshot_bind(struct oneshot *o); /* both */
 /* Begins a tape anew, with the same names bound to the same tensors, and with o->rows.size rows of the
  * inputs. */
 bool oneshot_bind_again(struct oneshot *o);
@@ -126,6 +146,8 @@ struct extra {
 /* Whether the value of a node of a session's program is there, and that value; NULL without memory. */
 bool session_knows(const struct oneshot *o, node_id node);
 const struct tensor *session_bound(const struct oneshot *o, node_id node);
+/* The input that was bound after the graph was read; NULL where it is none. */
+const struct late *oneshot_late(const struct oneshot *o, node_id input);
 /* The tensor that an input node is bound to; NULL without memory. */
 const struct tensor *oneshot_bound(const struct oneshot *o, node_id input);
 /* The plan for what is wanted, refused where its work or its memory is over the limits. */
@@ -138,6 +160,8 @@ struct run *oneshot_run(struct oneshot *o, const struct plan *plan,
                         const struct tensor *const *bound);
 /* False, with a failure, where the request was cancelled or its deadline is over. */
 bool oneshot_in_time(struct oneshot *o);
+/* Refuses a plan whose work, or whose memory beside `held` bytes, is over the limits. */
+bool oneshot_within_budget(struct oneshot *o, const struct plan *plan, size_t held);
 /* What many runs of a plan cost, each begun anew; refused where that is over the limit. */
 bool oneshot_runs_within(struct oneshot *o, int64_t runs, int64_t work);
 

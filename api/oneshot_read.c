@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/known.h"
 #include "api/oneshot.h"
 #include "api/place.h"
 #include "api/training_slots.h"
@@ -205,6 +206,7 @@ bool oneshot_bind_numbers(struct oneshot *o, const struct optimizer_step *step) 
 
 bool oneshot_bind_late(struct oneshot *o, const struct json *v, const char *what, node_id like,
                        node_id *out) {
+    if (o->known) return known_bind_late(o, v);
     const enum dtype dtype = tape_dtype(&o->b.tape, like);
     const struct shape *wants = tape_shape(&o->b.tape, like);
     char has_text[SHAPE_TEXT], wants_text[SHAPE_TEXT];

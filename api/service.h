@@ -45,6 +45,7 @@ struct service_pair {
     const char *name, *value; /* decoded, NUL-terminated */
 };
 
+struct cache;
 struct json;
 struct session;
 struct registry;
@@ -103,6 +104,7 @@ struct progress {
  * nothing fails behind its last change: what it writes is written before. */
 struct service_call {
     struct plan_cache *plans;
+    struct cache *known; /* of known_cache_new; NULL: every graph is built */
     const struct service_limits *limits;
     struct run_control control; /* its deadline may be shortened by the request */
     uint64_t seed;              /* of hash tables, unpredictable */

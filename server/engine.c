@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "api/functions.h"
+#include "api/known.h"
 #include "api/operations.h"
 #include "api/registry.h"
 #include "api/session.h"
@@ -17,7 +18,7 @@
 #include "server/keeper.h"
 #include "server/machine.h"
 
-enum { MOST_PLANS = 4096 };
+enum { MOST_PLANS = 4096, MOST_KNOWN = 4096 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -39,7 +40,8 @@ static void set_job(struct engine *e) {
 }
 
 static bool build_constant(struct engine *e, size_t i, char *problem, size_t size) {
-    struct service_call call = {.plans = e->plans, .limits = &e->limits, .seed = e->seed};
+    struct service_call call = {
+        .plans = e->plans, .known = e->known, .limits = &e->limits, .seed = e->seed};
     struct error error;
     error_clear(&error);
     struct constant *c = &e->constants[i];
@@ -77,8 +79,10 @@ bool engine_init(struct engine *e, int64_t max_body, char *problem, size_t size)
         snprintf(problem, size, "the system gave no random bytes");
         return false;
     }
-    e->plans = plan_cache_new(MOST_PLANS, (size_t)least(memory / 16, INT64_C(256) << 20), e->seed);
-    if (!e->plans) {
+    const size_t most = (size_t)least(memory / 16, INT64_C(256) << 20);
+    e->plans = plan_cache_new(MOST_PLANS, most, e->seed);
+    e->known = known_cache_new(MOST_KNOWN, most, e->seed);
+    if (!e->plans || !e->known) {
         snprintf(problem, size, "out of memory");
         return false;
     }
@@ -96,7 +100,8 @@ void engine_free(struct engine *e) {
     registry_free(e->registry);
     functions_free(e->functions);
     if (e->store) e->store->verbs->close(e->store);
-    if (e->plans) plan_cache_free(e->plans);
+    cache_free(e->known);
+    plan_cache_free(e->plans);
     pool_stop(e->pool);
 }
 

@@ -1,4 +1,4 @@
-/* What all requests share: the plan cache, the limits, sessions and functions with their store, and the
+/* What all requests share: the caches of plans, the limits, sessions and functions with their store, and the
  * answers that never change. */
 #ifndef GRADD_SERVER_ENGINE_H
 #define GRADD_SERVER_ENGINE_H
@@ -18,6 +18,7 @@ struct constant {
 
 struct engine {
     struct plan_cache *plans;
+    struct cache *known;                   /* kinds of requests; see api/known.h */
     struct pool *pool;                     /* helps the workers and jobs; may be NULL */
     struct service_limits limits;          /* as configured */
     struct service_limits small;           /* what a network thread may do itself */

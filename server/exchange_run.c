@@ -67,6 +67,7 @@ static struct service_call make_call(struct exchange *x, const struct service_li
     const bool has_query = !has_body || x->route->flags & ROUTE_QUERY;
     return (struct service_call){
         .plans = e->plans,
+        .known = e->known,
         .limits = limits,
         .control = {cancelled, x->deadline, cancelled ? e->pool : NULL},
         .seed = e->seed,

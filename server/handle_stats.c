@@ -2,6 +2,7 @@
 #include "api/functions.h"
 #include "api/operations.h"
 #include "api/registry.h"
+#include "core/cache.h"
 #include "server/body.h"
 #include "server/handle.h"
 #include "server/machine.h"
@@ -37,6 +38,10 @@ bool handle_stats(const struct service_call *call, struct writer *out, struct er
     WRITE_GROUP(out, "plans", {"compiled", (int64_t)plans.compiled}, {"hits", (int64_t)plans.hits},
                 {"evicted", (int64_t)plans.evicted}, {"held", (int64_t)plans.plans},
                 {"bytes", (int64_t)plans.bytes});
+    const struct cache_stats known = cache_stats(call->known);
+    WRITE_GROUP(out, "known", {"hits", (int64_t)known.hits}, {"misses", (int64_t)known.misses},
+                {"evicted", (int64_t)known.evicted}, {"held", (int64_t)known.held},
+                {"bytes", (int64_t)known.bytes});
     WRITE_GROUP(out, "requests", {"total", stats_sum(STAT_REQUESTS)},
                 {"in_flight", stats_sum(STAT_IN_FLIGHT)}, {"inline", stats_sum(STAT_INLINE)},
                 {"queued", stats_sum(STAT_QUEUED)}, {"cancelled", stats_sum(STAT_CANCELLED)});

@@ -142,6 +142,7 @@ static void run(struct engine *e, struct operation *op) {
     }
     const struct service_call call = {
         .plans = e->plans,
+        .known = e->known,
         .limits = &e->job,
         .control = {&op->cancelled, clock_now() + seconds * 1000000000, e->pool},
         .seed = e->seed,
