@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/known.h"
 #include "api/service.h"
 
 static void die(const char *what) {
@@ -14,7 +15,7 @@ static void die(const char *what) {
 }
 
 /* Asks with x1 = a and x2 = 3, whole numbers that float32 has. */
-static void ask(struct plan_cache *plans, int a) {
+static void ask(struct plan_cache *plans, struct cache *known, int a) {
     char body[128], wanted[128];
     struct error error;
     struct writer out;
@@ -22,6 +23,7 @@ static void ask(struct plan_cache *plans, int a) {
         body, sizeof body,
         "{\"graph\":\"z = (x1 + 5) * x2 ** 2\",\"variables\":{\"x1\":%d.0,\"x2\":3.0}}", a);
     const struct service_call call = {.plans = plans,
+                                      .known = known,
                                       .limits = &service_limits_default,
                                       .seed = 1,
                                       .body = body,
@@ -38,9 +40,11 @@ static void ask(struct plan_cache *plans, int a) {
 
 int main(int argc, char **argv) {
     struct plan_cache *plans = plan_cache_new(64, 64 << 20, 1);
+    struct cache *known = known_cache_new(64, 64 << 20, 1);
     const int times = argc == 2 ? atoi(argv[1]) : 0;
-    if (!plans || times < 1) die("usage: first TIMES");
-    for (int i = 0; i < times; i++) ask(plans, 1000 + i % 9000);
+    if (!plans || !known || times < 1) die("usage: first TIMES");
+    for (int i = 0; i < times; i++) ask(plans, known, 1000 + i % 9000);
+    cache_free(known);
     plan_cache_free(plans);
     return 0;
 }
