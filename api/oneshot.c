@@ -28,8 +28,7 @@ bool oneshot_build(struct oneshot *o) {
     return ok || error_under(o->error, "graph");
 }
 
-bool oneshot_read(struct oneshot *o, const struct service_call *call, enum request_route route,
-                  struct error *error) {
+static void init(struct oneshot *o, const struct service_call *call, struct error *error) {
     o->call = call;
     o->error = error;
     o->has_fetched = o->hides_value = false;
@@ -49,6 +48,11 @@ bool oneshot_read(struct oneshot *o, const struct service_call *call, enum reque
     o->warnings_end = &o->warnings;
     arena_init(&o->arena, (size_t)call->limits->max_request_bytes);
     writer_init(&o->query, (size_t)call->limits->max_request_bytes);
+}
+
+static bool read_body(struct oneshot *o, enum request_route route) {
+    const struct service_call *call = o->call;
+    struct error *error = o->error;
     const char *body = call->body;
     size_t length = call->body_length;
     if (call->query) {
@@ -68,6 +72,12 @@ bool oneshot_read(struct oneshot *o, const struct service_call *call, enum reque
     return true;
 }
 
+bool oneshot_read(struct oneshot *o, const struct service_call *call, enum request_route route,
+                  struct error *error) {
+    init(o, call, error);
+    return read_body(o, route);
+}
+
 bool oneshot_begin(struct oneshot *o, const struct service_call *call, enum request_route route,
                    struct error *error) {
     return oneshot_read(o, call, route, error) && oneshot_bind(o) && oneshot_build(o);
@@ -76,8 +86,11 @@ bool oneshot_begin(struct oneshot *o, const struct service_call *call, enum requ
 bool oneshot_serve(const struct service_call *call, enum request_route route,
                    bool (*derive)(struct oneshot *o), struct writer *out, struct error *error) {
     struct oneshot o;
+    _Alignas(16) char memory[ARENA_FIRST_CHUNK]; /* small requests take no other */
+    init(&o, call, error);
+    arena_lend(&o.arena, memory, sizeof memory);
     const bool ok =
-        oneshot_read(&o, call, route, error) && oneshot_decode(&o) &&
+        read_body(&o, route) && oneshot_decode(&o) &&
         (known_answer(&o, out) || (!error->code && oneshot_place(&o) && oneshot_build(&o) &&
                                    derive(&o) && oneshot_answer(&o, out)));
     oneshot_end(&o);
