@@ -1,9 +1,10 @@
-// Decimal to binary and back. Reading goes through <charconv>; this file owns the JSON grammar of a
-// number where <charconv> is laxer, the meaning of "out of range", and Python's layout of the shortest
-// digits, which dragonbox finds in half the time that <charconv> takes. It allocates nothing.
+// Decimal to binary and back. This file owns the JSON grammar of a number, the meaning of "out of range",
+// and Python's layout of the shortest digits. What rounds a number of up to nineteen digits is
+// fast_float's; of longer ones it is <charconv>. dragonbox finds the shortest digits. It allocates nothing.
 #include "core/numbers.h"
 
 #include <dragonbox/dragonbox.h>
+#include <fast_float/fast_float.h>
 
 #include <charconv>
 #include <cstdint>
@@ -73,23 +74,69 @@ bool is_tiny(const parts &p) {
     return true;
 }
 
+// Takes the digits at s into *value, which wraps round where they are too many.
+ALWAYS_INLINE const char *read_digits(const char *s, const char *end, uint64_t *value) {
+    while (end - s >= 8 && fast_float::is_made_of_eight_digits_fast(s)) {
+        *value = *value * 100000000 + fast_float::parse_eight_digits_unrolled(s);
+        s += 8;
+    }
+    for (; s < end && is_digit(*s); s++) *value = *value * 10 + uint64_t(*s - '0');
+    return s;
+}
+
+// Reads the exponent at s, if there is one, and adds it to *exponent. NULL where it has no digits, or so many
+// that it is another's business.
+ALWAYS_INLINE const char *read_exponent(const char *s, const char *end, int64_t *exponent) {
+    constexpr ptrdiff_t most = 6;
+    if (s == end || (*s | 0x20) != 'e') return s;
+    const bool minus = ++s < end && *s == '-';
+    s += s < end && (*s == '-' || *s == '+');
+    const char *const digits = s;
+    int64_t size = 0;
+    for (; s < end && is_digit(*s) && s - digits < most; s++) size = size * 10 + (*s - '0');
+    *exponent += minus ? -size : size;
+    return s > digits && s - digits < most ? s : nullptr;
+}
+
+// Reads what almost every number is: of so few digits that a word holds them, and in the dtype's range.
+// False where it is another one, or none.
+template <class T>
+ALWAYS_INLINE bool parse_common(const char *s, const char *end, T *out, const char **rest) {
+    constexpr ptrdiff_t most = 19;
+    const bool negative = s < end && *s == '-';
+    uint64_t value = 0;
+    int64_t exponent = 0;
+    const char *const whole = s + negative;
+    s = read_digits(whole, end, &value);
+    ptrdiff_t digits = s - whole;
+    if (digits == 0 || (*whole == '0' && digits > 1)) return false;
+    if (s < end && *s == '.') {
+        const char *const fraction = s + 1;
+        s = read_digits(fraction, end, &value);
+        exponent = fraction - s;
+        if (exponent == 0) return false;
+        digits -= exponent;
+        if (*whole == '0') // and the zeros after it are no digits that count
+            for (const char *zero = fraction; digits > most && *zero == '0'; zero++) digits--;
+    }
+    s = digits > most ? nullptr : read_exponent(s, end, &exponent);
+    if (!s) return false;
+    const auto rounded = fast_float::compute_float<fast_float::binary_format<T>>(exponent, value);
+    if (rounded.power2 < 0 || rounded.power2 == fast_float::binary_format<T>::infinite_power())
+        return false;
+    fast_float::to_float(negative, rounded, *out);
+    *rest = s;
+    return true;
+}
+
 template <class T>
 number_status parse_float(const char *s, const char *end, T *out, const char **rest) {
-    // What JSON refuses and from_chars takes: a second digit after a leading 0, no digit on one
-    // side of the point, names of non-finite numbers, an exponent without digits.
-    const char *digits = s + (s < end && *s == '-');
-    const char *point = skip_digits(digits, end);
-    *rest = s;
-    if (point == digits || (*digits == '0' && point > digits + 1)) return NUMBER_MALFORMED;
-    if (point < end && *point == '.' && (point + 1 == end || !is_digit(point[1])))
-        return NUMBER_MALFORMED;
-    const auto [stop, failure] = std::from_chars(s, end, *out);
-    *rest = stop;
-    if (stop < end && (*stop == 'e' || *stop == 'E')) return NUMBER_MALFORMED;
-    if (failure == std::errc()) return NUMBER_OK;
+    if (parse_common(s, end, out, rest)) return NUMBER_OK;
     parts p;
+    *rest = s;
     if (!take_apart(s, end, &p)) return NUMBER_MALFORMED;
     *rest = p.end;
+    if (std::from_chars(s, p.end, *out).ec == std::errc()) return NUMBER_OK;
     if (!is_tiny(p)) return NUMBER_RANGE;
     *out = p.negative ? T(-0.0) : T(0.0);
     return NUMBER_OK;
