@@ -6,9 +6,9 @@
 #include "core/emit.h"
 
 /* Rows are batched in blocks whose intermediate values are about this many bytes, so that a large
- * Jacobian takes little more memory than it has elements. A constant: the same request must give the
- * same plan on every machine. */
-enum { BLOCK_BYTES = 64 << 20 };
+ * Jacobian takes little more memory than it has elements, and a block stays near the cores. A constant:
+ * the same request must give the same plan on every machine. */
+enum { BLOCK_BYTES = 16 << 20 };
 
 static bool fail_memory(struct tape *t) { return tape_fail_memory(t, "the derivative"); }
 
@@ -224,8 +224,8 @@ static void set_blocks(struct tape *t, struct hessian *h, size_t i, size_t j, no
     const int64_t n_i = shape_count(tape_shape(t, x_i)), n_j = shape_count(tape_shape(t, x_j));
     node_id m = as_matrix(t, tangents, n_j, n_i);
     if (i == j) m = mirrored(t, m, n_j);
-    if (h->connected[i * h->n + j]) h->block[i * h->n + j] = from_columns(t, m, x_i, x_j);
-    if (i != j && h->connected[j * h->n + i]) h->block[j * h->n + i] = from_rows(t, m, x_j, x_i);
+    if (h->connected[j * h->n + i]) h->block[j * h->n + i] = from_rows(t, m, x_j, x_i);
+    if (i != j && h->connected[i * h->n + j]) h->block[i * h->n + j] = from_columns(t, m, x_i, x_j);
 }
 
 /* All blocks (i, j) with i <= j, forward over reverse, and their mirror images. */

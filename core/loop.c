@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/run.h"
+#include "core/slab.h"
 
 enum { TURNS = 3, ALIGN = 64 };
 
@@ -151,7 +152,7 @@ struct loop *loop_begin(const struct plan *plan, const struct tensor *const *inp
                         const struct loop_state *states, size_t n_states,
                         const struct run_control *control, struct error *error) {
     const size_t size = loop_bytes(plan, states, n_states);
-    char *memory = run_take_memory(size);
+    char *memory = slab_take(size);
     if (!memory) {
         error_set(error, ERROR_MEMORY_BUDGET, "no memory for a loop of %zu bytes", size);
         return NULL;
@@ -177,7 +178,7 @@ struct loop *loop_begin(const struct plan *plan, const struct tensor *const *inp
 }
 
 void loop_end(struct loop *l) {
-    if (l) run_give_memory(l, l->size);
+    if (l) slab_give(l, l->size);
 }
 
 void loop_bind(struct loop *l, uint32_t input, const struct tensor *t) {

@@ -1,17 +1,16 @@
 /* Runs a plan: takes the slab, binds inputs, executes the code, lends results. All memory of a run is
- * one piece, kept by the thread for its next run where it is small. */
+ * one slab. */
 #include "core/run.h"
 
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "core/pool.h"
+#include "core/slab.h"
 
 /* Below SHARED_WORK waking a helper takes longer than what it spares. */
 enum { SHARED_WORK = 1 << 16 };
-enum { CHECK_EVERY = 1 << 20, CODE_BLOCK = 4096, KEPT_BYTES = 64 << 10 };
+enum { CHECK_EVERY = 1 << 20, CODE_BLOCK = 4096 };
 
 int64_t clock_now(void) {
     struct timespec t;
@@ -59,38 +58,8 @@ bool run_blocks(struct run *run, int64_t n, int64_t work, void (*f)(void *arg, i
     return !run->stopped;
 }
 
-/* One small piece of memory is kept by each thread between runs, and freed when the thread ends. */
-static _Thread_local void *kept;
-static pthread_key_t kept_key;
-static pthread_once_t kept_once = PTHREAD_ONCE_INIT;
-
-static void free_kept(void *unused) {
-    (void)unused;
-    free(kept);
-    kept = NULL;
-}
-
-static void make_kept_key(void) { pthread_key_create(&kept_key, free_kept); }
-
-void *run_take_memory(size_t size) {
-    void *memory = kept;
-    if (size > KEPT_BYTES) return aligned_alloc(64, (size + 63) & ~(size_t)63);
-    kept = NULL;
-    if (memory) return memory;
-    pthread_once(&kept_once, make_kept_key);
-    pthread_setspecific(kept_key, &kept_key); /* any value: it makes the destructor run */
-    return aligned_alloc(64, KEPT_BYTES);
-}
-
-void run_give_memory(void *memory, size_t size) {
-    if (!kept && size <= KEPT_BYTES)
-        kept = memory;
-    else
-        free(memory);
-}
-
 void run_end(struct run *run) {
-    if (run) run_give_memory(run, plan_run_bytes(run->plan));
+    if (run) slab_give(run, plan_run_bytes(run->plan));
 }
 
 static char *aligned(char *p) { return p + (-(uintptr_t)p & 63); }
@@ -139,7 +108,7 @@ bool run_execute(struct run *run) {
 
 struct run *plan_run(const struct plan *plan, const struct tensor *const *inputs,
                      const struct run_control *control, struct error *error) {
-    struct run *run = run_take_memory(plan_run_bytes(plan));
+    struct run *run = slab_take(plan_run_bytes(plan));
     if (!run) {
         error_set(error, ERROR_MEMORY_BUDGET, "no memory for a run of %zu bytes",
                   plan_run_bytes(plan));

@@ -103,10 +103,6 @@ static inline void *run_out(const struct run *run, const struct step *step) {
     return run->base[step->out.base] + step->out.offset;
 }
 
-/* Memory for runs, 64-byte aligned; NULL where there is none. A small piece is kept by the thread. */
-void *run_take_memory(size_t size);
-void run_give_memory(void *memory, size_t size);
-
 /* Makes a run in plan_run_bytes(plan) bytes of memory, with its literals and inputs. */
 void run_prepare(struct run *run, const struct plan *plan, const struct tensor *const *inputs,
                  const struct run_control *control, struct error *error);

@@ -14,6 +14,7 @@
 #include "api/registry.h"
 #include "api/session.h"
 #include "core/pool.h"
+#include "core/slab.h"
 #include "server/body.h"
 #include "server/keeper.h"
 #include "server/machine.h"
@@ -79,6 +80,7 @@ bool engine_init(struct engine *e, int64_t max_body, char *problem, size_t size)
         snprintf(problem, size, "the system gave no random bytes");
         return false;
     }
+    slab_keep((size_t)least(memory / 16, INT64_C(64) << 20));
     const size_t most = (size_t)least(memory / 16, INT64_C(256) << 20);
     e->plans = plan_cache_new(MOST_PLANS, most, e->seed);
     e->known = known_cache_new(MOST_KNOWN, most, e->seed);
@@ -147,6 +149,7 @@ static void give_back(struct engine *e) {
 void engine_sweep(struct engine *e) {
     registry_sweep(e->registry, clock_coarse(), on_expired, e);
     operations_sweep(e->operations, clock_coarse());
+    slab_sweep();
     give_back(e);
 }
 

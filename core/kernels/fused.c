@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "core/slab.h"
+
 enum {
     LANES = REDUCE_LANES,
     SEQUENTIAL = 16,      /* rows that a reducer takes one by one */
@@ -261,7 +263,7 @@ static void run_block(void *arg, int64_t block) {
     char *acc[FUSED_OPS_MOST];
     /* Only where there is one block is the region's scratch memory free to be used by it. */
     const bool own = f->n_blocks > 1;
-    char *scratch = own ? run_take_memory(f->scratch) : run_scratch(job->run, job->step);
+    char *scratch = own ? slab_take(f->scratch) : run_scratch(job->run, job->step);
     if (!scratch) {
         atomic_store(&job->failed, true);
         return;
@@ -275,7 +277,7 @@ static void run_block(void *arg, int64_t block) {
         for (uint32_t k = 0; own && k < f->n_folds; k++)
             memcpy(results_of(&t, &f->folds[k], block), acc[k], f->folds[k].stride);
     }
-    if (own) run_give_memory(scratch, f->scratch);
+    if (own) slab_give(scratch, f->scratch);
 }
 
 /* What is left to do behind the blocks of halves. */
