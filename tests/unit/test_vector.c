@@ -14,26 +14,30 @@
 #include "core/kernels/vector.h"
 
 static const char *const names[] = {
-#define X(name, most_F32, most_F64) #name,
+#define X(name, ...) #name,
     VECTOR_FUNCTIONS(X)
 #undef X
 };
 
 static long double (*const exact[])(long double) = {
-#define X(name, most_F32, most_F64) name##l,
+#define X(name, ...) name##l,
     VECTOR_FUNCTIONS(X)
 #undef X
 };
 
-/* ulps between y, of a significand of `bits` and a least exponent, and the exact value. */
+/* ulps between y, of a significand of `bits` and a least exponent, and the exact value. Whoever loses the
+ * last bit of a subnormal number, or a sign, is wrong without end. */
 static double error_of(double y, long double is, int bits, int least) {
     int exponent;
     if (is == 0) return y == 0 && !signbit(y) == !signbit(is) ? 0 : INFINITY;
     if (isnan(y) || isnan(is)) return isnan(y) && isnan(is) ? 0 : INFINITY;
     if (isinf(y)) return isinf(is) && (is < 0) == (y < 0) ? 0 : INFINITY;
     frexpl(is, &exponent);
-    const int ulp = exponent - bits < least ? least : exponent - bits;
-    return (double)fabsl(ldexpl((long double)y - is, -ulp));
+    const bool subnormal = exponent - bits < least;
+    const double error =
+        (double)fabsl(ldexpl((long double)y - is, subnormal ? -least : bits - exponent));
+    const bool lost = !signbit(y) != !signbit(is) || (subnormal && error > 0.75);
+    return lost ? INFINITY : error;
 }
 
 static double float_error(float y, long double is) {
