@@ -147,6 +147,7 @@ OP(stack)
 OP(slice)
 OP(strided_slice)
 OP(strided_slice_grad)
+OP(add_slices) /* core/op_sums.c */
 FAMILY("layouts") /* core/op_layout.c */
 OP(tile)
 OP(repeat)

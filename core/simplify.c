@@ -324,5 +324,5 @@ bool simplify(const struct program *p, struct arena *scratch, struct error *erro
         if (is[i] == NODE_NONE) return false;
     }
     for (uint32_t i = 0; i < p->n_wanted; i++) wanted[i] = is[p->index[p->wanted[i]]];
-    return fold_tensors(out, wanted, p->n_wanted);
+    return simplify_sums(out, wanted, p->n_wanted) && fold_tensors(out, wanted, p->n_wanted);
 }

@@ -11,6 +11,9 @@
 bool simplify(const struct program *p, struct arena *scratch, struct error *error, struct tape *out,
               node_id *wanted);
 
+/* Makes sums of slices' adjoints one op (core/op_sums.c). */
+bool simplify_sums(struct tape *t, const node_id *wanted, size_t n_wanted);
+
 /* For rules: whether a node has one value everywhere that is a literal, and that value. */
 bool simplify_literal(const struct tape *t, node_id n, double *value);
 

@@ -44,6 +44,14 @@ static struct tensor run_of(struct fixture *f, const struct plan *plan, const st
     return result;
 }
 
+static void assert_same_bits(const struct tensor *a, const struct tensor *b) {
+    for (int64_t i = 0; i < shape_count(&a->shape); i++) {
+        const double *was = (const double *)a->data + i, *is = (const double *)b->data + i;
+        if (isnan(*was) && isnan(*is)) continue; /* A NaN has no sign. */
+        assert_memory_equal(was, is, sizeof *is);
+    }
+}
+
 /* What a function of x is, simplified and as it is; *less is how much less work it is. */
 typedef node_id (*function)(struct tape *t, node_id x);
 static void compare(function y, const struct tensor *x, int64_t *less) {
@@ -56,11 +64,7 @@ static void compare(function y, const struct tensor *x, int64_t *less) {
     const struct tensor a = run_of(&f, plain, x), b = run_of(&f, simple, x);
     assert_int_equal(a.dtype, b.dtype);
     assert_true(shape_equal(&a.shape, &b.shape));
-    for (int64_t i = 0; i < shape_count(&a.shape); i++) {
-        const double *was = (const double *)a.data + i, *is = (const double *)b.data + i;
-        if (isnan(*was) && isnan(*is)) continue; /* A NaN has no sign. */
-        assert_memory_equal(was, is, sizeof *is);
-    }
+    assert_same_bits(&a, &b);
     *less = plan_work(plain) - plan_work(simple);
     plan_release(plain);
     plan_release(simple);
@@ -283,9 +287,78 @@ static void scalars_side_by_side_have_the_bits_of_one_after_the_other(void **sta
 
 /* ---- memory --------------------------------------------------------------------------------------- */
 
+/* A random sum of boxes of x, of x itself, and of sums of them, with numbers of either sign of 0. */
+static uint32_t sum_seed;
+static int64_t drawn(int64_t n) {
+    sum_seed = sum_seed * 1664525 + 1013904223;
+    return (int64_t)(sum_seed >> 8) % n;
+}
+static node_id a_box(struct tape *t, node_id x) {
+    const struct shape whole = *tape_shape(t, x);
+    struct shape part = whole;
+    int64_t begin[RANK_MAX] = {0}, stride[RANK_MAX];
+    for (int i = 0; i < whole.rank; i++) {
+        part.dim[i] = 1 + drawn(whole.dim[i]);
+        begin[i] = drawn(whole.dim[i] - part.dim[i] + 1);
+        stride[i] = 1;
+    }
+    const node_id box = emit_strided_slice(t, x, &part, begin, stride);
+    return emit_slice_grad(t, drawn(2) ? emit_negative(t, box) : box, &whole, begin, stride);
+}
+static node_id sum_of_boxes(struct tape *t, node_id x) {
+    node_id sum = drawn(3) ? a_box(t, x) : emit_sin(t, x), kept = NODE_NONE;
+    for (int64_t n = 1 + drawn(8); n > 0; n--) {
+        const node_id more = drawn(6) ? a_box(t, x) : emit_multiply(t, x, x);
+        sum = drawn(2) ? emit_add(t, sum, more) : emit_add(t, more, sum);
+        if (!drawn(6)) kept = sum;
+    }
+    return kept == NODE_NONE ? sum : emit_subtract(t, sum, kept);
+}
+static void sums_of_slices_keep_every_bit(void **state) {
+    (void)state;
+    for (uint32_t seed = 0; seed < 2000; seed++) {
+        struct fixture f;
+        begin(&f, 1 << 24);
+        const struct tensor *x = seed % 2 ? &row : &grid;
+        const node_id input = tape_input(&f.tape, x->dtype, &x->shape);
+        sum_seed = seed;
+        const node_id wanted = sum_of_boxes(&f.tape, input);
+        struct plan *plain = plan_of(&f, wanted, false), *simple = plan_of(&f, wanted, true);
+        const struct tensor a = run_of(&f, plain, x), b = run_of(&f, simple, x);
+        assert_same_bits(&a, &b);
+        plan_release(plain);
+        plan_release(simple);
+        arena_free(&f.arena);
+    }
+}
+
+/* What a gradient of n elements one by one adds up takes work in proportion to n. */
+static node_id one_by_one(struct tape *t, node_id x) {
+    const struct shape whole = *tape_shape(t, x), part = {.rank = 1, .dim = {1}};
+    const int64_t stride = 1;
+    node_id sum = NODE_NONE;
+    for (int64_t i = 0; i < whole.dim[0]; i++) {
+        const node_id box = emit_sin(t, emit_strided_slice(t, x, &part, &i, &stride));
+        const node_id term = emit_slice_grad(t, box, &whole, &i, &stride);
+        sum = sum == NODE_NONE ? term : emit_add(t, sum, term);
+    }
+    return sum;
+}
+static void many_slices_take_little_work(void **state) {
+    (void)state;
+    struct fixture f;
+    begin(&f, 1 << 26);
+    const struct shape shape = {.rank = 1, .dim = {1000}};
+    struct plan *plan =
+        plan_of(&f, one_by_one(&f.tape, tape_input(&f.tape, DTYPE_F64, &shape)), true);
+    assert_in_range(plan_work(plan), 4000, 40000);
+    plan_release(plan);
+    arena_free(&f.arena);
+}
+
 static void every_ceiling_ends_in_a_failure_or_in_a_plan(void **state) {
     (void)state;
-    static const function all[] = {scalars, spread, product, literal_tensor};
+    static const function all[] = {scalars, spread, product, literal_tensor, one_by_one};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         struct plan *plan = NULL;
         int failures = 0;
@@ -322,6 +395,8 @@ int main(void) {
         cmocka_unit_test(tensors_of_literals_are_made_once),
         cmocka_unit_test(a_failure_of_literals_is_left_to_the_run),
         cmocka_unit_test(scalars_side_by_side_have_the_bits_of_one_after_the_other),
+        cmocka_unit_test(sums_of_slices_keep_every_bit),
+        cmocka_unit_test(many_slices_take_little_work),
         cmocka_unit_test(every_ceiling_ends_in_a_failure_or_in_a_plan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
