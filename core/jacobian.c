@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "core/emit.h"
+#include "core/jacobian.h"
 
 /* Rows are batched in blocks whose intermediate values are about this many bytes, so that a large
  * Jacobian takes little more memory than it has elements, and a block stays near the cores. A constant:
@@ -29,13 +30,13 @@ static node_id as_matrix(struct tape *t, node_id x, int64_t rows, int64_t column
     return emit_reshape(t, x, &(struct shape){.rank = 2, .dim = {rows, columns}});
 }
 
-/* Rows [begin, begin + n) of the identity of shape (count,) + shape of `seed`. */
-static node_id unit_seeds(struct tape *t, node_id seed, int64_t begin, int64_t n) {
+/* Seeds begin to begin + n - 1 of those that are 1 where `labels` says their number: shape (n,) + shape of
+ * `seed`. */
+static node_id unit_seeds(struct tape *t, node_id seed, node_id labels, int64_t begin, int64_t n) {
     struct shape shape;
-    const int64_t count = shape_count(tape_shape(t, seed));
     if (!shape_lead(t, tape_shape(t, seed), n, &shape)) return NODE_NONE;
     node_id row = as_matrix(t, count_up(t, begin, n), n, 1);
-    node_id one = emit_equal(t, row, count_up(t, 0, count));
+    node_id one = emit_equal(t, row, labels);
     return emit_reshape(t, emit_cast(t, one, tape_dtype(t, seed)), &shape);
 }
 
@@ -49,10 +50,10 @@ static int64_t row_bytes(const struct tape *t, node_id seed) {
     return sum;
 }
 
-/* One block: `outputs` for the unit seeds from `begin` on. */
-static bool block_rows(struct tape *t, node_id seed, int64_t begin, int64_t n,
+/* One block: `outputs` for n of the seeds from `begin` on. */
+static bool block_rows(struct tape *t, node_id seed, node_id labels, int64_t begin, int64_t n,
                        const node_id *outputs, size_t n_outputs, node_id *rows) {
-    const node_id units = unit_seeds(t, seed, begin, n);
+    const node_id units = unit_seeds(t, seed, labels, begin, n);
     if (units == NODE_NONE || !tape_batch(t, &seed, &units, 1, outputs, n_outputs, rows))
         return false;
     for (size_t i = 0; i < n_outputs; i++)
@@ -60,14 +61,12 @@ static bool block_rows(struct tape *t, node_id seed, int64_t begin, int64_t n,
     return tape_ok(t);
 }
 
-/* Outputs that are linear in `seed`, an input that is never bound, for every unit seed at once:
- * rows[i] has shape (elements of seed,) + shape of outputs[i]. */
-static bool unit_rows(struct tape *t, node_id seed, const node_id *outputs, size_t n_outputs,
-                      node_id *rows) {
+bool jacobian_rows(struct tape *t, node_id seed, node_id labels, int64_t count,
+                   const node_id *outputs, size_t n_outputs, node_id *rows) {
     if (n_outputs == 0 || !tape_ok(t)) return tape_ok(t);
-    const int64_t count = shape_count(tape_shape(t, seed)), bytes = row_bytes(t, seed);
+    const int64_t bytes = row_bytes(t, seed);
     int64_t size = bytes < BLOCK_BYTES ? BLOCK_BYTES / (bytes > 0 ? bytes : 1) : 1;
-    if (size >= count) return block_rows(t, seed, 0, count, outputs, n_outputs, rows);
+    if (size >= count) return block_rows(t, seed, labels, 0, count, outputs, n_outputs, rows);
 
     const int64_t blocks = (count + size - 1) / size;
     node_id *parts = arena_alloc(t->arena, (size_t)blocks * n_outputs * sizeof *parts);
@@ -75,12 +74,19 @@ static bool unit_rows(struct tape *t, node_id seed, const node_id *outputs, size
     if (!parts || !block) return fail_memory(t);
     for (int64_t b = 0; b < blocks; b++) {
         const int64_t begin = b * size, n = count - begin < size ? count - begin : size;
-        if (!block_rows(t, seed, begin, n, outputs, n_outputs, block)) return false;
+        if (!block_rows(t, seed, labels, begin, n, outputs, n_outputs, block)) return false;
         for (size_t i = 0; i < n_outputs; i++) parts[(int64_t)i * blocks + b] = block[i];
     }
     for (size_t i = 0; i < n_outputs; i++)
         rows[i] = emit_concat(t, parts + (int64_t)i * blocks, (uint32_t)blocks, 0);
     return tape_ok(t);
+}
+
+/* One row for each element of the seed. */
+static bool unit_rows(struct tape *t, node_id seed, const node_id *outputs, size_t n_outputs,
+                      node_id *rows) {
+    const int64_t count = shape_count(tape_shape(t, seed));
+    return jacobian_rows(t, seed, count_up(t, 0, count), count, outputs, n_outputs, rows);
 }
 
 /* ---- shapes ------------------------------------------------------------------------------------- */
@@ -125,8 +131,7 @@ static node_id from_columns(struct tape *t, node_id columns, node_id y, node_id 
 
 /* ---- Jacobians ---------------------------------------------------------------------------------- */
 
-/* `w` with all that was appended since, so that it records derivatives too. */
-static struct window whole(const struct tape *t, const struct window *w) {
+struct window jacobian_window(const struct tape *t, const struct window *w) {
     struct window all = *w;
     all.end = t->count;
     return all;
@@ -158,7 +163,7 @@ bool tape_jacobian(struct tape *t, const struct window *w, node_id target, const
      * not on the tape has no Jacobian by itself. */
     const node_id y = emit1(t, OP_identity, target);
     if (y == NODE_NONE) return false;
-    const struct window all = whole(t, w);
+    const struct window all = jacobian_window(t, w);
     const node_id seed = tape_input(t, tape_dtype(t, y), tape_shape(t, y));
     if (!tape_gradient(t, &all, &y, &seed, 1, sources, n_sources, jacobians)) return false;
 
@@ -195,18 +200,18 @@ struct hessian {
     node_id *block;  /* n * n, the answer */
 };
 
-/* Block (i, j) is what outer.gradient(g_i, x_j) answers with nested reverse tapes: None or not. */
-static bool find_connected(struct tape *t, const struct window *w, struct hessian *h) {
-    for (size_t i = 0; i < h->n; i++) {
-        node_id *second = h->block + i * h->n;
-        if (h->gradient[i] == NODE_NONE) continue;
-        const node_id g = emit1(t, OP_identity, h->gradient[i]);
-        const struct window all = whole(t, w);
-        if (g == NODE_NONE || !tape_gradient(t, &all, &g, NULL, 1, h->source, h->n, second))
+bool hessian_connected(struct tape *t, const struct window *w, const node_id *gradients,
+                       const node_id *sources, size_t n, bool *connected) {
+    node_id *second = arena_alloc(t->arena, (n + 1) * sizeof *second);
+    if (!second) return fail_memory(t);
+    for (size_t i = 0; i < n; i++) {
+        if (gradients[i] == NODE_NONE) continue;
+        const node_id g = emit1(t, OP_identity, gradients[i]);
+        const struct window all = jacobian_window(t, w);
+        if (g == NODE_NONE || !tape_gradient(t, &all, &g, NULL, 1, sources, n, second))
             return false;
-        for (size_t j = 0; j < h->n; j++) h->connected[i * h->n + j] = second[j] != NODE_NONE;
+        for (size_t j = 0; j < n; j++) connected[i * n + j] = second[j] != NODE_NONE;
     }
-    for (size_t i = 0; i < h->n * h->n; i++) h->block[i] = NODE_NONE;
     return true;
 }
 
@@ -264,7 +269,7 @@ bool tape_hessian(struct tape *t, const struct window *w, const node_id *gradien
         h.same[i] = 0;
         while (sources[h.same[i]] != sources[i]) h.same[i]++;
     }
-    if (!find_connected(t, w, &h)) return false;
+    if (!hessian_connected(t, w, gradients, sources, n, h.connected)) return false;
     for (size_t j = 0; j < n; j++)
         if (h.same[j] == j && !column_of_blocks(t, &h, j, room, h.same + n + 1)) return false;
     for (size_t i = 0; i < n; i++)
@@ -309,7 +314,7 @@ bool tape_hvp(struct tape *t, const struct window *w, const node_id *gradients,
     node_id *targets = outputs + n + 1;
     const size_t n_targets = present(gradients, n, targets, places);
     for (size_t i = 0; i < n_targets; i++) targets[i] = emit1(t, OP_identity, targets[i]);
-    const struct window all = whole(t, w);
+    const struct window all = jacobian_window(t, w);
     if (!tape_ok(t) || !tape_gradient(t, &all, targets, NULL, n_targets, sources, n, products))
         return false;
 
