@@ -71,6 +71,8 @@ static void print(struct printer *p, const struct value *v) {
             print(p, &v->items[i + 1]);
         }
         write_text(p->out, "}");
+    } else if (v->kind == VALUE_INT) {
+        write_int(p->out, v->i);
     } else {
         write_text(p->out, "null");
     }

@@ -5,6 +5,7 @@
 
 #include "api/oneshot.h"
 #include "api/place.h"
+#include "api/sparse.h"
 #include "core/emit.h"
 
 /* What every route here begins with. */
@@ -51,7 +52,43 @@ bool oneshot_fill_missing(struct oneshot *o, const struct shape *lead, node_id x
     return *leaf != NODE_NONE;
 }
 
+/* `structure` with leaves[0], leaves[1] ... in it, structures themselves. */
+static bool pack_values(struct oneshot *o, const struct value *structure,
+                        const struct value **leaves, struct value *out) {
+    if (structure->kind != VALUE_LIST && structure->kind != VALUE_OBJECT) {
+        *out = *(*leaves)++;
+        return true;
+    }
+    struct value *items = arena_alloc(&o->arena, (structure->n + 1) * sizeof *items);
+    if (!items) return build_fail_memory(&o->b);
+    for (uint32_t i = 0; i < structure->n; i++) {
+        if (structure->kind == VALUE_OBJECT && i % 2 == 0)
+            items[i] = structure->items[i];
+        else if (!pack_values(o, &structure->items[i], leaves, &items[i]))
+            return false;
+    }
+    if (structure->kind == VALUE_OBJECT) return build_object(&o->b, items, structure->n, out);
+    if (!build_list(&o->b, items, structure->n, out)) return false;
+    return out->results = true;
+}
+
+static struct value *new_values(struct oneshot *o, size_t n) {
+    struct value *values = arena_alloc(&o->arena, (n + 1) * sizeof *values);
+    if (!values) build_fail_memory(&o->b);
+    return values;
+}
+
 /* ---- jacobian ----------------------------------------------------------------------------------- */
+
+static bool add_sparse_jacobian(struct oneshot *o, const struct asked *a) {
+    struct value *leaves = new_values(o, a->n_sources), packed;
+    if (!leaves || !sparse_jacobian(o, &a->window, a->targets[0], a->sources, a->n_sources, leaves))
+        return false;
+    const struct value *at = leaves;
+    if (!pack_values(o, &a->structure, &at, &packed)) return false;
+    oneshot_add(o, "jacobian", packed);
+    return true;
+}
 
 static bool jacobian(struct oneshot *o) {
     struct asked a;
@@ -61,6 +98,7 @@ static bool jacobian(struct oneshot *o) {
                   o->value.kind == VALUE_LIST ? "a list" : "an object", a.n_targets);
         return error_under(o->error, o->request.target ? "target" : "graph");
     }
+    if (o->request.is_sparse) return add_sparse_jacobian(o, &a);
     node_id *jacobians = new_nodes(o, a.n_sources);
     if (!jacobians ||
         !tape_jacobian(&o->b.tape, &a.window, a.targets[0], a.sources, a.n_sources, jacobians))
@@ -78,24 +116,6 @@ bool service_jacobian(const struct service_call *call, struct writer *out, struc
 
 /* ---- hessian and hvp ---------------------------------------------------------------------------- */
 
-/* The structure of the sources with a whole such structure at each of its leaves. */
-static bool nest(struct oneshot *o, const struct value *outer, const struct value *inner,
-                 const node_id **leaves, struct value *out) {
-    if (outer->kind != VALUE_LIST && outer->kind != VALUE_OBJECT)
-        return build_pack(&o->b, inner, false, leaves, out);
-    struct value *items = arena_alloc(&o->arena, (outer->n + 1) * sizeof *items);
-    if (!items) return build_fail_memory(&o->b);
-    for (uint32_t i = 0; i < outer->n; i++) {
-        if (outer->kind == VALUE_OBJECT && i % 2 == 0)
-            items[i] = outer->items[i];
-        else if (!nest(o, &outer->items[i], inner, leaves, &items[i]))
-            return false;
-    }
-    if (outer->kind == VALUE_OBJECT) return build_object(&o->b, items, outer->n, out);
-    if (!build_list(&o->b, items, outer->n, out)) return false;
-    return out->results = true;
-}
-
 /* The first derivatives, which the answer shows too. */
 static node_id *add_gradient(struct oneshot *o, const struct asked *a) {
     node_id *gradients = new_nodes(o, a->n_sources);
@@ -107,9 +127,35 @@ static node_id *add_gradient(struct oneshot *o, const struct asked *a) {
     return ok ? gradients : NULL;
 }
 
+static bool dense_rows(struct oneshot *o, const struct asked *a, const node_id *gradients,
+                       struct value *rows) {
+    const size_t n = a->n_sources;
+    node_id *blocks = new_nodes(o, n * n);
+    if (!blocks || !tape_hessian(&o->b.tape, &a->window, gradients, a->sources, n, blocks))
+        return false;
+    for (size_t i = 0; i < n * n; i++) {
+        const struct shape *lead = tape_shape(&o->b.tape, a->sources[i / n]);
+        if (!oneshot_fill_missing(o, lead, a->sources[i % n], &blocks[i])) return false;
+    }
+    const node_id *at = blocks;
+    for (size_t i = 0; i < n; i++)
+        if (!build_pack(&o->b, &a->structure, false, &at, &rows[i])) return false;
+    return true;
+}
+
+static bool sparse_rows(struct oneshot *o, const struct asked *a, const node_id *gradients,
+                        struct value *rows) {
+    const size_t n = a->n_sources;
+    struct value *leaves = new_values(o, n * n);
+    if (!leaves || !sparse_hessian(o, &a->window, gradients, a->sources, n, leaves)) return false;
+    const struct value *at = leaves;
+    for (size_t i = 0; i < n; i++)
+        if (!pack_values(o, &a->structure, &at, &rows[i])) return false;
+    return true;
+}
+
 static bool hessian(struct oneshot *o) {
     struct asked a;
-    struct value nested;
     if (!read_asked(o, &a)) return false;
     const size_t n = a.n_sources;
     const node_id *gradients = add_gradient(o, &a);
@@ -120,15 +166,13 @@ static bool hessian(struct oneshot *o) {
                   o->call->limits->max_nodes);
         return error_under(o->error, "sources");
     }
-    node_id *blocks = new_nodes(o, n * n);
-    if (!blocks || !tape_hessian(&o->b.tape, &a.window, gradients, a.sources, n, blocks))
+    /* rows[i] has the structure of the sources, and stands at source i. */
+    struct value *rows = new_values(o, n), nested;
+    if (!rows || !(o->request.is_sparse ? sparse_rows(o, &a, gradients, rows)
+                                        : dense_rows(o, &a, gradients, rows)))
         return false;
-    for (size_t i = 0; i < n * n; i++) {
-        const struct shape *lead = tape_shape(&o->b.tape, a.sources[i / n]);
-        if (!oneshot_fill_missing(o, lead, a.sources[i % n], &blocks[i])) return false;
-    }
-    const node_id *at = blocks;
-    if (!nest(o, &a.structure, &a.structure, &at, &nested)) return false;
+    const struct value *at = rows;
+    if (!pack_values(o, &a.structure, &at, &nested)) return false;
     oneshot_add(o, "hessian", nested);
     return true;
 }

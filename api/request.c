@@ -136,6 +136,14 @@ static bool read_mode(struct request *r, struct error *error) {
     return error_under(error, "mode");
 }
 
+static bool read_sparse(struct request *r, struct error *error) {
+    if (!read_bool(r->sparse, "sparse", &r->is_sparse, error)) return false;
+    if (!r->is_sparse || !r->batch) return true;
+    error_set(error, ERROR_INVALID_REQUEST,
+              "\"sparse\" and \"batch\" exclude each other; ask for each point by itself");
+    return error_under(error, "sparse");
+}
+
 bool request_read(struct request *r, const struct json *body, enum request_route route,
                   const struct service_call *call, struct error *error) {
     *r = (struct request){
@@ -159,5 +167,6 @@ bool request_read(struct request *r, const struct json *body, enum request_route
            read_dtype(r, call, error) && read_format(r, error) && read_unconnected(r, error) &&
            read_bool(r->watch_accessed_variables, "watch_accessed_variables", &r->watches_variables,
                      error) &&
-           read_bool(r->diagnose, "diagnose", &r->wants_diagnosis, error) && read_timeout(r, error);
+           read_bool(r->diagnose, "diagnose", &r->wants_diagnosis, error) &&
+           read_sparse(r, error) && read_timeout(r, error);
 }

@@ -80,6 +80,7 @@ enum {
     X(step, REQUEST_CHECK, QUERY_JSON)                                                             \
     X(rtol, REQUEST_CHECK, QUERY_JSON)                                                             \
     X(atol, REQUEST_CHECK, QUERY_JSON)                                                             \
+    X(sparse, REQUEST_JACOBIAN | REQUEST_HESSIAN, QUERY_JSON)                                      \
     X(batch, ROUTES_ALL, QUERY_JSON)                                                               \
     X(loss, ROUTES_FIT, QUERY_NEVER)                                                               \
     X(var_list, ROUTES_FIT, QUERY_NEVER)                                                           \
@@ -132,7 +133,7 @@ struct request {
     /* The options among them, or their defaults. */
     enum dtype default_dtype;
     enum tensor_format tensor_format;
-    bool watches_variables, zero_unconnected, wants_diagnosis, is_persistent, is_forward;
+    bool watches_variables, zero_unconnected, wants_diagnosis, is_persistent, is_forward, is_sparse;
     enum request_route route;
     int64_t deadline; /* as in run_control */
 };

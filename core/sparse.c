@@ -117,6 +117,16 @@ static bool gather(struct tape *t, const struct map *m, const struct pattern *p,
     return out->values != NODE_NONE && out->indices != NODE_NONE;
 }
 
+bool sparse_zero(struct tape *t, node_id y, node_id x, struct sparse *out) {
+    struct shape table = {.rank = 2};
+    set_shape(t, y, x, out);
+    table.dim[1] = out->rank;
+    out->connected = true;
+    out->indices = tape_const(t, DTYPE_I64, &table, NULL);
+    out->values = tape_fill(t, tape_dtype(t, x), &(struct shape){.rank = 1}, 0);
+    return tape_ok(t);
+}
+
 /* ---- Jacobians --------------------------------------------------------------------------------- */
 
 /* The products of one source's Jacobian, in reverse or, where that takes fewer, forward. */

@@ -14,6 +14,9 @@ struct sparse {
     node_id values;  /* of shape (n,) and the source's dtype */
 };
 
+/* A derivative of y by x that is 0 everywhere. */
+bool sparse_zero(struct tape *t, node_id y, node_id x, struct sparse *out);
+
 /* Appends what tape_jacobian does: derivatives of the target by each source, of shape target.shape + source.shape.
  * Each is made of few products with it, in the direction that needs fewer. False after a failure. */
 bool tape_sparse_jacobian(struct tape *t, const struct window *w, node_id target,
