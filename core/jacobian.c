@@ -233,13 +233,24 @@ static void set_blocks(struct tape *t, struct hessian *h, size_t i, size_t j, no
     if (i != j && h->connected[i * h->n + j]) h->block[i * h->n + j] = from_columns(t, m, x_i, x_j);
 }
 
+/* Block (i, i), where it can be had of few products. */
+static bool set_compressed(struct tape *t, struct hessian *h, size_t i) {
+    struct shape unused;
+    const node_id x = h->source[i], g = h->gradient[i];
+    if (!h->connected[i * h->n + i] || g == NODE_NONE || !joined(t, x, x, &unused)) return false;
+    const node_id m = hessian_compressed(t, g, x);
+    if (m != NODE_NONE) h->block[i * h->n + i] = from_rows(t, m, x, x);
+    return m != NODE_NONE;
+}
+
 /* All blocks (i, j) with i <= j, forward over reverse, and their mirror images. */
 static bool column_of_blocks(struct tape *t, struct hessian *h, size_t j, node_id *room,
                              size_t *places) {
     node_id *outputs = room, *tangents = room + h->n, *rows = room + 2 * h->n;
     struct shape unused;
     size_t n = 0;
-    for (size_t i = 0; i <= j; i++) {
+    const size_t end = set_compressed(t, h, j) ? j : j + 1;
+    for (size_t i = 0; i < end; i++) {
         const bool wanted = h->connected[i * h->n + j] || h->connected[j * h->n + i];
         if (h->same[i] != i || !wanted || h->gradient[i] == NODE_NONE) continue;
         if (!joined(t, h->source[i], h->source[j], &unused)) return false;

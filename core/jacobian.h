@@ -18,4 +18,8 @@ struct window jacobian_window(const struct tape *t, const struct window *w);
 bool hessian_connected(struct tape *t, const struct window *w, const node_id *gradients,
                        const node_id *sources, size_t n, bool *connected);
 
+/* The derivative of g, the gradient by x, by x: a square matrix made of few products, where the graph says that most of it
+ * is 0; NODE_NONE where it does not, or after a failure. */
+node_id hessian_compressed(struct tape *t, node_id g, node_id x);
+
 #endif

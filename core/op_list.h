@@ -147,7 +147,7 @@ OP(stack)
 OP(slice)
 OP(strided_slice)
 OP(strided_slice_grad)
-OP(add_slices) /* core/op_sums.c */
+OP(add_slices)    /* core/op_sums.c */
 FAMILY("layouts") /* core/op_layout.c */
 OP(tile)
 OP(repeat)
@@ -182,6 +182,7 @@ OP(kron)
 FAMILY("by index") /* core/op_lines.c and core/op_gather.c */
 OP(gather_lines)
 OP(scatter_lines)
+OP(hessian_spread) /* core/op_spread.c */
 OP(assign_lines)
 OP(gather)
 OP(embedding_lookup)

@@ -15,6 +15,9 @@ struct set {
     uint32_t at, n;
 };
 
+/* What looking at a node takes at least. */
+enum { NODE_STEPS = 256 };
+
 /* The sets of a node's elements, which nodes share. */
 struct list {
     uint32_t users;
@@ -22,14 +25,12 @@ struct list {
     struct set sets[];
 };
 
-/* Elementary steps that finding one pattern may take, about a second. */
-enum { STEPS_MOST = 1 << 28 };
-
 struct finder {
     struct tape *t;
     struct arena arena;     /* all of this, */
     struct account account; /* but for the lists */
-    int64_t steps;
+    int64_t steps;          /* that are left */
+    bool failed;            /* they, or memory, ran out */
     node_id first;
     uint32_t n;
     uint8_t *wanted;
@@ -41,14 +42,14 @@ struct finder {
     struct set left, right, both; /* the last union of two */
 };
 
-static bool fail_memory(const struct finder *f) { return tape_fail_memory(f->t, "the pattern"); }
+static bool fail(struct finder *f) {
+    f->failed = true;
+    return false;
+}
 
 static bool spend(struct finder *f, int64_t steps) {
-    f->steps += steps;
-    if (f->steps <= STEPS_MOST) return true;
-    tape_fail(f->t, ERROR_TOO_MUCH_WORK,
-              "finding the structure of this derivative takes more than %d steps", STEPS_MOST);
-    return false;
+    f->steps -= steps;
+    return f->steps >= 0 || fail(f);
 }
 
 static bool in_range(const struct finder *f, node_id x) {
@@ -76,7 +77,7 @@ static bool make_room(struct finder *f, size_t n) {
     if (n <= f->capacity - f->used) return true;
     const size_t capacity = 2 * ((size_t)f->used + n);
     int32_t *pool = capacity <= UINT32_MAX ? arena_alloc(&f->arena, capacity * sizeof *pool) : NULL;
-    if (!pool) return fail_memory(f);
+    if (!pool) return fail(f);
     if (f->used) memcpy(pool, f->pool, f->used * sizeof *pool);
     f->pool = pool;
     f->capacity = (uint32_t)capacity;
@@ -231,7 +232,7 @@ static bool add_up(struct finder *f, node_id x, const double *to, struct set *ou
     const struct set *sets = sets_of(f, x);
     int64_t *begin = arena_zalloc(&f->arena, ((size_t)n_out + 2) * sizeof *begin);
     struct set *sorted = arena_alloc(&f->arena, (size_t)(n + n_out) * sizeof *sorted);
-    if (!begin || !sorted) return fail_memory(f);
+    if (!begin || !sorted) return fail(f);
     /* One more in each line: what stands there already. */
     for (int64_t i = 0; i < n; i++) begin[(int64_t)to[i] + 1] += to[i] > 0;
     for (int64_t i = 0; i < n_out; i++) begin[i + 2] += begin[i + 1] + 1;
@@ -330,7 +331,7 @@ static bool product(struct finder *f, node_id y, struct set *out) {
     const struct set *x = sets_of(f, n->arg[0]), *z = sets_of(f, n->arg[1]);
     struct set *room = arena_zalloc(&f->arena, (size_t)(rows + columns + inner) * sizeof *room);
     /* Matrices that are broadcast over others are left to the rule for what is not known. */
-    if (!room) return fail_memory(f);
+    if (!room) return fail(f);
     if ((l != matrices && l != 1) || (r != matrices && r != 1)) return false;
     for (int64_t m = 0; m < matrices; m++, out += rows * columns) {
         struct set *of_rows = room + inner, *of_columns = of_rows + rows;
@@ -385,14 +386,14 @@ static bool find(struct finder *f, node_id y) {
     }
     const size_t size = sizeof **list + (size_t)count * sizeof(struct set);
     *list = account_alloc(&f->account, size);
-    if (!*list) return fail_memory(f);
+    if (!*list) return fail(f);
     **list = (struct list){.users = 1, .size = size};
     struct set *out = (*list)->sets;
-    if (!spend(f, count)) return false;
+    if (!spend(f, count + NODE_STEPS)) return false;
     if (op_of(n)->flags & OP_POINTWISE && n->n_args <= NODE_INLINE_ARGS)
         return pointwise(f, y, out);
     const bool found = n->op == OP_matmul ? product(f, y, out) : find_by_moving(f, y, out);
-    return found || (tape_ok(f->t) && mix(f, y, out));
+    return found || (!f->failed && mix(f, y, out));
 }
 
 /* Makes rows of an output's sets; all of them empty where there are none. */
@@ -400,13 +401,13 @@ static bool write_rows(struct finder *f, node_id output, struct pattern *out) {
     const struct set *sets = sets_of(f, output);
     out->n_rows = count_of(f, output);
     out->begin = arena_zalloc(f->t->arena, ((size_t)out->n_rows + 1) * sizeof *out->begin);
-    if (!out->begin) return fail_memory(f);
+    if (!out->begin) return fail(f);
     for (int64_t i = 0; i < out->n_rows; i++)
         out->begin[i + 1] = out->begin[i] + (sets ? sets[i].n : 0);
     const int64_t n = out->begin[out->n_rows];
     if (!spend(f, n)) return false;
     out->column = arena_alloc(f->t->arena, (size_t)n * sizeof *out->column + 1);
-    if (!out->column) return fail_memory(f);
+    if (!out->column) return fail(f);
     for (int64_t i = 0; sets && i < out->n_rows; i++)
         if (sets[i].n)
             memcpy(out->column + out->begin[i], f->pool + sets[i].at, sets[i].n * sizeof(int32_t));
@@ -425,7 +426,7 @@ static bool begin(struct finder *f, node_id seed, node_id output) {
     struct list *own = account_alloc(&f->account, size);
     if (!f->list || !f->wanted || !f->uses || !f->stamp || !own || !make_room(f, (size_t)n)) {
         account_free(&f->account, own, size);
-        return fail_memory(f);
+        return fail(f);
     }
     *own = (struct list){.users = 1, .size = size};
     for (int32_t i = 0; i < n; i++) {
@@ -467,12 +468,13 @@ static bool find_all(struct finder *f, node_id seed, node_id output) {
     return true;
 }
 
-bool pattern_find(struct tape *t, node_id seed, node_id output, struct pattern *out) {
+bool pattern_find(struct tape *t, node_id seed, node_id output, int64_t steps,
+                  struct pattern *out) {
     const size_t left = t->arena->ceiling > t->arena->held ? t->arena->ceiling - t->arena->held : 0;
-    struct finder f = {.t = t, .first = seed, .account.limit = left / 2};
+    struct finder f = {.t = t, .first = seed, .steps = steps, .account.limit = left / 2};
     if (!tape_ok(t)) return false;
     *out = (struct pattern){.n_columns = count_of(&f, seed)};
-    if (out->n_columns > INT32_MAX) return fail_memory(&f);
+    if (out->n_columns > INT32_MAX) return false;
     arena_init(&f.arena, left / 2);
     const bool found = find_all(&f, seed, output) && write_rows(&f, output, out);
     for (uint32_t i = 0; f.list && i < f.n; i++) release(&f, f.list[i]);

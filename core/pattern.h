@@ -15,9 +15,9 @@ struct pattern {
 
 /* Sets *out to the places (i, j) where element i of `output` may depend on element j of `seed`, an input that
  * stands before it; in the tape's arena. A place that is not listed is 0 whatever is bound: an op whose
- * structure is not known is taken to mix all that it reads. False after a failure: past the tape's limits of work
- * and memory, or where the seed has 2^31 elements. */
-bool pattern_find(struct tape *t, node_id seed, node_id output, struct pattern *out);
+ * structure is not known is taken to mix all that it reads. False, and no failure of the tape, where that takes more
+ * than so many steps or than the memory there is. */
+bool pattern_find(struct tape *t, node_id seed, node_id output, int64_t steps, struct pattern *out);
 
 /* The same places with rows and columns exchanged. */
 bool pattern_transpose(struct tape *t, const struct pattern *p, struct pattern *out);

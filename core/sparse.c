@@ -26,6 +26,29 @@ struct map {
     node_id products; /* n_colours times the output's elements */
 };
 
+/* Steps of finding a pattern, about a second where it is asked for, and a trifle of a whole Hessian. */
+enum { STEPS_MOST = 1 << 28, STEPS_TRIED = 1 << 21 };
+
+/* Finds the map's places, which a request asked for. */
+static bool find_places(struct tape *t, struct map *m) {
+    if (!tape_ok(t)) return false;
+    if (!pattern_find(t, m->seed, m->output, STEPS_MOST, &m->places)) {
+        tape_fail(t, ERROR_TOO_MUCH_WORK,
+                  "the structure of this derivative is not found in %d steps, or in what is left "
+                  "of the %zu "
+                  "bytes a request may take",
+                  STEPS_MOST, t->arena->ceiling);
+        return false;
+    }
+    const int64_t n = m->places.begin[m->places.n_rows];
+    if (n <= t->limits.elements) return true;
+    tape_fail(t, ERROR_TOO_MANY_ELEMENTS,
+              "a derivative with %" PRId64 " places has more than the %" PRId64
+              " elements a tensor may have",
+              n, t->limits.elements);
+    return false;
+}
+
 static bool colour(struct tape *t, struct map *m, bool symmetric) {
     const size_t n = (size_t)m->places.n_columns;
     m->colour = arena_alloc(t->arena, (n + 1) * sizeof *m->colour);
@@ -36,14 +59,16 @@ static bool colour(struct tape *t, struct map *m, bool symmetric) {
     return m->n_colours >= 0;
 }
 
-static bool multiply(struct tape *t, struct map *m) {
+/* Makes one product for each colour, and `more` with 0. */
+static bool multiply(struct tape *t, struct map *m, int64_t more) {
     const int64_t n = m->places.n_columns;
-    if (m->output == NODE_NONE || !m->n_colours) return tape_ok(t);
+    m->products = NODE_NONE;
+    if (m->output == NODE_NONE || m->n_colours + more == 0) return tape_ok(t);
     const node_id labels =
         tape_const(t, DTYPE_I32, &(struct shape){.rank = 1, .dim = {n}}, m->colour);
     node_id rows;
     if (labels == NODE_NONE ||
-        !jacobian_rows(t, m->seed, labels, m->n_colours, &m->output, 1, &rows))
+        !jacobian_rows(t, m->seed, labels, m->n_colours + more, &m->output, 1, &rows))
         return false;
     const struct shape flat = {.rank = 1, .dim = {count_of(t, rows)}};
     m->products = emit_reshape(t, rows, &flat);
@@ -87,7 +112,7 @@ static bool gather(struct tape *t, const struct map *m, const struct pattern *p,
                    node_id y, node_id x, struct sparse *out) {
     const int64_t n = p->begin[p->n_rows];
     set_shape(t, y, x, out);
-    if (n > 0 && (out->rank ? n > t->limits.elements / out->rank : n > t->limits.elements)) {
+    if (out->rank && n > t->limits.elements / out->rank) {
         tape_fail(t, ERROR_TOO_MANY_ELEMENTS,
                   "a derivative with %" PRId64
                   " places of %d indices each has more than the %" PRId64
@@ -133,16 +158,16 @@ bool sparse_zero(struct tape *t, node_id y, node_id x, struct sparse *out) {
 static bool jacobian(struct tape *t, const struct window *w, node_id target, node_id source,
                      struct map *reverse, struct sparse *out) {
     struct map forward = {.output = NODE_NONE};
-    if (!pattern_find(t, reverse->seed, reverse->output, &reverse->places) ||
-        !pattern_transpose(t, &reverse->places, &forward.places) || !colour(t, reverse, false))
+    if (!find_places(t, reverse) || !pattern_transpose(t, &reverse->places, &forward.places) ||
+        !colour(t, reverse, false))
         return false;
     /* Forward mode sees every op, a tape that looked on while the program grew perhaps not. */
     if (w->seen || !colour(t, &forward, false) || forward.n_colours >= reverse->n_colours)
-        return tape_ok(t) && multiply(t, reverse) &&
+        return tape_ok(t) && multiply(t, reverse, 0) &&
                gather(t, reverse, &forward.places, true, target, source, out);
     forward.seed = tape_input(t, tape_dtype(t, source), tape_shape(t, source));
     if (!tape_jvp(t, &source, &forward.seed, 1, &target, 1, &forward.output)) return false;
-    return multiply(t, &forward) &&
+    return multiply(t, &forward, 0) &&
            gather(t, &forward, &forward.places, false, target, source, out);
 }
 
@@ -178,9 +203,9 @@ static bool find_map(struct tape *t, node_id g, node_id x, struct map *m) {
     return tape_jvp(t, &x, &m->seed, 1, &g, 1, &m->output);
 }
 
-/* The places of a map, of the shape that it has where nothing depends on its seed too. */
-static bool find_places(struct tape *t, struct map *m, node_id y, node_id x) {
-    if (m->output != NODE_NONE) return pattern_find(t, m->seed, m->output, &m->places);
+/* The places of a block, which has its shape where nothing depends on the seed too. */
+static bool find_block(struct tape *t, struct map *m, node_id y, node_id x) {
+    if (m->output != NODE_NONE) return find_places(t, m);
     m->places = (struct pattern){.n_rows = count_of(t, y), .n_columns = count_of(t, x)};
     m->places.begin = arena_zalloc(t->arena, ((size_t)m->places.n_rows + 1) * sizeof(int64_t));
     return m->places.begin || fail_memory(t);
@@ -209,13 +234,47 @@ static bool join(struct tape *t, const struct pattern *a, const struct pattern *
     return true;
 }
 
+/* Makes the places of a block on the diagonal symmetric, as its numbers are. */
+static bool make_symmetric(struct tape *t, struct map *m) {
+    struct pattern turned;
+    return pattern_transpose(t, &m->places, &turned) && join(t, &m->places, &turned, &m->places) &&
+           colour(t, m, true);
+}
+
 static bool diagonal_block(struct tape *t, node_id g, node_id x, struct sparse *out) {
     struct map m = {0};
-    struct pattern turned;
-    if (!find_map(t, g, x, &m) || !find_places(t, &m, x, x) ||
-        !pattern_transpose(t, &m.places, &turned) || !join(t, &m.places, &turned, &m.places))
-        return false;
-    return colour(t, &m, true) && multiply(t, &m) && gather(t, &m, &m.places, false, x, x, out);
+    return find_map(t, g, x, &m) && find_block(t, &m, x, x) && make_symmetric(t, &m) &&
+           multiply(t, &m, 0) && gather(t, &m, &m.places, false, x, x, out);
+}
+
+/* Below that many elements, or with more than one colour for so many of them, products save little. */
+enum { WHOLE_LEAST = 64, WHOLE_SHARE = 4 };
+
+node_id hessian_compressed(struct tape *t, node_id g, node_id x) {
+    struct map m = {0};
+    const int64_t n = count_of(t, x);
+    if (n < WHOLE_LEAST || !find_map(t, g, x, &m) || m.output == NODE_NONE ||
+        !pattern_find(t, m.seed, m.output, STEPS_TRIED, &m.places) || !make_symmetric(t, &m) ||
+        m.n_colours > n / WHOLE_SHARE || m.places.begin[n] > n * n / WHOLE_SHARE ||
+        !multiply(t, &m, 1))
+        return NODE_NONE;
+    const int64_t places = m.places.begin[n];
+    const struct shape row = {.rank = 1, .dim = {places}},
+                       rows = {.rank = 2, .dim = {m.n_colours + 1, n}};
+    int64_t *from = arena_alloc(t->arena, (size_t)places * sizeof *from + 1);
+    int64_t *at = arena_alloc(t->arena, (size_t)places * sizeof *at + 1);
+    if (!from || !at) {
+        fail_memory(t);
+        return NODE_NONE;
+    }
+    for (int64_t i = 0, k = 0; i < n; i++)
+        for (; k < m.places.begin[i + 1]; k++) {
+            from[k] = place_of(&m, i, m.places.column[k]);
+            at[k] = i * n + m.places.column[k];
+        }
+    return emit_hessian_spread(t, tape_const(t, DTYPE_I64, &row, from),
+                               tape_const(t, DTYPE_I64, &row, at),
+                               emit_reshape(t, m.products, &rows));
 }
 
 /* Blocks (i, j) and (j, i), which have the same numbers: from the tangents of g_i along x_j, or the other way round
@@ -223,14 +282,14 @@ static bool diagonal_block(struct tape *t, node_id g, node_id x, struct sparse *
 static bool two_blocks(struct tape *t, const node_id *g, const node_id *x, struct sparse *upper,
                        struct sparse *lower) {
     struct map m = {0}, other = {0};
-    if (!find_map(t, g[0], x[1], &m) || !find_places(t, &m, x[0], x[1]) ||
+    if (!find_map(t, g[0], x[1], &m) || !find_block(t, &m, x[0], x[1]) ||
         !pattern_transpose(t, &m.places, &other.places) || !colour(t, &m, false) ||
         !colour(t, &other, false))
         return false;
     if (other.n_colours < m.n_colours && !find_map(t, g[1], x[0], &other)) return false;
     const bool turned = other.n_colours < m.n_colours && other.output != NODE_NONE;
     const struct map *used = turned ? &other : &m;
-    if (!multiply(t, turned ? &other : &m)) return false;
+    if (!multiply(t, turned ? &other : &m, 0)) return false;
     return (!upper || gather(t, used, &m.places, turned, x[0], x[1], upper)) &&
            (!lower || gather(t, used, &other.places, !turned, x[1], x[0], lower));
 }
