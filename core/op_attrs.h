@@ -36,6 +36,14 @@ struct slice_attrs {
     int64_t begin[RANK_MAX], stride[RANK_MAX];
 };
 
+/* Slices added up into zeros, or into a whole tensor. */
+struct sum_attrs {
+    int64_t based; /* the first argument is that tensor, and no slice */
+    int64_t rank, dim[RANK_MAX];
+    int64_t meet_begin[RANK_MAX], meet_end[RANK_MAX]; /* the box that all slices reach */
+    int64_t offset[]; /* in the result, of the first element of each slice */
+};
+
 struct matmul_attrs {
     uint32_t transpose_a, transpose_b;
 };

@@ -44,28 +44,33 @@ static bool spread_infer(struct tape *t, const struct node *n, struct shape *sha
     return true;
 }
 
-/* The last two axes as one. */
-static node_id flat(struct tape *t, node_id x) {
-    struct shape s = *tape_shape(t, x);
-    s.rank--;
-    s.dim[s.rank - 1] *= s.dim[s.rank];
-    return emit_reshape(t, x, &s);
+/* Where each element of one matrix is read from: the kernel's rule in numbers. */
+static node_id all_places(struct tape *t, node_id y, int64_t rows, int64_t n) {
+    const struct node *from = tape_node(t, tape_arg(t, y, 0)),
+                      *at = tape_node(t, tape_arg(t, y, 1));
+    const struct shape shape = {.rank = 2, .dim = {1, n * n}};
+    int64_t *all = arena_alloc(t->arena, (size_t)(n * n) * sizeof *all + 1);
+    if (!all || from->op != OP_const || at->op != OP_const) {
+        tape_fail_memory(t, "the derivative");
+        return NODE_NONE;
+    }
+    for (int64_t i = 0; i < n * n; i++) all[i] = (rows - 1) * n + (i / n > i % n ? i / n : i % n);
+    for (int64_t k = 0; k < shape_count(from->shape); k++)
+        all[((const int64_t *)at->attrs)[k]] = ((const int64_t *)from->attrs)[k];
+    return tape_const(t, DTYPE_I64, &shape, all);
 }
 
 static node_id spread_vjp(struct tape *t, node_id y, uint32_t i, node_id g) {
     if (i < 2) return NODE_NONE;
-    const node_id from = tape_arg(t, y, 0), products = tape_arg(t, y, 2);
-    const struct shape *s = tape_shape(t, products);
-    const int64_t n = s->dim[s->rank - 2] * s->dim[s->rank - 1],
-                  places = tape_shape(t, from)->dim[0];
-    const struct shape rows = {.rank = 2, .dim = {1, places}};
-    struct shape lines = {.rank = 4, .dim = {1, shape_count(s) / n, places, 1}};
-    const struct index_attrs a = index_attrs(INDEX_LINE, n, tape_shape(t, from));
-    const node_id read =
-        emit_gather(t, "gather", INDEX_LINE, flat(t, g), tape_arg(t, y, 1), s->rank - 2, 0);
+    const struct shape products = *tape_shape(t, tape_arg(t, y, 2));
+    const int64_t rows = products.dim[products.rank - 2], n = products.dim[products.rank - 1];
+    const int64_t matrices = n ? shape_count(tape_shape(t, y)) / (n * n) : 0;
+    const struct shape lines = {.rank = 4, .dim = {1, matrices, n * n, 1}};
+    const struct index_attrs a =
+        index_attrs(INDEX_LINE, rows * n, &(struct shape){.rank = 1, .dim = {n * n}});
     const node_id sum =
-        emit_scatter_lines(t, emit_reshape(t, from, &rows), emit_reshape(t, read, &lines), &a);
-    return emit_reshape(t, sum, s);
+        emit_scatter_lines(t, all_places(t, y, rows, n), emit_reshape(t, g, &lines), &a);
+    return emit_reshape(t, sum, &products);
 }
 
 static node_id spread_jvp(struct tape *t, node_id y, const node_id *x_dot) {

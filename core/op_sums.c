@@ -1,20 +1,14 @@
 /* Sums of slices' adjoints: what the derivatives of x[0], x[1], ... add up to is written into one tensor, each part
- * at its place, where the sum itself would go through all of x for each of them. Only plans hold this op: it is
- * found when they are simplified, and has no derivative. */
+ * at its place, where the sum itself would go through all of x for each of them. Plans get this op when they are
+ * simplified.
+ *
+ * Element by element it is the sum in the order of its terms: what a term does not reach has 0 added to it. That
+ * differs from nothing being added where the sum is -0, and so the box in which all terms meet is known. */
 #include <string.h>
 
+#include "core/emit.h"
 #include "core/kernels/copy.h"
-#include "core/op_attrs.h"
 #include "core/simplify.h"
-
-/* Attributes of add_slices. Element by element it is the sum in the order of its terms: what a term does not
- * reach has 0 added to it. That differs from nothing being added where the sum is -0, so that the box in which
- * all terms meet is known. */
-struct sum_attrs {
-    uint32_t based; /* the first argument is a whole tensor, and not a slice */
-    int64_t meet_begin[RANK_MAX], meet_end[RANK_MAX];
-    int64_t offset[]; /* in the result, of the first element of each slice */
-};
 
 /* Calls f for each row of a box in a tensor of shape `larger`. */
 static void each_row(struct run *run, const struct shape *larger, const struct shape *box,
@@ -79,7 +73,7 @@ static void add_slices_kernel(const struct step *step, struct run *run) {
     }
     (wide ? begin_F64 : begin_F32)(&sum, shape_count(shape));
     each_row(run, shape, &meet, offset, wide ? begin_row_F64 : begin_row_F32, &sum);
-    for (uint32_t i = a->based; i < step->n_in && !run->stopped; i++) {
+    for (uint32_t i = (uint32_t)a->based; i < step->n_in && !run->stopped; i++) {
         sum.in = run_in(run, step, i);
         each_row(run, shape, step->in[i].shape, a->offset[i - a->based],
                  wide ? add_row_F64 : add_row_F32, &sum);
@@ -92,10 +86,56 @@ static int64_t add_slices_work(const struct tape *t, const struct node *n) {
     return work;
 }
 
+static bool add_slices_infer(struct tape *t, const struct node *n, struct shape *shape,
+                             enum dtype *dtype) {
+    (void)t, (void)dtype;
+    const struct sum_attrs *a = n->attrs;
+    *shape = shape_make(a->rank, a->dim);
+    return true;
+}
+
+static node_id add_slices_vjp(struct tape *t, node_id y, uint32_t i, node_id g) {
+    const struct sum_attrs *a = tape_node(t, y)->attrs;
+    int64_t begin[RANK_MAX], stride[RANK_MAX];
+    if (i < a->based) return g;
+    int64_t offset = a->offset[i - a->based];
+    for (int64_t k = a->rank; k-- > 0; offset /= a->dim[k]) {
+        begin[k] = offset % a->dim[k];
+        stride[k] = 1;
+    }
+    return emit_strided_slice(t, g, tape_shape(t, tape_arg(t, y, i)), begin, stride);
+}
+
+/* With an axis in front every slice begins where it did, and reaches all points. */
+static node_id add_slices_batch(struct tape *t, node_id y, const node_id *x, const bool *batched,
+                                int64_t n) {
+    const struct node node = *tape_node(t, y);
+    struct sum_attrs *a = arena_alloc(t->arena, node.attrs_size);
+    node_id *all = arena_alloc(t->arena, node.n_args * sizeof *all);
+    struct shape shape;
+    if (!a || !all || !shape_lead(t, node.shape, n, &shape)) {
+        if (tape_ok(t)) tape_fail_memory(t, "the graph");
+        return NODE_NONE;
+    }
+    memcpy(a, node.attrs, node.attrs_size);
+    a->rank = shape.rank;
+    for (int k = shape.rank - 1; k >= 0; k--) {
+        a->dim[k] = shape.dim[k];
+        a->meet_begin[k] = k ? a->meet_begin[k - 1] : 0;
+        a->meet_end[k] = k ? a->meet_end[k - 1] : n;
+    }
+    for (uint32_t i = 0; i < node.n_args; i++) all[i] = batched[i] ? x[i] : emit_repeat(t, x[i], n);
+    return tape_emit(t, OP_add_slices, all, node.n_args, a, node.attrs_size);
+}
+
 const struct op op_add_slices = {
     .name = "add_slices",
     .notation = "y = x_0 + x_1 + ..., each at its place, and 0 elsewhere",
     .kind = OP_INTERNAL,
+    .flags = OP_LINEAR,
+    .infer = add_slices_infer,
+    .vjp = add_slices_vjp,
+    .batch = add_slices_batch,
     .work = add_slices_work,
     .kernels = {[DTYPE_F32] = add_slices_kernel, [DTYPE_F64] = add_slices_kernel}};
 
@@ -162,7 +202,8 @@ static bool replace(struct finder *f, node_id root, node_id base) {
     if (!a || !args) return tape_fail_memory(t, "the plan");
     shape_strides(n->shape, stride);
     a->based = based;
-    for (int i = 0; i < n->shape->rank; i++) a->meet_end[i] = n->shape->dim[i];
+    a->rank = n->shape->rank;
+    for (int i = 0; i < n->shape->rank; i++) a->dim[i] = a->meet_end[i] = n->shape->dim[i];
     args[0] = base;
     for (uint32_t i = 0; i < f->n; i++) {
         const struct node *term = tape_node(t, f->terms[f->n - 1 - i]);

@@ -151,6 +151,23 @@ static node_id build_strided_slice_grad(struct tape *t, const node_id *x) {
 }
 CASES(strided_slice_grad, {"strided_slice_grad", 1, {M(3, 2)}, -2, 2, 0, build_strided_slice_grad})
 
+/* Two slices of a matrix of 4 by 3 in zeros, and in a whole one. */
+static node_id build_add_slices(struct tape *t, const node_id *x, uint32_t n) {
+    _Alignas(struct sum_attrs) char room[sizeof(struct sum_attrs) + 2 * sizeof(int64_t)] = {0};
+    struct sum_attrs *a = (struct sum_attrs *)room;
+    *a = (struct sum_attrs){
+        .based = n - 2, .rank = 2, .dim = {4, 3}, .meet_begin = {1, 1}, .meet_end = {2, 2}};
+    a->offset[0] = 0;
+    a->offset[1] = 4;
+    return tape_emit(t, OP_add_slices, x, n, a, sizeof room);
+}
+static node_id build_add_two(struct tape *t, const node_id *x) { return build_add_slices(t, x, 2); }
+static node_id build_add_base(struct tape *t, const node_id *x) {
+    return build_add_slices(t, x, 3);
+}
+CASES(add_slices, {"add_slices", 2, {M(2, 2), M(3, 2)}, -2, 2, 0, build_add_two},
+      {"add_slices to a whole", 3, {M(4, 3), M(2, 2), M(3, 2)}, -2, 2, 0, build_add_base})
+
 /* ---- linear algebra ---- */
 #define MATMUL(name, ta, tb) BUILD(name, emit_matmul(t, x[0], x[1], ta, tb))
 MATMUL(matmul_nn, false, false)
