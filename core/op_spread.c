@@ -1,4 +1,5 @@
 /* From a Hessian's products with few vectors to the Hessian itself. */
+#include <math.h>
 #include <string.h>
 
 #include "core/emit.h"
@@ -9,9 +10,8 @@
  * the same bits. */
 #define SPREAD(tag, T)                                                                             \
     static bool fill_##tag(struct run *run, const T *zero, int64_t n, T *out) {                    \
-        static const T plain;                                                                      \
         bool other = false;                                                                        \
-        for (int64_t i = 0; i < n; i++) other = other || memcmp(&zero[i], &plain, sizeof plain);   \
+        for (int64_t i = 0; i < n; i++) other = other || zero[i] != 0 || signbit(zero[i]);         \
         for (int64_t i = 0; i < n; i++, out += n) {                                                \
             if (!other) memset(out, 0, (size_t)n * sizeof *out);                                   \
             for (int64_t j = 0; other && j < n; j++) out[j] = zero[i > j ? i : j];                 \
