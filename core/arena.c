@@ -1,14 +1,15 @@
 /* Arenas with ceilings: a list of growing chunks. A piece larger than a chunk gets a chunk of its
- * own size. What lives in an arena is not its business. */
+ * own size. What lives in an arena is not its business, nor what becomes of chunks that it gives back. */
 #include "core/arena.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-enum { ALIGNMENT = 16, TENSOR_ALIGNMENT = 64, LARGEST_STEP = 4 << 20, LARGE_PAGE = 2 << 20 };
+#include "core/slab.h"
+
+enum { ALIGNMENT = 16, TENSOR_ALIGNMENT = 64, LARGEST_STEP = 4 << 20, SLAB_LEAST = 1 << 20 };
 
 struct arena_chunk {
     struct arena_chunk *next;
@@ -19,45 +20,54 @@ void arena_init(struct arena *a, size_t ceiling) {
     *a = (struct arena){.ceiling = ceiling, .first = ARENA_FIRST_CHUNK};
 }
 
-/* A large chunk is asked for in large pages: the system then hands it out in few steps, and what is read here
- * and there in it is found without walking tables. Where there are none it is memory like any other. */
-static void *take_chunk(size_t size) {
-    void *chunk = NULL;
-    if (size < LARGE_PAGE) return malloc(size);
-    if (posix_memalign(&chunk, LARGE_PAGE, size)) return NULL;
-    madvise(chunk, size, MADV_HUGEPAGE);
-    return chunk;
+/* Large chunks are slabs: fresh pages would cost more than what is done with them. */
+static void *take_chunk(size_t size) { return size < SLAB_LEAST ? malloc(size) : slab_take(size); }
+
+static void give_chunk(struct arena_chunk *chunk) {
+    if (chunk->size < SLAB_LEAST)
+        free(chunk);
+    else
+        slab_give(chunk, chunk->size);
 }
 
-/* Makes room for `need` bytes. Chunks double, so that n bytes take O(log n) calls of malloc. */
-static bool grow(struct arena *a, size_t need) {
+/* A new chunk with room for `need` bytes. Chunks double, so that n bytes take O(log n) calls of malloc. */
+static struct arena_chunk *add_chunk(struct arena *a, size_t need) {
     size_t step = a->held < a->first ? a->first : a->held;
     if (step > LARGEST_STEP) step = LARGEST_STEP;
-    if (need > SIZE_MAX - sizeof(struct arena_chunk) - TENSOR_ALIGNMENT) return false;
+    if (need > SIZE_MAX - sizeof(struct arena_chunk) - TENSOR_ALIGNMENT) return NULL;
     size_t least = need + sizeof(struct arena_chunk) + TENSOR_ALIGNMENT;
     if (step < least) step = least;
-    if (a->held > a->ceiling || least > a->ceiling - a->held) return false;
+    if (a->held > a->ceiling || least > a->ceiling - a->held) return NULL;
     if (step > a->ceiling - a->held) step = a->ceiling - a->held;
     struct arena_chunk *chunk = take_chunk(step);
-    if (!chunk) return false;
+    if (!chunk) return NULL;
     *chunk = (struct arena_chunk){.next = a->chunks, .size = step};
     a->chunks = chunk;
     a->held += step;
-    a->at = (char *)(chunk + 1);
-    a->end = (char *)chunk + step;
-    return true;
+    return chunk;
 }
 
+/* A piece of what is free from `*at` to `end`; NULL where it has no room. */
+static void *cut(char **at, const char *end, size_t size, uintptr_t alignment) {
+    const size_t skip = -(uintptr_t)*at & (alignment - 1), room = (size_t)(end - *at);
+    if (!*at || room < skip || size > room - skip) return NULL;
+    char *piece = *at + skip;
+    *at = piece + size;
+    return piece;
+}
+
+/* Of a new chunk and the one before, that with more room serves what comes next. */
 static void *take(struct arena *a, size_t size, uintptr_t alignment) {
-    for (;;) {
-        uintptr_t at = ((uintptr_t)a->at + alignment - 1) & ~(alignment - 1);
-        if (a->at && at <= (uintptr_t)a->end && size <= (uintptr_t)a->end - at) {
-            char *piece = a->at + (at - (uintptr_t)a->at);
-            a->at = piece + size;
-            return piece;
-        }
-        if (!grow(a, size)) return NULL;
+    void *piece = cut(&a->at, a->end, size, alignment);
+    struct arena_chunk *chunk = piece ? NULL : add_chunk(a, size);
+    if (!chunk) return piece;
+    char *at = (char *)(chunk + 1), *end = (char *)chunk + chunk->size;
+    piece = cut(&at, end, size, alignment);
+    if (end - at > a->end - a->at) {
+        a->at = at;
+        a->end = end;
     }
+    return piece;
 }
 
 void *arena_alloc_slowly(struct arena *a, size_t size) { return take(a, size, ALIGNMENT); }
@@ -83,7 +93,7 @@ void arena_rewind(struct arena *a, struct arena_mark mark) {
         struct arena_chunk *chunk = a->chunks;
         a->chunks = chunk->next;
         a->held -= chunk->size;
-        free(chunk);
+        give_chunk(chunk);
     }
     a->at = mark.at;
     a->end = mark.end;

@@ -10,7 +10,7 @@ struct arena_chunk;
 
 struct arena {
     struct arena_chunk *chunks;
-    char *at, *end; /* free part of the newest chunk */
+    char *at, *end; /* free part of a chunk */
     size_t held;    /* bytes taken from the system */
     size_t ceiling; /* most that may be taken from the system */
     size_t first;   /* size of the first chunk; the later ones double what is held */
@@ -28,7 +28,7 @@ static inline void arena_lend(struct arena *a, void *memory, size_t size) {
     a->held = size;
 }
 
-/* What arena_alloc does where the newest chunk has no room. */
+/* What arena_alloc does where that has no room. */
 void *arena_alloc_slowly(struct arena *a, size_t size);
 
 /* `size` bytes aligned to 16, uninitialised; NULL past the ceiling or when the system has none. */

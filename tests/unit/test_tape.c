@@ -36,6 +36,24 @@ static bool gradient(struct fixture *f, node_id target, const node_id *watched, 
     return tape_gradient(&f->tape, &w, &target, NULL, 1, sources, n, g);
 }
 
+/* A piece with a chunk of its own leaves the room of the chunk before to what comes next; and what is given back
+ * is room again, whichever chunk it is in. */
+static void a_large_piece_of_an_arena_wastes_no_room(void **state) {
+    (void)state;
+    struct arena a;
+    arena_init(&a, SIZE_MAX / 2);
+    char *first = arena_alloc(&a, 16);
+    const size_t held = a.held;
+    const struct arena_mark mark = arena_mark(&a);
+    memset(arena_alloc(&a, 8 << 20), 1, 8 << 20);
+    assert_ptr_equal(arena_alloc(&a, 16), first + 16);
+    arena_rewind(&a, mark);
+    assert_int_equal(a.held, held);
+    assert_ptr_equal(arena_alloc(&a, 16), first + 16);
+    arena_free(&a);
+    assert_int_equal(a.held, 0);
+}
+
 static void an_arena_keeps_its_ceiling_and_its_alignment(void **state) {
     (void)state;
     struct arena a;
@@ -271,6 +289,7 @@ static void names_are_found_with_their_aliases_and_prefixes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_large_piece_of_an_arena_wastes_no_room),
         cmocka_unit_test(an_arena_keeps_its_ceiling_and_its_alignment),
         cmocka_unit_test(a_constant_that_is_not_watched_has_no_gradient),
         cmocka_unit_test(an_unwatched_argument_of_a_recorded_op_has_none),
