@@ -1,6 +1,6 @@
-// Decimal to binary and back. This file owns the JSON grammar of a number, the meaning of "out of range",
-// and Python's layout of the shortest digits. What rounds a number of up to nineteen digits is
-// fast_float's; of longer ones it is <charconv>. dragonbox finds the shortest digits. It allocates nothing.
+// Decimal to binary and back. This file owns the JSON grammar of a number, the meaning of "out of range", the
+// shortest digits, and Python's layout of them; fast_float rounds what was read, and the powers of ten of
+// the digits are dragonbox's table. It allocates nothing.
 #include "core/numbers.h"
 
 #include <dragonbox/dragonbox.h>
@@ -192,6 +192,93 @@ struct decimal {
     int exponent;
 };
 
+// What the shortest digits of a dtype's numbers are found with.
+template <class T> struct layout;
+
+template <> struct layout<double> {
+    using bits = uint64_t;
+    using format = jkj::dragonbox::ieee754_binary64;
+    // How far from where they should be the parts of `scaled` are at most, in the last places of a part.
+    enum { FRACTION = 52, BIAS = 1075, DIGITS = 17, ERROR = 1 };
+    // The power of ten g times c / 2^64; g is less than one too large.
+    template <class Power> static uint128 scaled(const Power &g, uint64_t c) {
+        return uint128(g.high()) * c + uint64_t(uint128(g.low()) * c >> 64);
+    }
+    template <class Power> static uint64_t top(const Power &g) { return g.high(); }
+    enum { CUT = 0 }; // bits at the end of `scaled` that mean nothing
+};
+
+template <> struct layout<float> {
+    using bits = uint32_t;
+    using format = jkj::dragonbox::ieee754_binary32;
+    enum { FRACTION = 23, BIAS = 150, DIGITS = 9, ERROR = 1 << 28 };
+    static uint128 scaled(uint64_t g, uint64_t c) { return uint128(g) * c; }
+    static uint64_t top(uint64_t g) { return g; }
+    enum { CUT = 32 };
+};
+
+// x = c 2^q, and 10^k, the last power of ten that is not above the distance of x and the next number (nearer
+// on one side where `closer` says so); x / 10^k = g c 2^h / 2^128, or 2^64 of float. (R. Giulietti, "The
+// Schubfach way to render doubles", 2021)
+template <class T> struct scale {
+    using format = typename layout<T>::format;
+    int k, h;
+    decltype(jkj::dragonbox::policy::cache::full.get_cache<format>(0)) g;
+    ALWAYS_INLINE scale(int biased, bool closer) {
+        const int q = biased - layout<T>::BIAS;
+        k = (q * 1262611 - (closer ? 524031 : 0)) >> 22;
+        h = q + (-k * 1741647 >> 19) + 1;
+        g = jkj::dragonbox::policy::cache::full.get_cache<format>(-k);
+    }
+};
+
+// The shortest decimal that reads back to x, and the one nearest to x of those, as 9.9 of that paper has it.
+// x is positive and finite. There may be zeros at the end of the digits.
+template <class T> __attribute__((noinline)) decimal shortest_of_any(typename layout<T>::bits x) {
+    using L = layout<T>;
+    const uint64_t normal = uint64_t(1) << L::FRACTION, fraction = x & (normal - 1);
+    const int biased = int(x >> L::FRACTION);
+    const bool closer = fraction == 0 && biased > 1; // the next smaller number is nearer
+    const scale<T> at(biased ? biased : 1, closer);
+    const uint64_t c = biased ? fraction | normal : fraction, odd = c & 1;
+    auto rounded_to_odd = [&](uint64_t cp) {
+        const uint128 all = L::scaled(at.g, cp << at.h);
+        return uint64_t(all >> 64) | (uint64_t(all) >> L::CUT > 1);
+    };
+    const uint64_t lower = rounded_to_odd(4 * c - 2 + closer) + odd,
+                   upper = rounded_to_odd(4 * c + 2) - odd, vb = rounded_to_odd(4 * c);
+    const uint64_t s = vb / 4, tens = s / 10 * 10;
+    const bool tens_in = lower <= 4 * tens, next_tens_in = 4 * tens + 40 <= upper,
+               in = lower <= 4 * s, next_in = 4 * s + 4 <= upper;
+    if (s >= 10 && tens_in != next_tens_in) return {tens + (next_tens_in ? 10 : 0), at.k};
+    if (in != next_in) return {s + next_in, at.k};
+    return {s + (vb + (s & 1) > 4 * s + 2), at.k};
+}
+
+// The same, found from one product where that is far enough from where the choice turns, which it is but for
+// one number in billions and those that end in zero bits alone. Nothing is chosen by a branch, since nothing
+// of a random number can be foreseen.
+template <class T> ALWAYS_INLINE decimal shortest(typename layout<T>::bits x) {
+    using L = layout<T>;
+    const uint64_t normal = uint64_t(1) << L::FRACTION, fraction = x & (normal - 1);
+    const int biased = int(x >> L::FRACTION);
+    if (fraction == 0 || biased == 0) return shortest_of_any<T>(x);
+    const scale<T> at(biased, false);
+    const uint128 all = L::scaled(at.g, (fraction | normal) << at.h);
+    const uint64_t s = uint64_t(all >> 64), part = uint64_t(all), half = uint64_t(1) << 63;
+    // In 2^-60 of 10^k: half of the distance of x and the next number, and that to the tens on both sides.
+    const uint64_t width = L::top(at.g) >> (5 - at.h), ones = s % 10,
+                   below = ones << 60 | part >> 4, above = (uint64_t(10) << 60) - below;
+    constexpr uint64_t error = L::ERROR + 1;
+    if ((below - width + error <= 2 * error) | (above - width + error <= 2 * error) |
+        (part - half + error <= 2 * error))
+        return shortest_of_any<T>(x);
+    const uint64_t nearest = s + (part >> 63), ten = s - ones;
+    const uint64_t tens = above < width ? ten + 10 : ten;
+    const bool in = (above < width) | (below < width);
+    return {in ? tens : nearest, at.k};
+}
+
 // Eight digits of x as eight bytes, the first digit lowest.
 uint64_t eight_digits(uint32_t x) {
     const uint64_t fours = x / 10000 | uint64_t(x % 10000) << 32;
@@ -200,6 +287,8 @@ uint64_t eight_digits(uint32_t x) {
     const uint64_t tens = (twos * 103 >> 10) & 0x000F000F000F000F;
     return tens | (twos - 10 * tens) << 8;
 }
+
+unsigned top_bit(uint64_t x) { return 63u ^ unsigned(__builtin_clzll(x)); }
 
 // Stores eight bytes, the lowest first.
 void store8(char *out, uint64_t bytes) {
@@ -217,25 +306,24 @@ struct digits {
     int exponent;          // of the first one
 };
 
-enum { DIGITS = 17 };
-
-ALWAYS_INLINE digits spread(decimal d) {
-    // Fifteen digits at least have all but the rarest numbers.
-    constexpr uint64_t ten_16 = 10000000000000000, ten_15 = ten_16 / 10, ten_14 = ten_15 / 10;
-    for (; d.digits < ten_14; d.exponent--) d.digits *= 10;
-    const int missing = (d.digits < ten_16) + (d.digits < ten_15);
-    const uint64_t all = d.digits * (d.digits >= ten_16   ? 1
-                                     : d.digits >= ten_15 ? 10
-                                                          : 100),
-                   top = all / 100000000;
-    const uint64_t middle = eight_digits(uint32_t(top % 100000000)),
-                   last = eight_digits(uint32_t(all % 100000000));
-    const int counted = last     ? DIGITS - __builtin_clzll(last) / 8
-                        : middle ? DIGITS - 8 - __builtin_clzll(middle) / 8
+// Of float there are nine, and zeros.
+template <class T> ALWAYS_INLINE digits spread(decimal d) {
+    constexpr int most = layout<T>::DIGITS;
+    constexpr uint64_t ten_8 = 100000000, full = most == 9 ? ten_8 : ten_8 * ten_8,
+                       zeros = 0x3030303030303030;
+    // But for the rarest numbers, one digit is missing at most, and two of float.
+    while (__builtin_expect(d.digits < full / 100, 0)) d = {d.digits * 10, d.exponent - 1};
+    const int missing = (d.digits < full) + (d.digits < full / 10);
+    static const uint8_t up[] = {1, 10, 100}; // looked up, since it cannot be foreseen
+    const uint64_t all = d.digits * up[missing];
+    const uint32_t top = uint32_t(most == 9 ? all : all / ten_8), first = top / uint32_t(ten_8);
+    const uint64_t middle = eight_digits(top - first * uint32_t(ten_8)),
+                   last = most == 9 ? 0 : eight_digits(uint32_t(all - top * ten_8));
+    const int counted = last     ? 10 + int(top_bit(last) / 8)
+                        : middle ? 2 + int(top_bit(middle) / 8)
                                  : 1;
-    constexpr uint64_t zeros = 0x3030303030303030;
-    return {char('0' + top / 100000000), middle | zeros, last | zeros, counted,
-            d.exponent - missing + DIGITS - 1};
+    return {char('0' + first), middle | zeros, last | zeros, counted,
+            d.exponent - missing + most - 1};
 }
 
 void store_digits(char *out, const digits &d) {
@@ -245,7 +333,7 @@ void store_digits(char *out, const digits &d) {
 }
 
 // "d.ddde+XX"
-size_t lay_out_scientific(char *out, const digits &d) {
+ALWAYS_INLINE size_t lay_out_scientific(char *out, const digits &d) {
     out[0] = d.first;
     out[1] = '.';
     store8(out + 2, d.middle);
@@ -254,7 +342,8 @@ size_t lay_out_scientific(char *out, const digits &d) {
     const int size = d.exponent < 0 ? -d.exponent : d.exponent;
     *at++ = 'e';
     *at++ = d.exponent < 0 ? '-' : '+';
-    if (size >= 100) *at++ = char('0' + size / 100);
+    *at = char('0' + size / 100);
+    at += size >= 100;
     *at++ = char('0' + size / 10 % 10);
     *at++ = char('0' + size % 10);
     return size_t(at - out);
@@ -278,27 +367,25 @@ ALWAYS_INLINE size_t lay_out(char *out, const digits &d) {
     return size_t(whole) + 1 + size_t(d.n > whole ? d.n - whole : 1);
 }
 
-template <class T, class Bits> size_t print_float(char *out, T x) {
-    // All whole numbers of this size are apart by 1 at least, so all their digits count.
-    constexpr T dense = T(uint64_t(1) << std::numeric_limits<T>::digits);
-    const T size = x < 0 ? -x : x;
-    if (size < dense && size > 0 && T(int64_t(x)) == x) {
+template <class T> size_t print_float(char *out, T x) {
+    using L = layout<T>;
+    typename L::bits bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    const typename L::bits size = bits << 1 >> 1;
+    // From 1 on, and where all whole numbers are apart by 1 at least, so that all their digits count.
+    const unsigned exponent = unsigned(size >> L::FRACTION) - (L::BIAS - L::FRACTION);
+    if (exponent <= L::FRACTION && T(int64_t(x)) == x) {
         char *end = std::to_chars(out, out + NUMBER_TEXT, int64_t(x)).ptr;
         std::memcpy(end, ".0", 2);
         return size_t(end - out) + 2;
     }
-    Bits bits;
-    std::memcpy(&bits, &x, sizeof bits);
     const size_t sign = size_t(bits >> (sizeof bits * 8 - 1));
     *out = '-';
     if (size == 0) {
         std::memcpy(out + sign, "0.0", 3);
         return sign + 3;
     }
-    const auto shortest = jkj::dragonbox::to_decimal(size, jkj::dragonbox::policy::sign::ignore);
-    decimal d = {shortest.significand, shortest.exponent};
-    if (sizeof(T) < sizeof(double)) d = {d.digits * 100000000, d.exponent - 8};
-    return sign + lay_out(out + sign, spread(d));
+    return sign + lay_out(out + sign, spread<T>(shortest<T>(size)));
 }
 
 } // namespace
@@ -321,9 +408,9 @@ number_status number_parse_i32(const char *s, const char *end, int32_t *out, con
     return parse_int(s, end, out, rest);
 }
 
-size_t number_print_f64(char *out, double x) { return print_float<double, uint64_t>(out, x); }
+size_t number_print_f64(char *out, double x) { return print_float(out, x); }
 
-size_t number_print_f32(char *out, float x) { return print_float<float, uint32_t>(out, x); }
+size_t number_print_f32(char *out, float x) { return print_float(out, x); }
 
 size_t number_print_i64(char *out, int64_t x) {
     return size_t(std::to_chars(out, out + NUMBER_TEXT, x).ptr - out);

@@ -159,26 +159,56 @@ static void every_float32_reads_back_to_its_own_bits(void **state) {
     }
 }
 
-/* Fewer digits than were printed never give the number back. */
+/* The digits of a printed number without zeros before and behind them. */
+static int digits_of(const char *text, char out[NUMBER_TEXT]) {
+    int n = 0, kept = 0;
+    for (; *text && *text != 'e'; text++) {
+        if (*text < '0' || *text > '9' || (n == 0 && *text == '0')) continue;
+        out[n++] = *text;
+        if (*text != '0') kept = n;
+    }
+    out[kept] = '\0';
+    return kept;
+}
+
+/* Fewer digits than were printed never give the number back, and of as many those were printed that are
+ * nearest to it, unless they do not. libc's are exact. */
+static void check_shortest(double x, bool single) {
+    char out[NUMBER_TEXT + 1], has[NUMBER_TEXT], other[40], nearest[NUMBER_TEXT];
+    if (!isfinite(x) || x == 0) return;
+    out[single ? number_print_f32(out, (float)x) : number_print_f64(out, x)] = '\0';
+    const int n = digits_of(out, has);
+    for (int fewer = n > 1; fewer >= 0; fewer--) {
+        snprintf(other, sizeof other, "%.*e", n - 1 - fewer, x);
+        const bool back = single ? strtof(other, NULL) == (float)x : strtod(other, NULL) == x;
+        digits_of(other, nearest);
+        if (back && (fewer || strcmp(has, nearest) != 0)) fail_msg("%a: %s, not %s", x, out, other);
+    }
+}
+
 static void what_is_printed_is_shortest(void **state) {
     (void)state;
     for (int i = 0; i < PATTERNS / 10; i++) {
-        const double x = f64_of_bits(next_random());
-        if (!isfinite(x) || x == 0) continue;
-        char out[NUMBER_TEXT + 1], shorter[40];
-        out[number_print_f64(out, x)] = '\0';
-        int digits = 0;
-        bool leading = true;
-        for (const char *s = out; *s && *s != 'e'; s++) {
-            if (*s >= '1' && *s <= '9') leading = false;
-            if (*s >= '0' && *s <= '9' && !leading) digits++;
-        }
-        const size_t n = strlen(out);
-        if (n > 2 && strcmp(out + n - 2, ".0") == 0) continue; /* its zeros are no digits */
-        if (digits < 2) continue;
-        snprintf(shorter, sizeof shorter, "%.*e", digits - 2, x);
-        assert_true(strtod(shorter, NULL) != x);
+        check_shortest(f64_of_bits(next_random()), false);
+        check_shortest((double)f32_of_bits((uint32_t)(next_random() >> 32)), true);
+        check_shortest(ldexp((double)(next_random() >> 40), -(int)(next_random() % 60)), false);
+        check_shortest((double)(next_random() % 1000000) / 1000, false);
     }
+    /* Where the next smaller number is nearer, and around it; subnormal numbers too. */
+    for (int e = -1074; e < 1024; e++)
+        for (int k = -2; k <= 2; k++) {
+            const double x = ldexp(1, e);
+            uint64_t bits;
+            memcpy(&bits, &x, sizeof bits);
+            check_shortest(f64_of_bits(bits + (uint64_t)k), false);
+        }
+    for (int e = -149; e < 128; e++)
+        for (int k = -2; k <= 2; k++) {
+            const float x = ldexpf(1, e);
+            uint32_t bits;
+            memcpy(&bits, &x, sizeof bits);
+            check_shortest((double)f32_of_bits(bits + (uint32_t)k), true);
+        }
 }
 
 /* Random decimal texts of up to 40 digits, among them many halfway cases. */
