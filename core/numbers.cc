@@ -89,8 +89,9 @@ ALWAYS_INLINE const char *read_digits(const char *s, const char *end, uint64_t *
 ALWAYS_INLINE const char *read_exponent(const char *s, const char *end, int64_t *exponent) {
     constexpr ptrdiff_t most = 6;
     if (s == end || (*s | 0x20) != 'e') return s;
-    const bool minus = ++s < end && *s == '-';
-    s += s < end && (*s == '-' || *s == '+');
+    const char sign = ++s < end ? *s : '0';
+    const bool minus = sign == '-';
+    s += minus | (sign == '+');
     const char *const digits = s;
     int64_t size = 0;
     for (; s < end && is_digit(*s) && s - digits < most; s++) size = size * 10 + (*s - '0');
