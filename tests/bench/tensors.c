@@ -9,6 +9,7 @@
 #include "core/emit.h"
 #include "core/plan.h"
 #include "core/pool.h"
+#include "core/sparse.h"
 
 enum { SAMPLES = 15, INPUTS_MOST = 8 };
 
@@ -18,8 +19,8 @@ static void die(const char *what) {
 }
 
 /* What is asked of a graph's value: it and its gradients; it and what the sources become in a step of gradient
- * descent; its Hessian by the first source; it and its gradients where each input has a leading axis of points. */
-enum asked { GRADIENTS, STEP, HESSIAN, BATCH };
+ * descent; its Hessian by the first source, whole or its numbers alone where it can be other than 0; it and its gradients where each input has a leading axis of points. */
+enum asked { GRADIENTS, STEP, HESSIAN, SPARSE, BATCH };
 
 struct graph {
     const char *name;
@@ -122,6 +123,8 @@ static const struct graph graphs[] = {
      network},
     {"rosenbrock_100", DTYPE_F64, HESSIAN, 1, 1, {{1, {100}}}, rosenbrock},
     {"rosenbrock_1000", DTYPE_F64, HESSIAN, 1, 1, {{1, {1000}}}, rosenbrock},
+    {"sparse_1000", DTYPE_F64, SPARSE, 1, 1, {{1, {1000}}}, rosenbrock},
+    {"sparse_10000", DTYPE_F64, SPARSE, 1, 1, {{1, {10000}}}, rosenbrock},
     {"batch", DTYPE_F32, BATCH, 2, 2, {{0, {0}}, {0, {0}}}, first_request},
 };
 
@@ -209,9 +212,12 @@ static size_t ask(struct tape *t, const struct graph *g, node_id *x, node_id *wa
     size_t n_results = 1 + n;
     if (ok && g->asked == STEP) descend(t, x, n, wanted + 1);
     if (ok && g->asked == BATCH) ok = spread(t, g, x, wanted, n_results);
-    if (ok && g->asked == HESSIAN) {
-        ok = tape_hessian(t, &window, wanted + 1, x, 1, wanted);
-        n_results = 1;
+    if (g->asked == HESSIAN || g->asked == SPARSE) n_results = 1;
+    if (ok && g->asked == HESSIAN) ok = tape_hessian(t, &window, wanted + 1, x, 1, wanted);
+    if (ok && g->asked == SPARSE) {
+        struct sparse block;
+        ok = tape_sparse_hessian(t, &window, wanted + 1, x, 1, &block);
+        wanted[0] = block.values;
     }
     if (!ok || !tape_ok(t)) die(t->error->detail);
     return n_results;
@@ -247,10 +253,18 @@ static void measure(const struct graph *g, struct pool *pool) {
     arena_free(&arena);
 }
 
-int main(void) {
+/* Whether a graph was named on the command line, or none was. */
+static bool is_meant(const struct graph *g, int argc, char **argv) {
+    bool meant = argc < 2;
+    for (int i = 1; i < argc; i++) meant = meant || strcmp(argv[i], g->name) == 0;
+    return meant;
+}
+
+int main(int argc, char **argv) {
     struct pool *pool = pool_start(2);
     if (!pool) die("no second thread");
-    for (size_t i = 0; i < sizeof graphs / sizeof *graphs; i++) measure(&graphs[i], pool);
+    for (size_t i = 0; i < sizeof graphs / sizeof *graphs; i++)
+        if (is_meant(&graphs[i], argc, argv)) measure(&graphs[i], pool);
     pool_stop(pool);
     return 0;
 }
