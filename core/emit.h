@@ -129,7 +129,7 @@ node_id emit_scatter_lines(struct tape *t, node_id indices, node_id x, const str
 /* The attributes of indices of shape `s`, which may name n lines. */
 struct index_attrs index_attrs(int rule, int64_t n, const struct shape *s);
 /* A Hessian of n elements from its products of shape (.., m, n), the last of which is that with 0: element at[k] of
- * each matrix is element from[k] of its products, both int64 literals, and the others are 0. */
+ * each matrix is element from[k] of its products, both int32 literals, and the others are 0. */
 node_id emit_hessian_spread(struct tape *t, node_id from, node_id at, node_id products);
 /* For each line the product of the others that the same index names: the lines before it times those
  * behind. */

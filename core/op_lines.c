@@ -1,12 +1,14 @@
 /* Gathering and scattering of whole lines by integer indices, in one layout: a tensor is
  * (batch, outer, lines, inner), indices are (batch, count). Gathering and adding up are each other's
  * adjoint. How users' axes become that layout is told in op_gather.c. */
+#define POINTWISE_WIDE
 #include "core/kernels/lines.h"
 
 #include <string.h>
 
 #include "core/emit.h"
 #include "core/kernels/copy.h"
+#include "core/kernels/pointwise.h"
 
 static node_id emit_lines(struct tape *t, int op, node_id indices, node_id x,
                           const struct index_attrs *a) {
@@ -31,6 +33,32 @@ static void copy_line(char *to, const char *from, size_t bytes) {
         memcpy(to, from, bytes);
 }
 
+/* Lines of one element. */
+#define GATHER(I, T)                                                                               \
+    POINTWISE_CLONES static void gather_##I##_##T(const I *index, int64_t n, const T *restrict x,  \
+                                                  T *restrict y) {                                 \
+        for (int64_t k = 0; k < n; k++) y[k] = index[k] < 0 ? 0 : x[index[k]];                     \
+    }
+GATHER(int32_t, uint32_t)
+GATHER(int32_t, uint64_t)
+GATHER(int64_t, uint32_t)
+GATHER(int64_t, uint64_t)
+
+static bool gather_elements(const struct step *step, size_t line, int64_t first, int64_t n,
+                            const void *indices, const void *x, void *y) {
+    const bool narrow = step->in[0].dtype == DTYPE_I32;
+    if (line != 4 && line != 8) return false;
+    if (narrow && line == 4)
+        gather_int32_t_uint32_t((const int32_t *)indices + first, n, x, y);
+    else if (narrow)
+        gather_int32_t_uint64_t((const int32_t *)indices + first, n, x, y);
+    else if (line == 4)
+        gather_int64_t_uint32_t((const int64_t *)indices + first, n, x, y);
+    else
+        gather_int64_t_uint64_t((const int64_t *)indices + first, n, x, y);
+    return true;
+}
+
 static void gather_lines_kernel(const struct step *step, struct run *run) {
     const struct lines l = lines_of(step, step->out.shape);
     const void *indices = run_in(run, step, 0);
@@ -40,13 +68,15 @@ static void gather_lines_kernel(const struct step *step, struct run *run) {
     if (!lines_check(step, run, &l) || line == 0) return;
     for (int64_t i = 0; i < l.batch * l.outer; i++, x += (size_t)l.n * line) {
         const int64_t first = i / l.outer * l.count;
-        for (int64_t k = 0; k < l.count; k++, y += line) {
+        const bool done = gather_elements(step, line, first, l.count, indices, x, y);
+        for (int64_t k = 0; !done && k < l.count; k++) {
             const int64_t v = index_at(step->in[0].dtype, indices, first + k);
             if (v < 0)
-                memset(y, 0, line);
+                memset(y + (size_t)k * line, 0, line);
             else
-                copy_line(y, x + (size_t)v * line, line);
+                memcpy(y + (size_t)k * line, x + (size_t)v * line, line);
         }
+        y += (size_t)l.count * line;
         if (!run_tick(run, l.count * l.inner)) return;
     }
 }

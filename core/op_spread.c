@@ -23,7 +23,7 @@
         const struct shape *in = step->in[2].shape;                                                \
         const int64_t rows = in->dim[in->rank - 2], n = in->dim[in->rank - 1];                     \
         const int64_t places = shape_count(step->in[0].shape);                                     \
-        const int64_t *from = run_in(run, step, 0), *at = run_in(run, step, 1);                    \
+        const int32_t *from = run_in(run, step, 0), *at = run_in(run, step, 1);                    \
         const T *products = run_in(run, step, 2);                                                  \
         T *out = run_out(run, step);                                                               \
         int64_t left = n ? shape_count(step->out.shape) / (n * n) : 0;                             \
@@ -56,7 +56,7 @@ static node_id all_places(struct tape *t, node_id y, int64_t rows, int64_t n) {
     }
     for (int64_t i = 0; i < n * n; i++) all[i] = (rows - 1) * n + (i / n > i % n ? i / n : i % n);
     for (int64_t k = 0; k < shape_count(from->shape); k++)
-        all[((const int64_t *)at->attrs)[k]] = ((const int64_t *)from->attrs)[k];
+        all[((const int32_t *)at->attrs)[k]] = ((const int32_t *)from->attrs)[k];
     return tape_const(t, DTYPE_I64, &shape, all);
 }
 

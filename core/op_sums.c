@@ -4,10 +4,12 @@
  *
  * Element by element it is the sum in the order of its terms: what a term does not reach has 0 added to it. That
  * differs from nothing being added where the sum is -0, and so the box in which all terms meet is known. */
+#define POINTWISE_WIDE
 #include <string.h>
 
 #include "core/emit.h"
 #include "core/kernels/copy.h"
+#include "core/kernels/pointwise.h"
 #include "core/simplify.h"
 
 /* Calls f for each row of a box in a tensor of shape `larger`. */
@@ -59,10 +61,69 @@ struct sum {
 SUM(F32, float)
 SUM(F64, double)
 
+/* The only two slices, which have whole rows but for their ends: each row is written once. */
+struct pair {
+    int64_t n, begin[2], end[2]; /* of a row, and of the slices in it */
+};
+
+#define PAIR(tag, T)                                                                               \
+    POINTWISE_CLONES static void add_pair_##tag(const struct pair *p, const T *restrict a,         \
+                                                const T *restrict b, T *restrict out) {            \
+        const int64_t from = p->begin[0] > p->begin[1] ? p->begin[0] : p->begin[1];                \
+        const int64_t to = p->end[0] < p->end[1] ? p->end[0] : p->end[1];                          \
+        const T *const in[2] = {a, b};                                                             \
+        for (int64_t i = 0; i < p->n; i = i < from || i >= to ? i + 1 : to) {                      \
+            for (int64_t j = i; j >= from && j < to; j++)                                          \
+                out[j] = a[j - p->begin[0]] + b[j - p->begin[1]];                                  \
+            if (i >= from && i < to) continue;                                                     \
+            out[i] = 0;                                                                            \
+            for (int k = 0; k < 2; k++)                                                            \
+                if (i >= p->begin[k] && i < p->end[k]) out[i] += in[k][i - p->begin[k]];           \
+        }                                                                                          \
+    }
+PAIR(F32, float)
+PAIR(F64, double)
+
+static void add_pairs(const struct step *step, struct run *run) {
+    const struct sum_attrs *a = step->attrs;
+    const int last = step->out.shape->rank - 1;
+    struct pair p = {.n = step->out.shape->dim[last]};
+    const int64_t rows = p.n ? shape_count(step->out.shape) / p.n : 0;
+    int64_t width[2];
+    for (int k = 0; k < 2; k++) {
+        width[k] = step->in[k].shape->dim[last];
+        p.begin[k] = a->offset[k];
+        p.end[k] = p.begin[k] + width[k];
+    }
+    const void *x = run_in(run, step, 0), *y = run_in(run, step, 1);
+    void *out = run_out(run, step);
+    for (int64_t i = 0; i < rows; i++) {
+        if (step->out.dtype == DTYPE_F64)
+            add_pair_F64(&p, (const double *)x + i * width[0], (const double *)y + i * width[1],
+                         (double *)out + i * p.n);
+        else
+            add_pair_F32(&p, (const float *)x + i * width[0], (const float *)y + i * width[1],
+                         (float *)out + i * p.n);
+        if (!run_tick(run, p.n)) return;
+    }
+}
+
+/* Whether a slice has all of every axis but the last. */
+static bool has_rows(const struct shape *part, const struct shape *whole) {
+    for (int i = 0; i + 1 < whole->rank; i++)
+        if (part->dim[i] != whole->dim[i]) return false;
+    return true;
+}
+
 static void add_slices_kernel(const struct step *step, struct run *run) {
     const struct sum_attrs *a = step->attrs;
     const struct shape *shape = step->out.shape;
     const bool wide = step->out.dtype == DTYPE_F64;
+    if (!a->based && step->n_in == 2 && has_rows(step->in[0].shape, shape) &&
+        has_rows(step->in[1].shape, shape)) {
+        add_pairs(step, run);
+        return;
+    }
     struct sum sum = {.out = run_out(run, step), .in = a->based ? run_in(run, step, 0) : NULL};
     struct shape meet = *shape;
     int64_t stride[RANK_MAX], offset = 0;
@@ -141,7 +202,7 @@ const struct op op_add_slices = {
 
 /* ---- finding them ------------------------------------------------------------------------------ */
 
-/* Two of them are added as quickly as they are. */
+/* Less of them are added as quickly as they are, but for pairs of rows. */
 enum { TERMS_LEAST = 3 };
 
 struct finder {
@@ -218,6 +279,15 @@ static bool replace(struct finder *f, node_id root, node_id base) {
     return tape_keep_args(t, n, args, f->n + based) || tape_fail_memory(t, "the plan");
 }
 
+static bool is_pair(const struct finder *f, node_id base) {
+    if (f->n != 2 || base != NODE_NONE) return false;
+    for (int k = 0; k < 2; k++) {
+        const struct node *term = tape_node(f->t, f->terms[k]);
+        if (!has_rows(tape_shape(f->t, term->arg[0]), term->shape)) return false;
+    }
+    return true;
+}
+
 bool simplify_sums(struct tape *t, const node_id *wanted, size_t n_wanted) {
     struct finder f = {.t = t};
     f.uses = arena_zalloc(t->arena, (t->count + 1) * sizeof *f.uses);
@@ -237,7 +307,7 @@ bool simplify_sums(struct tape *t, const node_id *wanted, size_t n_wanted) {
             f.terms[f.n++] = base;
             base = NODE_NONE;
         }
-        if (f.n >= TERMS_LEAST && !replace(&f, i, base)) return false;
+        if ((f.n >= TERMS_LEAST || is_pair(&f, base)) && !replace(&f, i, base)) return false;
     }
     return true;
 }

@@ -75,7 +75,7 @@ static bool multiply(struct tape *t, struct map *m, int64_t more) {
     return m->products != NODE_NONE;
 }
 
-/* Where element (row, column) of the map stands among its products. */
+/* Where element (row, column) of the map stands among its products; limits.elements keeps it within int32. */
 static int64_t place_of(const struct map *m, int64_t row, int64_t column) {
     if (m->hub && row < column) { /* the same number, looked for in the same place */
         const int64_t other = row;
@@ -121,7 +121,7 @@ static bool gather(struct tape *t, const struct map *m, const struct pattern *p,
         return false;
     }
     int64_t *index = arena_alloc(t->arena, (size_t)(n * out->rank) * sizeof *index + 1);
-    int64_t *from = arena_alloc(t->arena, (size_t)n * sizeof *from + 1);
+    int32_t *from = arena_alloc(t->arena, (size_t)n * sizeof *from + 1);
     if (!index || !from) return fail_memory(t);
     const struct shape *a = tape_shape(t, y), *b = tape_shape(t, x);
     int64_t at = 0;
@@ -130,12 +130,12 @@ static bool gather(struct tape *t, const struct map *m, const struct pattern *p,
             const int64_t j = p->column[at];
             write_index(a, i, index + at * out->rank);
             write_index(b, j, index + at * out->rank + a->rank);
-            from[at] = turned ? place_of(m, j, i) : place_of(m, i, j);
+            from[at] = (int32_t)(turned ? place_of(m, j, i) : place_of(m, i, j));
         }
     const struct shape table = {.rank = 2, .dim = {n, out->rank}}, row = {.rank = 1, .dim = {n}};
     out->connected = true;
     out->indices = tape_const(t, DTYPE_I64, &table, index);
-    const node_id places = tape_const(t, DTYPE_I64, &row, from);
+    const node_id places = tape_const(t, DTYPE_I32, &row, from);
     out->values = n ? emit_gather(t, "gather", INDEX_LINE, m->products, places, 0, 0)
                     : tape_fill(t, tape_dtype(t, x), &row, 0);
     out->values = emit_cast(t, out->values, tape_dtype(t, x));
@@ -261,19 +261,19 @@ node_id hessian_compressed(struct tape *t, node_id g, node_id x) {
     const int64_t places = m.places.begin[n];
     const struct shape row = {.rank = 1, .dim = {places}},
                        rows = {.rank = 2, .dim = {m.n_colours + 1, n}};
-    int64_t *from = arena_alloc(t->arena, (size_t)places * sizeof *from + 1);
-    int64_t *at = arena_alloc(t->arena, (size_t)places * sizeof *at + 1);
+    int32_t *from = arena_alloc(t->arena, (size_t)places * sizeof *from + 1);
+    int32_t *at = arena_alloc(t->arena, (size_t)places * sizeof *at + 1);
     if (!from || !at) {
         fail_memory(t);
         return NODE_NONE;
     }
     for (int64_t i = 0, k = 0; i < n; i++)
         for (; k < m.places.begin[i + 1]; k++) {
-            from[k] = place_of(&m, i, m.places.column[k]);
-            at[k] = i * n + m.places.column[k];
+            from[k] = (int32_t)place_of(&m, i, m.places.column[k]);
+            at[k] = (int32_t)(i * n + m.places.column[k]);
         }
-    return emit_hessian_spread(t, tape_const(t, DTYPE_I64, &row, from),
-                               tape_const(t, DTYPE_I64, &row, at),
+    return emit_hessian_spread(t, tape_const(t, DTYPE_I32, &row, from),
+                               tape_const(t, DTYPE_I32, &row, at),
                                emit_reshape(t, m.products, &rows));
 }
 

@@ -40,7 +40,7 @@ static inline void *cell_at(char *slab, uint32_t cell) { return slab + (size_t)c
  * functions that are chosen before they begin. */
 #if defined(POINTWISE_WIDE) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&  \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define POINTWISE_CLONES __attribute__((target_clones("avx2", "default")))
+#define POINTWISE_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define POINTWISE_CLONES
 #endif

@@ -220,7 +220,7 @@ CASES(gather_lines, {"gather_lines", 1, {M(2, 6)}, -2, 2, 0, build_gather_lines}
           {#id " of one batch", 1, {M(2, 3)}, -2, 2, 0, build_##id##_one})
 SCATTER(scatter_lines, INDEX_DROPS, 0, 4, 4, 1, -1, 1)
 SCATTER(assign_lines, INDEX_LINE, 0, 4, 3, 1, 0, 2)
-#define PLACES(...) tape_const(t, DTYPE_I64, &(const struct shape)V(5), (int64_t[]){__VA_ARGS__})
+#define PLACES(...) tape_const(t, DTYPE_I32, &(const struct shape)V(5), (int32_t[]){__VA_ARGS__})
 BUILD(hessian_spread, emit_hessian_spread(t, PLACES(0, 3, 3, 1, 5), PLACES(0, 1, 3, 4, 8), x[0]))
 CASES(hessian_spread, {"hessian_spread", 1, {M(3, 3)}, -2, 2, 0, build_hessian_spread},
       {"hessian_spread of two", 1, {T3(2, 3, 3)}, -2, 2, 0, build_hessian_spread})
