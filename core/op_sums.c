@@ -290,17 +290,18 @@ static bool is_pair(const struct finder *f, node_id base) {
 
 bool simplify_sums(struct tape *t, const node_id *wanted, size_t n_wanted) {
     struct finder f = {.t = t};
+    uint32_t slices = 0;
+    for (node_id i = 0; i < t->count; i++) slices += tape_node(t, i)->op == OP_strided_slice_grad;
+    if (slices < 2) return true;
     f.uses = arena_zalloc(t->arena, (t->count + 1) * sizeof *f.uses);
     f.terms = arena_alloc(t->arena, (t->count + 1) * sizeof *f.terms);
     if (!f.uses || !f.terms) return tape_fail_memory(t, "the plan");
-    bool any = false;
     for (node_id i = 0; i < t->count; i++) {
         const struct node *n = tape_node(t, i);
-        any = any || n->op == OP_strided_slice_grad;
         for (uint32_t k = 0; k < n->n_args; k++) f.uses[node_args(t, n)[k]]++;
     }
     for (size_t i = 0; i < n_wanted; i++) f.uses[wanted[i]] += 2; /* it stays as it is */
-    for (node_id i = t->count; any && i-- > 0;) {
+    for (node_id i = t->count; i-- > 0;) {
         if (!f.uses[i] || !is_sum(t, tape_node(t, i))) continue;
         node_id base = collect(&f, i);
         if (is_term(t, base)) {

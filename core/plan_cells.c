@@ -6,17 +6,20 @@
 #include "core/program.h"
 
 /* Programs of fewer nodes, and groups of fewer members, gain nothing. */
-enum { NODES_LEAST = 64, GROUP_LEAST = 3, KEYS = OP_COUNT * DTYPE_COUNT };
+enum { NODES_LEAST = 64, GROUP_LEAST = 3 };
+enum { KEYS = OP_COUNT * DTYPE_COUNT, ARGS = NODE_INLINE_ARGS + 1 };
+#define NONE UINT32_MAX
 
 struct cells {
     const struct program *p;
     struct plan *plan;
     uint32_t *root;  /* of each node: the one whose cell it has */
     uint32_t *cell;  /* of each root */
-    uint32_t *level; /* of each node: the longest way to it from a leaf */
-    uint32_t *key;   /* what is computed: op and dtype */
-    uint32_t *order; /* of what is computed: by level, then by key */
-    uint32_t n, levels;
+    uint32_t *key;   /* op and dtype of what is computed, numbered as they come; else NONE */
+    uint32_t *args;  /* of each node ARGS, the roots of what it reads; then NONE */
+    uint32_t *order; /* of what is computed, in groups */
+    uint32_t *end;   /* of each group in the order */
+    uint32_t n, n_groups, n_keys;
 };
 
 static const struct node *node_at(const struct cells *c, uint32_t i) {
@@ -71,63 +74,110 @@ static bool place_leaves(struct cells *c) {
 
 /* ---- order ------------------------------------------------------------------------------------- */
 
-static void find_levels(struct cells *c) {
+/* Numbers ops and dtypes, follows views, and lists what is computed in c->order. */
+static bool find_keys(struct cells *c, struct arena *scratch) {
+    uint32_t *number = arena_zalloc(scratch, KEYS * sizeof *number);
+    if (!number) return false;
     for (uint32_t i = 0; i < c->p->n; i++) {
         const struct node *n = node_at(c, i);
-        const node_id *args = n->arg; /* there are few */
-        uint32_t level = 0;
+        uint32_t *args = c->args + (size_t)i * ARGS;
         c->root[i] = i;
-        c->level[i] = 0;
+        c->key[i] = NONE;
         if (is_leaf(c->p, i)) continue;
         if (op_of(n)->flags & OP_VIEW) {
-            c->root[i] = c->root[c->p->index[args[0]]];
+            c->root[i] = c->root[c->p->index[n->arg[0]]];
             continue;
         }
-        for (uint32_t k = 0; k < n->n_args; k++) {
-            const uint32_t below = c->level[c->root[c->p->index[args[k]]]] + 1;
-            if (below > level) level = below;
-        }
-        c->level[i] = level;
-        c->key[i] = (uint32_t)n->op * DTYPE_COUNT + tape_dtype(c->p->tape, args[n->n_args - 1]);
+        uint32_t *key =
+            &number[(uint32_t)n->op * DTYPE_COUNT + tape_dtype(c->p->tape, n->arg[n->n_args - 1])];
+        if (!*key) *key = ++c->n_keys;
+        c->key[i] = *key - 1;
         c->order[c->n++] = i;
-        if (level >= c->levels) c->levels = level + 1;
+        for (uint32_t k = 0; k < n->n_args; k++) args[k] = c->root[c->p->index[n->arg[k]]];
+        args[n->n_args] = NONE; /* there are at most NODE_INLINE_ARGS */
     }
+    return true;
 }
 
-/* One stable pass of a radix sort: order[] by key[order[i]], which are below `keys`. */
-static void sort_by(const uint32_t *key, uint32_t keys, uint32_t n, uint32_t *count,
-                    const uint32_t *from, uint32_t *to) {
-    memset(count, 0, keys * sizeof *count);
-    for (uint32_t i = 0; i < n; i++) count[key[from[i]]]++;
-    for (uint32_t k = 0, at = 0; k < keys; k++) {
-        const uint32_t here = count[k];
-        count[k] = at;
-        at += here;
+/* How nodes depend on each other. A reading is an argument's place in c->args; those of one value are linked. */
+struct readers {
+    uint32_t *first; /* reading of each value, and the next one of each reading; NONE at the end */
+    uint32_t *link;
+    uint32_t *waits; /* for how many values that are computed */
+    uint32_t
+        *height; /* how many values wait for each other behind a node, the longest way to the end */
+};
+
+static bool find_readers(const struct cells *c, struct arena *scratch, struct readers *r) {
+    const size_t n = (size_t)c->p->n + 1;
+    r->first = arena_alloc(scratch, n * sizeof *r->first);
+    r->link = arena_alloc(scratch, n * ARGS * sizeof *r->link);
+    r->waits = arena_zalloc(scratch, 2 * n * sizeof *r->waits);
+    r->height = r->waits + n;
+    if (!r->first || !r->link || !r->waits) return false;
+    memset(r->first, 0xFF, n * sizeof *r->first);
+    for (uint32_t m = c->n; m-- > 0;) {
+        const uint32_t i = c->order[m];
+        for (uint32_t at = i * ARGS; c->args[at] != NONE; at++) {
+            const uint32_t x = c->args[at];
+            if (c->key[x] == NONE) continue;
+            if (r->height[x] <= r->height[i]) r->height[x] = r->height[i] + 1;
+            r->link[at] = r->first[x];
+            r->first[x] = at;
+            r->waits[i]++;
+        }
     }
-    for (uint32_t i = 0; i < n; i++) to[count[key[from[i]]]++] = from[i];
+    return true;
 }
 
+/* What is ready of an op and a dtype: a list, and the longest way that waits for one of it. */
+struct ready {
+    uint32_t first, height;
+};
+
+static void add(const struct cells *c, uint32_t i, const struct readers *r, uint32_t *next,
+                struct ready *ready) {
+    struct ready *of = &ready[c->key[i]];
+    next[i] = of->first;
+    of->first = i;
+    if (r->height[i] >= of->height) of->height = r->height[i] + 1;
+}
+
+/* Again and again all that is ready of one op becomes a group: of that op on which the longest way waits, so
+ * that as much as can be comes together of the others meanwhile. Half of the groups that levels make. */
 static bool sort(struct cells *c, struct arena *scratch) {
-    const uint32_t keys = c->levels > KEYS ? c->levels : KEYS;
-    uint32_t *count = arena_alloc(scratch, keys * sizeof *count);
-    uint32_t *by_key = arena_alloc(scratch, (c->n + 1) * sizeof *by_key);
-    if (!count || !by_key) return false;
-    sort_by(c->key, KEYS, c->n, count, c->order, by_key);
-    sort_by(c->level, c->levels, c->n, count, by_key, c->order);
+    struct readers r;
+    uint32_t *next = arena_alloc(scratch, ((size_t)c->p->n + 1) * sizeof *next);
+    struct ready *ready = arena_alloc(scratch, ((size_t)c->n_keys + 1) * sizeof *ready);
+    if (!next || !ready || !find_readers(c, scratch, &r)) return false;
+    for (uint32_t k = 0; k < c->n_keys; k++) ready[k] = (struct ready){NONE, 0};
+    for (uint32_t m = c->n; m-- > 0;)
+        if (!r.waits[c->order[m]]) add(c, c->order[m], &r, next, ready);
+    for (uint32_t at = 0; at < c->n;) {
+        uint32_t key = 0, begin = at;
+        for (uint32_t k = 1; k < c->n_keys; k++)
+            if (ready[k].height > ready[key].height) key = k;
+        for (uint32_t i = ready[key].first; i != NONE; i = next[i]) c->order[at++] = i;
+        ready[key] = (struct ready){NONE, 0};
+        c->end[c->n_groups++] = at;
+        for (; begin < at; begin++)
+            for (uint32_t u = r.first[c->order[begin]]; u != NONE; u = r.link[u])
+                if (--r.waits[u / ARGS] == 0) add(c, u / ARGS, &r, next, ready);
+    }
     return true;
 }
 
 /* ---- instructions ------------------------------------------------------------------------------ */
 
-static uint32_t cell_of(const struct cells *c, const struct node *n, uint32_t k) {
-    return c->cell[c->root[c->p->index[n->arg[k]]]];
+static uint32_t cell_of(const struct cells *c, uint32_t i, uint32_t k) {
+    return c->cell[c->args[(size_t)i * ARGS + k]];
 }
 
 static void emit_one(struct cells *c, uint32_t i, const struct cell_kernels *kernels) {
     const struct node *n = node_at(c, i);
     struct instr *instr = &c->plan->code[c->plan->n_code++];
     *instr = (struct instr){.kind = INSTR_ONE, .run.one = kernels->one};
-    for (uint32_t k = 0; k < n->n_args; k++) instr->on.cell.in[k] = cell_of(c, n, k);
+    for (uint32_t k = 0; k < n->n_args; k++) instr->on.cell.in[k] = cell_of(c, i, k);
     instr->on.cell.out = c->cell[i] = c->plan->n_cells++;
 }
 
@@ -140,8 +190,7 @@ static bool emit_group(struct cells *c, const uint32_t *members, uint32_t n,
     *group = (struct group){.n = n, .out = c->plan->n_cells};
     for (uint32_t k = 0; k < n_args; k++) group->in[k] = in + (size_t)k * n;
     for (uint32_t m = 0; m < n; m++) {
-        const struct node *node = node_at(c, members[m]);
-        for (uint32_t k = 0; k < n_args; k++) in[(size_t)k * n + m] = cell_of(c, node, k);
+        for (uint32_t k = 0; k < n_args; k++) in[(size_t)k * n + m] = cell_of(c, members[m], k);
         c->cell[members[m]] = group->out + m;
     }
     c->plan->n_cells += n;
@@ -152,25 +201,19 @@ static bool emit_group(struct cells *c, const uint32_t *members, uint32_t n,
 
 static bool emit(struct cells *c) {
     struct plan *plan = c->plan;
-    uint32_t instrs = 0;
-    for (uint32_t at = 0, end; at < c->n; at = end) {
-        for (end = at + 1; end < c->n && c->key[c->order[end]] == c->key[c->order[at]] &&
-                           c->level[c->order[end]] == c->level[c->order[at]];)
-            end++;
-        instrs += end - at < GROUP_LEAST ? end - at : 1;
-    }
+    uint32_t instrs = 0, begin = 0;
+    for (uint32_t g = 0; g < c->n_groups; begin = c->end[g++])
+        instrs += c->end[g] - begin < GROUP_LEAST ? c->end[g] - begin : 1;
     plan->code = arena_alloc(&plan->arena, (instrs + 1) * sizeof *plan->code);
     if (!plan->code) return false;
-    for (uint32_t at = 0, end; at < c->n; at = end) {
-        const struct cell_kernels *kernels = program_cells(c->p, node_at(c, c->order[at]));
-        for (end = at + 1; end < c->n && c->key[c->order[end]] == c->key[c->order[at]] &&
-                           c->level[c->order[end]] == c->level[c->order[at]];)
-            end++;
-        if (end - at >= GROUP_LEAST) {
-            if (!emit_group(c, c->order + at, end - at, kernels)) return false;
+    begin = 0;
+    for (uint32_t g = 0; g < c->n_groups; begin = c->end[g++]) {
+        const struct cell_kernels *kernels = program_cells(c->p, node_at(c, c->order[begin]));
+        if (c->end[g] - begin >= GROUP_LEAST) {
+            if (!emit_group(c, c->order + begin, c->end[g] - begin, kernels)) return false;
             continue;
         }
-        for (uint32_t i = at; i < end; i++) emit_one(c, c->order[i], kernels);
+        for (uint32_t i = begin; i < c->end[g]; i++) emit_one(c, c->order[i], kernels);
     }
     return true;
 }
@@ -206,17 +249,17 @@ static void add_up_work(struct cells *c) {
 }
 
 bool plan_place_cells(const struct program *p, struct plan *plan, struct arena *scratch) {
-    struct cells c = {.p = p, .plan = plan, .levels = 1};
-    uint32_t *memory = arena_alloc(scratch, ((size_t)p->n + 1) * 5 * sizeof *memory);
+    struct cells c = {.p = p, .plan = plan};
+    uint32_t *memory = arena_alloc(scratch, ((size_t)p->n + 1) * (5 + ARGS) * sizeof *memory);
     if (!memory) return false;
     c.root = memory;
     c.cell = c.root + p->n;
-    c.level = c.cell + p->n;
-    c.key = c.level + p->n;
+    c.key = c.cell + p->n;
     c.order = c.key + p->n;
+    c.end = c.order + p->n;
+    c.args = c.end + p->n;
     plan->literals = NULL;
-    if (!place_leaves(&c)) return false;
-    find_levels(&c);
+    if (!place_leaves(&c) || !find_keys(&c, scratch)) return false;
     add_up_work(&c);
     return sort(&c, scratch) && emit(&c) && place_results(&c);
 }

@@ -35,13 +35,17 @@ __attribute__((constructor)) static void choose(void) { vector_math = vector_cho
         const T y = vector_math->one_##tag[f](*(const T *)x);                                      \
         for (int64_t i = 0; i < n; i++) o[i] = y;                                                  \
     }                                                                                              \
+    /* Whole vectors, the last one filled up with zeros. */                                        \
     void vector_group_##tag(enum vector_function f, const struct group *g, char *slab) {           \
         T at[VECTOR_BLOCK];                                                                        \
+        const uint32_t width = (uint32_t)vector_math->width_##tag;                                 \
         for (uint32_t from = 0; from < g->n; from += VECTOR_BLOCK) {                               \
             const uint32_t n = g->n - from < VECTOR_BLOCK ? g->n - from : VECTOR_BLOCK;            \
+            const uint32_t whole = (n + width - 1) / width * width;                                \
             for (uint32_t i = 0; i < n; i++)                                                       \
                 at[i] = *(const T *)cell_at(slab, g->in[0][from + i]);                             \
-            vector_math->many_##tag[f](n, at, at);                                                 \
+            for (uint32_t i = n; i < whole; i++) at[i] = 0;                                        \
+            vector_math->many_##tag[f](whole, at, at);                                             \
             for (uint32_t i = 0; i < n; i++) *(T *)cell_at(slab, g->out + from + i) = at[i];       \
         }                                                                                          \
     }

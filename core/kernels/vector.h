@@ -37,6 +37,7 @@ enum vector_function {
 
 struct vector_math {
     const char *name;
+    int width_F32, width_F64; /* elements of a vector */
     void (*many_F32[VECTOR_COUNT])(int64_t n, float *out, const float *x);
     void (*many_F64[VECTOR_COUNT])(int64_t n, double *out, const double *x);
     float (*one_F32[VECTOR_COUNT])(float x);

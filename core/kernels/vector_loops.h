@@ -55,6 +55,8 @@ VECTOR_FUNCTIONS(X)
 #define ROW(name, tag)                                                                             \
     .many_##tag[VECTOR_##name] = many_##name##_##tag, .one_##tag[VECTOR_##name] = one_##name##_##tag
 const struct vector_math VECTOR_SET = {.name = VECTOR_NAME,
+                                       .width_F32 = VECTOR_WIDTH_F32,
+                                       .width_F64 = VECTOR_WIDTH_F64,
 #define X(name, ...) ROW(name, F32), ROW(name, F64),
                                        VECTOR_FUNCTIONS(X)
 #undef X
