@@ -3,6 +3,7 @@
 #include "core/pool.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -56,12 +57,17 @@ static void help_with(struct pool *pool, struct pool_round *round) {
     atomic_fetch_add_explicit(&round->helping, 1, memory_order_relaxed);
     wake(pool);
     pthread_mutex_unlock(&pool->lock);
-    for (int64_t block; (block = pool_take(round)) >= 0;) round->f(round->arg, block);
+    for (int64_t block; (block = pool_take(round)) >= 0;) {
+        round->f(round->arg, block);
+        pool_make_way();
+    }
     pthread_mutex_lock(&pool->lock);
     pool->busy--;
     if (atomic_fetch_sub_explicit(&round->helping, 1, memory_order_release) == 1)
         pthread_cond_broadcast(&pool->left);
 }
+
+void pool_make_way(void) { sched_yield(); }
 
 static void *help(void *context) {
     struct pool *pool = context;

@@ -39,4 +39,9 @@ static inline int64_t pool_take(struct pool_round *round) {
     return block < round->n ? block : -1;
 }
 
+/* Lets others have the core where somebody waits for it. Who computes at length calls this now and then: Linux
+ * looks for somebody with a better claim only at its ticks, some milliseconds apart, once it has picked a thread, even
+ * one of the lowest priority. */
+void pool_make_way(void);
+
 #endif

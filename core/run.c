@@ -30,6 +30,7 @@ bool run_tick_slow(struct run *run) {
     const struct run_control *control = run->control;
     run->until_check = CHECK_EVERY;
     if (run->stopped) return false;
+    if (control && control->pool) pool_make_way();
     if (control && control->cancelled &&
         atomic_load_explicit(control->cancelled, memory_order_relaxed))
         run_fail(run, ERROR_CANCELLED, "the run was cancelled");
@@ -52,6 +53,7 @@ bool run_blocks(struct run *run, int64_t n, int64_t work, void (*f)(void *arg, i
     pool_open(pool, &round);
     for (int64_t block; (block = pool_take(&round)) >= 0;) {
         f(arg, block);
+        pool_make_way();
         if (!run_tick(run, work)) break;
     }
     pool_close(pool, &round);

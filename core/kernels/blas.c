@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "core/pool.h"
+
 enum {
     /* Rows (or columns) of a block: enough that packing the other matrix once a block costs little, few enough
      * that several threads have some each. */
@@ -15,6 +17,10 @@ enum {
     WORK_LEAST = 1 << 20,
     WORK_MOST = 1 << 27,
     ROWS_LEAST = 32, /* even if that is longer than WORK_MOST */
+    /* A block goes through so much of k at a time, as BLAS itself does, and makes way in between, where that
+     * is long enough. */
+    DEPTH = 256,
+    WORK_DEEP = 1 << 23,
     VECTOR_WORK = 1 << 19,
     VECTOR_LEAST = 128, /* where rows are cut: so much of each is read at a time */
     A_NANOSECOND = 16,  /* multiplications in it */
@@ -74,6 +80,20 @@ static int64_t block_length(const struct gemm *g) {
                                  (int)g->ldb, g->adds ? 1 : 0, c, (int)g->ldc);                    \
         }                                                                                          \
     }                                                                                              \
+    static void in_steps_##tag(const struct gemm *all, T alpha, const T *a, const T *b, T *c) {    \
+        struct gemm g = *all;                                                                      \
+        if (g.m * g.n * DEPTH < WORK_DEEP || g.m <= FEW_ROWS || g.n <= FEW_COLUMNS) {              \
+            blas_product_##tag(&g, alpha, a, b, c);                                                \
+            return;                                                                                \
+        }                                                                                          \
+        for (int64_t k = 0; k < all->k; k += DEPTH) {                                              \
+            g.k = least(DEPTH, all->k - k);                                                        \
+            blas_product_##tag(&g, alpha, a + (g.transpose_a ? k * g.lda : k),                     \
+                               b + (g.transpose_b ? k : k * g.ldb), c);                            \
+            g.adds = true;                                                                         \
+            pool_make_way();                                                                       \
+        }                                                                                          \
+    }                                                                                              \
     struct blocks_##tag {                                                                          \
         const struct gemm *g;                                                                      \
         int64_t length;                                                                            \
@@ -87,12 +107,12 @@ static int64_t block_length(const struct gemm *g) {
         struct gemm g = *s->g;                                                                     \
         if (cuts_rows(s->g)) {                                                                     \
             g.m = least(s->length, g.m - at);                                                      \
-            blas_product_##tag(&g, s->alpha, s->a + (g.transpose_a ? at : at * g.lda), s->b,       \
-                               s->c + at * g.ldc);                                                 \
+            in_steps_##tag(&g, s->alpha, s->a + (g.transpose_a ? at : at * g.lda), s->b,           \
+                           s->c + at * g.ldc);                                                     \
         } else {                                                                                   \
             g.n = least(s->length, g.n - at);                                                      \
-            blas_product_##tag(&g, s->alpha, s->a, s->b + (g.transpose_b ? at * g.ldb : at),       \
-                               s->c + at);                                                         \
+            in_steps_##tag(&g, s->alpha, s->a, s->b + (g.transpose_b ? at * g.ldb : at),           \
+                           s->c + at);                                                             \
         }                                                                                          \
     }                                                                                              \
     bool blas_gemm_##tag(struct run *run, const struct gemm *g, T alpha, const T *a, const T *b,   \
