@@ -7,7 +7,10 @@
 #include "api/known.h"
 #include "api/span.h"
 
-/* A text that grows in an arena; `begin` is NULL after it could not. */
+/* What is longer is not worth a place in a cache. */
+enum { KEY_MOST = 16 << 20 };
+
+/* A text that grows in an arena; `begin` is NULL after it could not, or was to be too long. */
 struct key {
     struct arena *arena;
     char *begin, *at, *end;
@@ -15,7 +18,7 @@ struct key {
 
 static void put_slowly(struct key *k, size_t n) {
     const size_t used = (size_t)(k->at - k->begin), size = 2 * (used + n);
-    char *larger = k->begin ? arena_alloc(k->arena, size) : NULL;
+    char *larger = k->begin && used + n <= KEY_MOST ? arena_alloc(k->arena, size) : NULL;
     if (larger) memcpy(larger, k->begin, used);
     k->begin = larger;
     k->at = larger ? larger + used : NULL;

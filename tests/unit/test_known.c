@@ -235,6 +235,20 @@ static void little_used_ones_are_dropped(void **state) {
     assert_true(stats.bytes > 0 && stats.bytes <= 1 << 20);
 }
 
+static void a_graph_of_many_bytes_is_built_each_time(void **state) {
+    (void)state;
+    static const char before[] = "{\"graph\":\"x + 1", after[] = "\",\"variables\":{\"x\":1}}";
+    const size_t length = 17 << 20;
+    char *body = malloc(length + sizeof before + sizeof after);
+    memcpy(body, before, sizeof before);
+    memset(body + sizeof before - 1, ' ', length);
+    memcpy(body + sizeof before - 1 + length, after, sizeof after);
+    for (int i = 0; i < 2; i++)
+        assert_string_equal(known(service_evaluate, body, NULL), "{\"value\":2.0}");
+    assert_int_equal(cache_stats(cache).hits + cache_stats(cache).misses, 0);
+    free(body);
+}
+
 /* ---- random requests ---- */
 
 static uint64_t state_of_random = 17;
@@ -306,9 +320,13 @@ static void random_requests_are_answered_alike(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(other_values_are_the_same_kind),     TEST(whatever_decides_is_another_kind),
-        TEST(every_route_finds_its_own),          TEST(failures_are_the_same),
-        TEST(budgets_hold_for_what_is_known),     TEST(little_used_ones_are_dropped),
+        TEST(other_values_are_the_same_kind),
+        TEST(whatever_decides_is_another_kind),
+        TEST(every_route_finds_its_own),
+        TEST(failures_are_the_same),
+        TEST(budgets_hold_for_what_is_known),
+        TEST(little_used_ones_are_dropped),
+        TEST(a_graph_of_many_bytes_is_built_each_time),
         TEST(random_requests_are_answered_alike),
     };
     return cmocka_run_group_tests(tests, NULL, ask_end);
