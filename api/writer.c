@@ -6,12 +6,15 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "api/utf8.h"
 #include "core/numbers.h"
 
 enum {
     FIRST_CAPACITY = 512,
+    MANY = 1 << 17, /* elements that are printed into large pages */
+    LARGE_PAGE = 2 << 20,
     RUN = 256, /* numbers printed between two looks at the capacity */
     NON_FINITE_TEXT = sizeof "\"-Infinity\"" - 1,
     ELEMENT_TEXT = NUMBER_TEXT + 1 /* with the comma */
@@ -41,6 +44,25 @@ static char *reserve(struct writer *w, size_t n) {
     w->data = data;
     w->capacity = capacity;
     return data + w->length;
+}
+
+/* Asks at once for what so many elements may take, where they are many, in large pages: the system's work on small
+ * ones takes half as long as printing numbers into them, and what is not written takes no memory. Without it the
+ * buffer grows as it does for others. */
+static void expect(struct writer *w, int64_t elements) {
+    const size_t left = w->ceiling > w->length ? w->ceiling - w->length : 0;
+    const size_t n =
+        (size_t)elements < left / ELEMENT_TEXT ? (size_t)elements * ELEMENT_TEXT : left;
+    const size_t capacity = w->length + n + RUN * ELEMENT_TEXT;
+    void *data = NULL;
+    if (elements < MANY || w->full || n <= w->capacity - w->length ||
+        posix_memalign(&data, LARGE_PAGE, capacity))
+        return;
+    madvise(data, capacity, MADV_HUGEPAGE);
+    if (w->length) memcpy(data, w->data, w->length);
+    free(w->data);
+    w->data = data;
+    w->capacity = capacity;
 }
 
 /* Takes what was printed up to `end` into the text. */
@@ -319,6 +341,7 @@ static void write_typed(struct writer *w, const struct tensor *t, bool base64) {
 }
 
 void write_tensor(struct writer *w, const struct tensor *t, enum tensor_format format) {
+    expect(w, shape_count(&t->shape));
     if (format == FORMAT_NESTED)
         write_nested(w, t);
     else
