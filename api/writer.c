@@ -6,16 +6,15 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "api/utf8.h"
 #include "core/numbers.h"
+#include "core/slab.h"
 
 enum {
     FIRST_CAPACITY = 512,
-    MANY = 1 << 17, /* elements that are printed into large pages */
-    LARGE_PAGE = 2 << 20,
-    RUN = 256, /* numbers printed between two looks at the capacity */
+    MANY = 1 << 17, /* elements that are printed into a slab */
+    RUN = 256,      /* numbers printed between two looks at the capacity */
     NON_FINITE_TEXT = sizeof "\"-Infinity\"" - 1,
     ELEMENT_TEXT = NUMBER_TEXT + 1 /* with the comma */
 };
@@ -23,9 +22,42 @@ _Static_assert((int)NON_FINITE_TEXT <= (int)NUMBER_TEXT, "a number's room must f
 
 void writer_init(struct writer *w, size_t ceiling) { *w = (struct writer){.ceiling = ceiling}; }
 
+/* What stands before the text. */
+struct head {
+    size_t slab; /* how much was taken of the slabs; 0: it is from malloc */
+};
+enum { HEAD = 64 }; /* bytes, which keep the text aligned */
+
+static struct head *head_of(char *data) { return (struct head *)(void *)(data - HEAD); }
+
+void writer_release(void *data) {
+    struct head *head = data ? head_of(data) : NULL;
+    if (head && head->slab)
+        slab_give(head, head->slab);
+    else
+        free(head);
+}
+
 void writer_free(struct writer *w) {
-    free(w->data);
+    writer_release(w->data);
     writer_init(w, w->ceiling);
+}
+
+/* Puts the text into a buffer of that many bytes; false, and nothing changes, without memory. */
+static bool move(struct writer *w, size_t capacity, bool to_slab) {
+    const size_t size = capacity + HEAD;
+    const bool grows = w->data && !to_slab && !head_of(w->data)->slab;
+    char *memory = size < capacity ? NULL
+                   : to_slab       ? slab_take(size)
+                   : grows         ? realloc(head_of(w->data), size)
+                                   : malloc(size);
+    if (!memory) return false;
+    if (!grows && w->length) memcpy(memory + HEAD, w->data, w->length);
+    if (!grows) writer_release(w->data);
+    w->data = memory + HEAD;
+    w->capacity = capacity;
+    head_of(w->data)->slab = to_slab ? size : 0;
+    return true;
 }
 
 /* Room for n more bytes, whatever the ceiling: it holds for what is written, not for what might
@@ -36,33 +68,22 @@ static char *reserve(struct writer *w, size_t n) {
     size_t capacity = w->capacity ? w->capacity : FIRST_CAPACITY;
     while (capacity - w->length < n && capacity <= SIZE_MAX / 2) capacity *= 2;
     if (capacity > w->ceiling && capacity - w->ceiling > n) capacity = w->ceiling + n;
-    char *data = capacity - w->length < n ? NULL : realloc(w->data, capacity);
-    if (!data) {
+    if (capacity - w->length < n || !move(w, capacity, false)) {
         w->full = true;
         return NULL;
     }
-    w->data = data;
-    w->capacity = capacity;
-    return data + w->length;
+    return w->data + w->length;
 }
 
-/* Asks at once for what so many elements may take, where they are many, in large pages: the system's work on small
- * ones takes half as long as printing numbers into them, and what is not written takes no memory. Without it the
- * buffer grows as it does for others. */
+/* Takes at once what so many elements may need, where they are many: of slabs that are there already, since the
+ * system's work on fresh pages takes half as long as printing numbers into them. Without it the buffer grows as it
+ * does for others. */
 static void expect(struct writer *w, int64_t elements) {
     const size_t left = w->ceiling > w->length ? w->ceiling - w->length : 0;
     const size_t n =
         (size_t)elements < left / ELEMENT_TEXT ? (size_t)elements * ELEMENT_TEXT : left;
-    const size_t capacity = w->length + n + RUN * ELEMENT_TEXT;
-    void *data = NULL;
-    if (elements < MANY || w->full || n <= w->capacity - w->length ||
-        posix_memalign(&data, LARGE_PAGE, capacity))
-        return;
-    madvise(data, capacity, MADV_HUGEPAGE);
-    if (w->length) memcpy(data, w->data, w->length);
-    free(w->data);
-    w->data = data;
-    w->capacity = capacity;
+    if (elements >= MANY && !w->full && n > w->capacity - w->length)
+        move(w, w->length + n + RUN * ELEMENT_TEXT, true);
 }
 
 /* Takes what was printed up to `end` into the text. */

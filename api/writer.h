@@ -9,8 +9,7 @@
 #include "core/tensor.h"
 
 struct writer {
-    char *
-        data; /* from malloc, not NUL-terminated; the owner frees it with writer_free or takes it */
+    char *data; /* not NUL-terminated; the owner gives it back with writer_free, or takes it */
     size_t length, capacity, ceiling;
     bool full;
 };
@@ -19,6 +18,8 @@ enum tensor_format { FORMAT_NESTED, FORMAT_TYPED, FORMAT_BASE64 };
 
 void writer_init(struct writer *w, size_t ceiling);
 void writer_free(struct writer *w);
+/* Gives back what was taken from a writer; NULL is nothing. Any thread may. */
+void writer_release(void *data);
 
 void write_bytes(struct writer *w, const char *bytes, size_t n);
 void write_text(struct writer *w, const char *text);

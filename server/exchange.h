@@ -57,7 +57,7 @@ struct exchange {
     struct service_reply reply;
 };
 
-/* What the transport is to send. `data` is the transport's to free where it is `owned`. */
+/* What the transport is to send. `data` is the transport's to give back (writer_release) where it is `owned`. */
 struct answer {
     int status;
     char *data;

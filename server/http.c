@@ -91,12 +91,14 @@ static void add_headers(struct MHD_Response *response, const struct answer *a) {
 }
 
 static struct MHD_Response *make_response(const struct answer *a) {
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        a->length, a->data, a->owned ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response =
+        a->owned
+            ? MHD_create_response_from_buffer_with_free_callback(a->length, a->data, writer_release)
+            : MHD_create_response_from_buffer(a->length, a->data, MHD_RESPMEM_PERSISTENT);
     if (response)
         add_headers(response, a);
     else if (a->owned)
-        free(a->data);
+        writer_release(a->data);
     return response;
 }
 
@@ -192,7 +194,7 @@ static enum MHD_Result answer_by_hand(struct connection *c) {
     struct iovec parts[] = {{head, (size_t)n}, {a.data, a.length}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     sendmsg(c->guest.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (a.owned) free(a.data);
+    if (a.owned) writer_release(a.data);
     return MHD_NO;
 }
 

@@ -59,7 +59,7 @@ int request_end(struct request *r, struct got *out) {
     snprintf(out->body, sizeof out->body, "%.*s", (int)a.length, a.data ? a.data : "");
     snprintf(out->location, sizeof out->location, "%s", a.location ? a.location : "");
     snprintf(out->etag, sizeof out->etag, "%s", a.etag);
-    if (a.owned) free(a.data);
+    if (a.owned) writer_release(a.data);
     exchange_end(&r->x);
     pthread_mutex_destroy(&r->lock);
     pthread_cond_destroy(&r->woken);
