@@ -7,6 +7,9 @@
 
 enum { CLASSES = 4 * 64 };
 
+/* In place of a base: the memory is another value's now. */
+#define BASE_GONE UINT32_MAX
+
 struct freed {
     size_t offset;
     struct freed *next;
@@ -42,9 +45,17 @@ static inline uint32_t compiler_arg(const struct compiler *c, const struct node 
     return c->p->index[node_args(c->p->tape, n)[i]];
 }
 
-/* Gives node i the memory of its own that it needs, and takes one reader of a root away; the last one gives
- * its memory back. */
+/* Gives node i the memory of its own that it needs. */
 struct operand *compiler_place(struct compiler *c, uint32_t i);
+
+/* Whether node i, an element-wise op, may be written where its argument stands: the memory is as large, and nobody
+ * reads it but so many readers, now. */
+bool compiler_may_take_over(const struct compiler *c, uint32_t i, uint32_t arg, uint32_t readers);
+
+/* Gives node i that memory. */
+struct operand *compiler_take_over(struct compiler *c, uint32_t i, uint32_t root);
+
+/* Takes one reader of a root away; the last one gives its memory back. */
 bool compiler_was_read(struct compiler *c, uint32_t root);
 
 /* Memory for the instruction that is emitted alone: its offset among the slab's tensors. */

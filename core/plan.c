@@ -196,15 +196,48 @@ struct step *compiler_step(struct compiler *c, uint32_t i) {
     return step;
 }
 
+bool compiler_may_take_over(const struct compiler *c, uint32_t i, uint32_t arg, uint32_t readers) {
+    const struct node *n = compiler_node(c, i), *x = compiler_node(c, arg);
+    const uint32_t root = c->root[arg];
+    return c->where[root].base == BASE_TENSORS && c->uses[root] == readers && !program_in_cell(n) &&
+           shape_equal(x->shape, n->shape) &&
+           dtype_size((enum dtype)x->dtype) == dtype_size((enum dtype)n->dtype);
+}
+
+struct operand *compiler_take_over(struct compiler *c, uint32_t i, uint32_t root) {
+    struct operand *out = &c->where[i];
+    out->base = BASE_TENSORS;
+    out->offset = c->where[root].offset;
+    c->where[root].base = BASE_GONE;
+    return out;
+}
+
+/* Memory for the result of a step; an element-wise op may write where it reads. */
+static const struct operand *place_step(struct compiler *c, uint32_t i, bool in_place) {
+    const struct node *n = compiler_node(c, i);
+    for (uint32_t k = 0; in_place && k < n->n_args; k++) {
+        const uint32_t arg = compiler_arg(c, n, k);
+        uint32_t readers = 0;
+        for (uint32_t l = 0; l < n->n_args; l++) readers += compiler_arg(c, n, l) == arg;
+        if (compiler_may_take_over(c, i, arg, readers))
+            return compiler_take_over(c, i, c->root[arg]);
+    }
+    return compiler_place(c, i);
+}
+
 static bool emit_step(struct compiler *c, uint32_t i, struct instr *instr) {
     const struct node *n = compiler_node(c, i);
     struct step *step = compiler_step(c, i);
     if (!step) return compiler_no_memory(c);
-    if (step->op->scratch && !compiler_scratch(c, step->op->scratch(c->p->tape, n), &step->scratch))
-        return false;
     const enum dtype from = step->in[n->n_args - 1].dtype;
     kernel tensor = step->op->kernels[from];
-    if (step->op->flags & OP_POINTWISE) {
+    const bool pointwise = step->op->flags & OP_POINTWISE;
+    const struct operand *out = place_step(c, i, pointwise && !tensor);
+    step->out.base = out->base;
+    step->out.offset = out->offset;
+    if (step->op->scratch && !compiler_scratch(c, step->op->scratch(c->p->tape, n), &step->scratch))
+        return false;
+    if (pointwise) {
         const struct shape *in[NODE_INLINE_ARGS];
         for (uint32_t k = 0; k < n->n_args; k++) in[k] = step->in[k].shape;
         step->loop = pointwise_loop(step->op, from, step->out.dtype);
@@ -254,9 +287,9 @@ bool compiler_was_read(struct compiler *c, uint32_t root) {
 static bool emit_instr(struct compiler *c, uint32_t i) {
     const struct node *n = compiler_node(c, i);
     struct instr *instr = &c->plan->code[c->plan->n_code++];
-    const struct operand *out = compiler_place(c, i);
     const struct cell_kernels *cells = program_cells(c->p, n);
     if (cells) {
+        const struct operand *out = compiler_place(c, i);
         instr->kind = INSTR_ONE;
         instr->run.one = cells->one;
         instr->on.cell.out = (uint32_t)(out->offset / 8);

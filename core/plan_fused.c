@@ -14,6 +14,10 @@ struct builder {
     struct fused_fold *folds;
     uint32_t free_tiles[FUSED_VALUES_MOST], n_free_tiles, n_tiles;
     uint32_t tile_of[FUSED_VALUES_MOST];
+    struct outer {
+        uint32_t node, readers, last; /* how many ops read it here, and the last one's place */
+    } outer[FUSED_VALUES_MOST];       /* the first values */
+    uint32_t n_outer;
     uint32_t widest; /* bytes of the largest element */
 };
 
@@ -41,6 +45,7 @@ static bool add_outer(struct builder *b, uint32_t i) {
     const struct shape *shape = compiler_node(c, i)->shape;
     const int64_t count = shape_count(shape);
     struct fused_value *v = new_value(b, i);
+    b->outer[b->n_outer++] = (struct outer){.node = i};
     v->where = c->where[c->root[i]];
     v->where.shape = NULL;
     v->kind = count == 1                          ? FUSED_STILL
@@ -52,13 +57,24 @@ static bool add_outer(struct builder *b, uint32_t i) {
     return v->nest || compiler_no_memory(c);
 }
 
+/* The memory for node i: that of a value which the op at `place` or one before it reads last. */
+static const struct operand *place_inner(struct builder *b, uint32_t i, uint32_t place) {
+    for (uint32_t v = 0; v < b->n_outer; v++) {
+        const struct outer *x = &b->outer[v];
+        if (b->values[v].kind == FUSED_FLOW && x->last <= place &&
+            compiler_may_take_over(b->c, i, x->node, x->readers))
+            return compiler_take_over(b->c, i, b->c->root[x->node]);
+    }
+    return compiler_place(b->c, i);
+}
+
 /* Where node i of the region is written: to memory where somebody else reads it. */
-static void add_inner(struct builder *b, uint32_t i) {
+static void add_inner(struct builder *b, uint32_t i, uint32_t place) {
     struct compiler *c = b->c;
     struct fused_value *v = new_value(b, i);
     if (c->uses[i] > c->inside[i]) {
         v->kind = FUSED_FLOW;
-        v->where = *compiler_place(c, i);
+        v->where = *place_inner(b, i, place);
         v->where.shape = NULL;
     } else {
         v->kind = FUSED_SCRATCH;
@@ -85,8 +101,9 @@ static void read_inner(struct builder *b, uint32_t i) {
         b->free_tiles[b->n_free_tiles++] = b->tile_of[v];
 }
 
-static bool add_op(struct builder *b, uint32_t i) {
+static bool add_op(struct builder *b, uint32_t place) {
     struct compiler *c = b->c;
+    const uint32_t i = b->r->nodes[place];
     const struct node *n = compiler_node(c, i);
     struct fused_op *op = &b->ops[b->f->n_ops++];
     op->n_in = n->n_args;
@@ -94,7 +111,7 @@ static bool add_op(struct builder *b, uint32_t i) {
     if (fuse_is_fold(n)) {
         if (!add_fold(b, i, op)) return false;
     } else {
-        add_inner(b, i);
+        add_inner(b, i, place);
         op->out = c->value[i];
         op->loop = pointwise_loop(
             op_of(n), (enum dtype)compiler_node(c, compiler_arg(c, n, n->n_args - 1))->dtype,
@@ -120,10 +137,13 @@ static bool look_around(struct builder *b) {
         const struct node *n = compiler_node(c, b->r->nodes[m]);
         for (uint32_t k = 0; k < n->n_args; k++) {
             const uint32_t arg = compiler_arg(c, n, k);
-            if (is_inside(b, arg))
+            if (is_inside(b, arg)) {
                 c->inside[arg]++;
-            else if (c->value[arg] == UINT32_MAX && !add_outer(b, arg))
-                return false;
+                continue;
+            }
+            if (c->value[arg] == UINT32_MAX && !add_outer(b, arg)) return false;
+            b->outer[c->value[arg]].readers++;
+            b->outer[c->value[arg]].last = m;
         }
     }
     return true;
@@ -193,7 +213,7 @@ bool compiler_emit_region(struct compiler *c, const struct region *r) {
                           .folds = b.folds};
     if (!look_around(&b)) return false;
     for (uint32_t m = 0; m < r->n; m++)
-        if (!add_op(&b, r->nodes[m])) return false;
+        if (!add_op(&b, m)) return false;
     if (!compiler_scratch(c, lay_out(&b), &step->scratch)) return false;
     step->attrs = b.f;
     instr->kind = INSTR_STEP;
