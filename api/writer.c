@@ -52,7 +52,7 @@ static bool move(struct writer *w, size_t capacity, bool to_slab) {
                    : grows         ? realloc(head_of(w->data), size)
                                    : malloc(size);
     if (!memory) return false;
-    if (!grows && w->length) memcpy(memory + HEAD, w->data, w->length);
+    if (!grows && w->data) memcpy(memory + HEAD, w->data, w->length);
     if (!grows) writer_release(w->data);
     w->data = memory + HEAD;
     w->capacity = capacity;
