@@ -48,12 +48,9 @@ static inline uint32_t compiler_arg(const struct compiler *c, const struct node 
 /* Gives node i the memory of its own that it needs. */
 struct operand *compiler_place(struct compiler *c, uint32_t i);
 
-/* Whether node i, an element-wise op, may be written where its argument stands: the memory is as large, and nobody
- * reads it but so many readers, now. */
-bool compiler_may_take_over(const struct compiler *c, uint32_t i, uint32_t arg, uint32_t readers);
-
-/* Gives node i that memory. */
-struct operand *compiler_take_over(struct compiler *c, uint32_t i, uint32_t root);
+/* Gives node i, an element-wise op, the memory of its argument, where it is as large and nobody reads it but so many
+ * readers, now; NULL where that may not be. */
+struct operand *compiler_take_over(struct compiler *c, uint32_t i, uint32_t arg, uint32_t readers);
 
 /* Takes one reader of a root away; the last one gives its memory back. */
 bool compiler_was_read(struct compiler *c, uint32_t root);

@@ -196,19 +196,16 @@ struct step *compiler_step(struct compiler *c, uint32_t i) {
     return step;
 }
 
-bool compiler_may_take_over(const struct compiler *c, uint32_t i, uint32_t arg, uint32_t readers) {
+struct operand *compiler_take_over(struct compiler *c, uint32_t i, uint32_t arg, uint32_t readers) {
     const struct node *n = compiler_node(c, i), *x = compiler_node(c, arg);
-    const uint32_t root = c->root[arg];
-    return c->where[root].base == BASE_TENSORS && c->uses[root] == readers && !program_in_cell(n) &&
-           shape_equal(x->shape, n->shape) &&
-           dtype_size((enum dtype)x->dtype) == dtype_size((enum dtype)n->dtype);
-}
-
-struct operand *compiler_take_over(struct compiler *c, uint32_t i, uint32_t root) {
-    struct operand *out = &c->where[i];
+    struct operand *out = &c->where[i], *from = &c->where[c->root[arg]];
+    if (from->base != BASE_TENSORS || c->uses[c->root[arg]] != readers || program_in_cell(n) ||
+        !shape_equal(x->shape, n->shape) ||
+        dtype_size((enum dtype)x->dtype) != dtype_size((enum dtype)n->dtype))
+        return NULL;
     out->base = BASE_TENSORS;
-    out->offset = c->where[root].offset;
-    c->where[root].base = BASE_GONE;
+    out->offset = from->offset;
+    from->base = BASE_GONE;
     return out;
 }
 
@@ -219,8 +216,8 @@ static const struct operand *place_step(struct compiler *c, uint32_t i, bool in_
         const uint32_t arg = compiler_arg(c, n, k);
         uint32_t readers = 0;
         for (uint32_t l = 0; l < n->n_args; l++) readers += compiler_arg(c, n, l) == arg;
-        if (compiler_may_take_over(c, i, arg, readers))
-            return compiler_take_over(c, i, c->root[arg]);
+        const struct operand *out = compiler_take_over(c, i, arg, readers);
+        if (out) return out;
     }
     return compiler_place(c, i);
 }

@@ -61,9 +61,9 @@ static bool add_outer(struct builder *b, uint32_t i) {
 static const struct operand *place_inner(struct builder *b, uint32_t i, uint32_t place) {
     for (uint32_t v = 0; v < b->n_outer; v++) {
         const struct outer *x = &b->outer[v];
-        if (b->values[v].kind == FUSED_FLOW && x->last <= place &&
-            compiler_may_take_over(b->c, i, x->node, x->readers))
-            return compiler_take_over(b->c, i, b->c->root[x->node]);
+        if (b->values[v].kind != FUSED_FLOW || x->last > place) continue;
+        const struct operand *out = compiler_take_over(b->c, i, x->node, x->readers);
+        if (out) return out;
     }
     return compiler_place(b->c, i);
 }
