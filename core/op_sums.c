@@ -67,19 +67,27 @@ struct pair {
 };
 
 #define PAIR(tag, T)                                                                               \
-    POINTWISE_CLONES static void add_pair_##tag(const struct pair *p, const T *restrict a,         \
-                                                const T *restrict b, T *restrict out) {            \
-        const int64_t from = p->begin[0] > p->begin[1] ? p->begin[0] : p->begin[1];                \
-        const int64_t to = p->end[0] < p->end[1] ? p->end[0] : p->end[1];                          \
-        const T *const in[2] = {a, b};                                                             \
-        for (int64_t i = 0; i < p->n; i = i < from || i >= to ? i + 1 : to) {                      \
-            for (int64_t j = i; j >= from && j < to; j++)                                          \
-                out[j] = a[j - p->begin[0]] + b[j - p->begin[1]];                                  \
-            if (i >= from && i < to) continue;                                                     \
+    /* Elements that at most one of the slices reaches. */                                         \
+    static void add_edge_##tag(const struct pair *p, const T *const in[2], int64_t from,           \
+                               int64_t to, T *restrict out) {                                      \
+        for (int64_t i = from; i < to; i++) {                                                      \
             out[i] = 0;                                                                            \
             for (int k = 0; k < 2; k++)                                                            \
                 if (i >= p->begin[k] && i < p->end[k]) out[i] += in[k][i - p->begin[k]];           \
         }                                                                                          \
+    }                                                                                              \
+    POINTWISE_CLONES static void add_both_##tag(int64_t n, const T *restrict a,                    \
+                                                const T *restrict b, T *restrict out) {            \
+        for (int64_t i = 0; i < n; i++) out[i] = a[i] + b[i];                                      \
+    }                                                                                              \
+    static void add_pair_##tag(const struct pair *p, const T *const in[2], T *out) {               \
+        const int64_t from = p->begin[0] > p->begin[1] ? p->begin[0] : p->begin[1];                \
+        const int64_t to = p->end[0] < p->end[1] ? p->end[0] : p->end[1];                          \
+        add_edge_##tag(p, in, 0, from < to ? from : p->n, out);                                    \
+        if (from >= to) return;                                                                    \
+        add_both_##tag(to - from, in[0] + (from - p->begin[0]), in[1] + (from - p->begin[1]),      \
+                       out + from);                                                                \
+        add_edge_##tag(p, in, to, p->n, out);                                                      \
     }
 PAIR(F32, float)
 PAIR(F64, double)
@@ -99,10 +107,14 @@ static void add_pairs(const struct step *step, struct run *run) {
     void *out = run_out(run, step);
     for (int64_t i = 0; i < rows; i++) {
         if (step->out.dtype == DTYPE_F64)
-            add_pair_F64(&p, (const double *)x + i * width[0], (const double *)y + i * width[1],
+            add_pair_F64(&p,
+                         (const double *const[]){(const double *)x + i * width[0],
+                                                 (const double *)y + i * width[1]},
                          (double *)out + i * p.n);
         else
-            add_pair_F32(&p, (const float *)x + i * width[0], (const float *)y + i * width[1],
+            add_pair_F32(&p,
+                         (const float *const[]){(const float *)x + i * width[0],
+                                                (const float *)y + i * width[1]},
                          (float *)out + i * p.n);
         if (!run_tick(run, p.n)) return;
     }
