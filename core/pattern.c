@@ -8,6 +8,7 @@
 
 #include "core/block.h"
 #include "core/emit.h"
+#include "core/kernels/copy.h"
 #include "core/program.h"
 
 /* Columns in order, in the pool. */
@@ -285,10 +286,11 @@ static bool pointwise(struct finder *f, node_id y, struct set *out) {
     uint32_t n_from = 0;
     for (uint32_t k = 0; k < n->n_args; k++) {
         const struct shape *x = tape_shape(f->t, n->arg[k]);
-        int64_t own = 1;
+        int64_t own[RANK_MAX];
         if (!sets_of(f, n->arg[k])) continue;
-        for (int axis = x->rank - 1; axis >= 0; own *= x->dim[axis--])
-            stride[n_from][axis + shape->rank - x->rank] = x->dim[axis] == 1 ? 0 : own;
+        shape_strides(x, own);
+        for (int axis = 0; axis < x->rank; axis++)
+            stride[n_from][axis + shape->rank - x->rank] = x->dim[axis] == 1 ? 0 : own[axis];
         from[n_from++] = sets_of(f, n->arg[k]);
     }
     for (int64_t i = 0; i < count; i++) {

@@ -77,15 +77,12 @@ static bool multiply(struct tape *t, struct map *m, int64_t more) {
 
 /* Where element (row, column) of the map stands among its products; limits.elements keeps it within int32. */
 static int64_t place_of(const struct map *m, int64_t row, int64_t column) {
-    if (m->hub && row < column) { /* the same number, looked for in the same place */
-        const int64_t other = row;
-        row = column;
-        column = other;
-    }
-    if (m->hub && m->hub[row] && !m->hub[column]) {
-        const int64_t other = row;
-        row = column;
-        column = other;
+    if (m->hub) {
+        /* The same number is looked for in the same place, and not in the row of a hub. */
+        const int64_t low = row < column ? row : column, high = row < column ? column : row;
+        const bool turned = m->hub[high] && !m->hub[low];
+        row = turned ? low : high;
+        column = turned ? high : low;
     }
     return m->colour[column] * m->places.n_rows + row;
 }
