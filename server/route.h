@@ -3,6 +3,7 @@
 #define GRADD_SERVER_ROUTE_H
 
 #include "api/service.h"
+#include "server/scope.h"
 
 enum method {
     METHOD_GET = 1,
@@ -40,6 +41,7 @@ struct route {
     enum route_kind kind;
     const char *type; /* media type of the answer */
     unsigned flags;
+    enum scope scope; /* what a token must be good for; SCOPE_NONE: none is wanted */
 };
 
 enum { ROUTE_MOST = 96 };
