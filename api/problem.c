@@ -20,6 +20,7 @@
     X(DTYPE_MISMATCH, 400, "Dtypes do not match")                                                  \
     X(MISSING_GRADIENT, 400, "A gradient that does not exist was used")                            \
     X(INVALID_ARGUMENT, 400, "An argument is not usable")                                          \
+    X(UNAUTHENTICATED, 401, "The request has no valid token")                                         \
     X(FORBIDDEN, 403, "The request is not allowed")                                                \
     X(NOT_FOUND, 404, "Not found")                                                                 \
     X(METHOD_NOT_ALLOWED, 405, "The method is not allowed here")                                   \
@@ -36,6 +37,8 @@
     X(TOO_MANY_ELEMENTS, 413, "A tensor has too many elements")                                    \
     X(TOO_MUCH_WORK, 413, "The request asks for too much work")                                    \
     X(SESSION_TOO_LARGE, 413, "The session's program is too large")                                \
+    X(QUOTA_EXCEEDED, 429, "The tenant's quota is used up")                                        \
+    X(TOO_MANY_REQUESTS, 429, "There are too many requests")                                       \
     X(TOO_MANY_SESSIONS, 429, "There are too many sessions")                                       \
     X(TOO_MANY_TAPES, 429, "The session has too many tapes")                                       \
     X(TOO_MANY_FUNCTIONS, 429, "There are too many functions")                                     \

@@ -22,6 +22,7 @@
     X(DTYPE_MISMATCH, "dtype_mismatch")                                                            \
     X(MISSING_GRADIENT, "missing_gradient")                                                        \
     X(INVALID_ARGUMENT, "invalid_argument")                                                        \
+    X(UNAUTHENTICATED, "unauthenticated")                                                          \
     X(FORBIDDEN, "forbidden")                                                                      \
     X(NOT_FOUND, "not_found")                                                                      \
     X(METHOD_NOT_ALLOWED, "method_not_allowed")                                                    \
@@ -38,6 +39,8 @@
     X(TOO_MANY_ELEMENTS, "too_many_elements")                                                      \
     X(TOO_MUCH_WORK, "too_much_work")                                                              \
     X(SESSION_TOO_LARGE, "session_too_large")                                                      \
+    X(QUOTA_EXCEEDED, "quota_exceeded")                                                            \
+    X(TOO_MANY_REQUESTS, "too_many_requests")                                                      \
     X(TOO_MANY_SESSIONS, "too_many_sessions")                                                      \
     X(TOO_MANY_TAPES, "too_many_tapes")                                                            \
     X(TOO_MANY_FUNCTIONS, "too_many_functions")                                                    \

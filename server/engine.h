@@ -7,6 +7,7 @@
 
 #include "server/route.h"
 #include "server/store.h"
+#include "server/web.h"
 
 enum { ENGINE_ETAG = 24 };
 
@@ -26,6 +27,7 @@ struct engine {
     uint64_t seed;                         /* of hash tables: a secret */
     uint64_t ids;                          /* where request ids begin: no secret */
     struct constant constants[ROUTE_MOST]; /* of the ROUTE_CONSTANT ones */
+    struct web web;                        /* what web pages may do */
     struct registry *registry;
     struct functions *functions;
     struct operations *operations;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "server/exchange_access.h"
 #include "server/negotiate.h"
 #include "server/query.h"
 #include "server/quote.h"
@@ -23,7 +24,10 @@ void exchange_begin(struct exchange *x, struct engine *engine, const char *metho
     x->method = route_method(method);
     x->accept = x->content_type = x->content_encoding = x->origin = NULL;
     x->if_match = x->if_none_match = x->request_id = x->transfer_encoding = NULL;
-    x->last_event_id = NULL;
+    x->last_event_id = x->host = x->authorization = x->preflight_method = x->allowed_origin = NULL;
+    x->authorizations = x->retry_after = 0;
+    x->trusts_host = false;
+    x->challenge[0] = '\0';
     x->has_waited = false;
     x->log = NULL;
     x->id[0] = '\0';
@@ -64,7 +68,7 @@ void exchange_header(struct exchange *x, const char *name, size_t n, const char 
     if (n == 0 || name[n - 1] == ' ' || name[n - 1] == '\t') x->bad_header = true;
     switch (n) {
     case 4:
-        if (IS("Host")) x->hosts++;
+        if (IS("Host")) x->hosts++, x->host = value;
         break;
     case 6:
         if (IS("Accept")) x->accept = value;
@@ -81,6 +85,7 @@ void exchange_header(struct exchange *x, const char *name, size_t n, const char 
     case 13:
         if (IS("If-None-Match")) x->if_none_match = value;
         if (IS("Last-Event-ID")) x->last_event_id = value;
+        if (IS("Authorization")) x->authorizations++, x->authorization = value;
         break;
     case 14:
         if (IS("Content-Length")) x->lengths++, x->content_length = read_length(value);
@@ -90,6 +95,9 @@ void exchange_header(struct exchange *x, const char *name, size_t n, const char 
         break;
     case 17:
         if (IS("Transfer-Encoding")) x->encodings++, x->transfer_encoding = value;
+        break;
+    case 29:
+        if (IS("Access-Control-Request-Method")) x->preflight_method = value;
         break;
     default:
         break;
@@ -142,13 +150,6 @@ static bool check_framing(struct exchange *x) {
         return error_set(e, ERROR_INVALID_FRAMING, "the request has %d Host headers, expected one",
                          x->hosts);
     return true;
-}
-
-static bool check_origin(struct exchange *x) {
-    char quoted[QUOTED];
-    if (!x->origin) return true;
-    return error_set(&x->error, ERROR_FORBIDDEN, "a request of the web origin %s is not allowed",
-                     quote_text(quoted, sizeof quoted, x->origin));
 }
 
 static bool check_route(struct exchange *x) {
@@ -266,7 +267,7 @@ bool exchange_admit(struct exchange *x) {
         x->refused = true;
         return false;
     }
-    if (check_origin(x) && check_route(x) && check_size(x) && check_types(x) && check_query(x) &&
+    if (exchange_allow(x) && check_route(x) && check_size(x) && check_types(x) && check_query(x) &&
         check_parts(x) && decode_places(x) && begin_log(x))
         return true;
     /* A body within the limit is read and thrown away, so that the connection can go on. */

@@ -15,7 +15,7 @@
 #include "server/body.h"
 #include "server/engine.h"
 
-enum { EXCHANGE_ID = 64 };
+enum { EXCHANGE_ID = 64, CHALLENGE = 128 };
 
 struct exchange;
 
@@ -31,10 +31,14 @@ struct exchange {
     bool http_1_0;
     const char *method_name, *path; /* these and the headers are the transport's */
     const char *accept, *content_type, *content_encoding, *if_match, *if_none_match, *origin,
-        *request_id, *transfer_encoding, *last_event_id;
+        *request_id, *transfer_encoding, *last_event_id, *host, *authorization, *preflight_method;
     int64_t content_length; /* -1: none */
-    int lengths, encodings, hosts;
+    int lengths, encodings, hosts, authorizations;
     bool expects_continue, bad_header;
+    bool trusts_host; /* the transport: what the request calls the server does not matter */
+    int retry_after;  /* seconds, where it is to come again later */
+    char challenge[CHALLENGE];  /* what WWW-Authenticate says; "": nothing */
+    const char *allowed_origin; /* what Access-Control-Allow-Origin says; NULL: nothing */
     struct route_places places;
     char *places_text; /* decoded: */
     const char *place[ROUTE_PLACES];
@@ -62,10 +66,13 @@ struct answer {
     int status;
     char *data;
     size_t length;
-    bool owned, close, retry_later, nosniff;
+    bool owned, close, nosniff;
+    int retry_after;                                        /* seconds; 0: nothing is said */
     const char *type, *cache;                               /* NULL: none, here and below */
     char etag[40], allow[ROUTE_ALLOW], id[EXCHANGE_ID + 1]; /* "": none */
     const char *location;                                   /* the exchange's */
+    const char *challenge, *allow_origin, *vary;            /* NULL or "": none */
+    bool allow_credentials, is_preflight;
     /* In place of data: the events behind `seen`, in a log that lives until exchange_end. */
     struct event_log *log;
     uint64_t seen;

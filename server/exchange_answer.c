@@ -5,7 +5,7 @@
 
 #include "api/etag.h"
 #include "api/problem.h"
-#include "server/exchange.h"
+#include "server/exchange_access.h"
 #include "server/log.h"
 #include "server/quote.h"
 #include "server/stats.h"
@@ -45,8 +45,9 @@ static void answer_problem(struct exchange *x, struct answer *out) {
     out->data = problem.data;
     out->length = problem.length;
     out->owned = true;
-    out->retry_later =
-        x->error.code == ERROR_OVERLOADED || x->error.code == ERROR_DRAINING || out->status == 429;
+    if (x->error.code == ERROR_OVERLOADED || x->error.code == ERROR_DRAINING || out->status == 429)
+        out->retry_after = x->retry_after ? x->retry_after : 1;
+    out->challenge = x->challenge;
     if (x->error.code == ERROR_METHOD_NOT_ALLOWED) route_allow(x->route, out->allow);
 }
 
@@ -156,6 +157,7 @@ void exchange_answer(struct exchange *x, struct answer *out) {
         answer_options(x, out);
     else
         answer_result(x, out);
+    exchange_tell_page(x, out);
     count(out->status);
     if (log_enabled(LOG_DEBUG)) log_answer(x, out);
 }

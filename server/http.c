@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "server/exchange.h"
+#include "server/exchange_access.h"
 #include "server/keeper.h"
 #include "server/stats.h"
 #include "server/stream.h"
@@ -78,6 +78,19 @@ static void add(struct MHD_Response *response, const char *name, const char *val
     if (value && *value) MHD_add_response_header(response, name, value);
 }
 
+/* What a browser wants to hear before a page of another origin may see the answer. */
+static void add_page_headers(struct MHD_Response *response, const struct answer *a) {
+    add(response, "Access-Control-Allow-Origin", a->allow_origin);
+    add(response, "Access-Control-Allow-Credentials", a->allow_credentials ? "true" : NULL);
+    if (a->is_preflight) {
+        add(response, "Access-Control-Allow-Methods", a->allow);
+        add(response, "Access-Control-Allow-Headers", exchange_page_sends);
+        add(response, "Access-Control-Max-Age", "600");
+    } else {
+        add(response, "Access-Control-Expose-Headers", exchange_page_sees);
+    }
+}
+
 static void add_headers(struct MHD_Response *response, const struct answer *a) {
     add(response, "Content-Type", a->type);
     add(response, "Cache-Control", a->cache);
@@ -86,8 +99,15 @@ static void add_headers(struct MHD_Response *response, const struct answer *a) {
     add(response, "Allow", a->allow);
     add(response, "Location", a->location);
     add(response, "X-Request-Id", a->id);
-    add(response, "Retry-After", a->retry_later ? "1" : NULL);
+    add(response, "WWW-Authenticate", a->challenge);
     add(response, "Connection", a->close ? "close" : NULL);
+    add(response, "Vary", a->vary);
+    if (a->allow_origin) add_page_headers(response, a);
+    if (a->retry_after) {
+        char seconds[12];
+        snprintf(seconds, sizeof seconds, "%d", a->retry_after);
+        add(response, "Retry-After", seconds);
+    }
 }
 
 static struct MHD_Response *make_response(const struct answer *a) {

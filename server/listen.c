@@ -49,6 +49,12 @@ bool listen_parse(const char *text, struct listen_address *out) {
                      &out->to.v4.sin_addr) == 1;
 }
 
+bool listen_is_loopback(const struct listen_address *address) {
+    if (address->to.any.sa_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&address->to.v6.sin6_addr);
+    return ntohl(address->to.v4.sin_addr.s_addr) >> 24 == 127;
+}
+
 const char *listen_url(const struct listen_address *address, char out[LISTEN_URL]) {
     char host[HOST_TEXT] = "";
     if (address->to.any.sa_family == AF_INET6) {

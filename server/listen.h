@@ -21,6 +21,9 @@ extern const char listen_syntax[];
 /* Reads 127.0.0.1:8080, [::1]:8080 or localhost:8080. */
 bool listen_parse(const char *text, struct listen_address *out);
 
+/* Whether none but this machine reaches the address. */
+bool listen_is_loopback(const struct listen_address *address);
+
 /* A bound, listening, non-blocking socket, or -1 with one sentence in `problem`. */
 int listen_open(const struct listen_address *address, char *problem, size_t size);
 

@@ -122,6 +122,11 @@ static int serve(const struct options *options) {
     listen_socket_url(fd, url);
     if (!engine_init(&engine, options->max_body, problem, sizeof problem))
         return fail(problem, EXIT_FAILED);
+    engine.web = (struct web){.guards_host = listen_is_loopback(&options->listen),
+                              .hosts = options->allowed_host.items,
+                              .n_hosts = options->allowed_host.n,
+                              .origins = options->cors_origin.items,
+                              .n_origins = options->cors_origin.n};
     engine.pool = pool_start(workers);
     if (!engine.pool) return fail("cannot start helpers: the system has no room", EXIT_FAILED);
     struct http *http =

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/op.h"
+#include "server/web.h"
 
 enum { MOST_THREADS = 256 };
 
@@ -60,6 +61,40 @@ static const char *read_log_level(struct options *o, const char *text) {
     return log_find(text, &o->log_level) ? NULL : "error, warn, info or debug";
 }
 
+/* A flag without a value says 1. */
+static const char *read_insecure(struct options *o, const char *text) {
+    o->insecure = strcmp(text, "1") == 0;
+    return o->insecure || strcmp(text, "0") == 0 ? NULL : "1 or 0";
+}
+
+/* What stands between commas, each of it good. */
+static bool parse_list(const char *text, struct option_list *list, bool (*good)(const char *)) {
+    if (strlen(text) >= sizeof list->text) return false;
+    char *at = strcpy(list->text, text);
+    list->n = 0;
+    for (bool more = true; more;) {
+        char *end = at + strcspn(at, ",");
+        more = *end == ',';
+        *end = '\0';
+        if (list->n == OPTION_LIST || !good(at)) return false;
+        list->items[list->n++] = at;
+        at = end + 1;
+    }
+    return true;
+}
+
+static const char *read_allowed_host(struct options *o, const char *text) {
+    return parse_list(text, &o->allowed_host, web_host_is_good)
+               ? NULL
+               : "names such as gradd.example without ports, at most 16 with commas between them";
+}
+
+static const char *read_cors_origin(struct options *o, const char *text) {
+    return parse_list(text, &o->cors_origin, web_origin_is_good)
+               ? NULL
+               : "origins such as https://app.example, at most 16 with commas between them, or *";
+}
+
 static const struct row {
     const char *flag, *variable, *shape, *preset, *meaning;
     const char *(*read)(struct options *o, const char *text);
@@ -103,7 +138,7 @@ static enum options_outcome read_line(int argc, char *const *argv, const char *t
         const char *value;
         const struct row *row = find_row(argv[i], &value);
         if (!row) return bad_argument(argv[i], problem, size);
-        if (!value) value = argv[++i];
+        if (!value) value = *row->shape ? argv[++i] : "1";
         if (!value) {
             snprintf(problem, size, "%s: found nothing behind it, expected %s", row->flag,
                      row->shape);
@@ -112,6 +147,17 @@ static enum options_outcome read_line(int argc, char *const *argv, const char *t
         texts[row - rows] = value;
     }
     return OPTIONS_RUN;
+}
+
+/* Nobody is to find that the whole network may use a server of which they thought otherwise. */
+static bool check_reach(const struct options *o, char *problem, size_t size) {
+    char url[LISTEN_URL];
+    if (o->insecure || listen_is_loopback(&o->listen)) return true;
+    snprintf(problem, size,
+             "%s can be reached from other machines, and whoever reaches it may "
+             "use it; --insecure says that this is meant",
+             listen_url(&o->listen, url));
+    return false;
 }
 
 enum options_outcome options_read(struct options *o, int argc, char *const *argv,
@@ -130,6 +176,7 @@ enum options_outcome options_read(struct options *o, int argc, char *const *argv
         snprintf(problem, size, "%s: found \"%s\", expected %s", from, text, expected);
         outcome = OPTIONS_BAD;
     }
+    if (outcome == OPTIONS_RUN && !check_reach(o, problem, size)) return OPTIONS_BAD;
     return outcome;
 }
 
@@ -139,7 +186,7 @@ void options_help(FILE *out) {
           out);
     for (size_t i = 0; i < ROWS; i++) {
         const struct row *row = &rows[i];
-        int width = fprintf(out, "  %s %s", row->flag, row->shape);
+        int width = fprintf(out, "  %s%s%s", row->flag, *row->shape ? " " : "", row->shape);
         fprintf(out, "%*s%s\n", width < 24 ? 24 - width : 1, "", row->meaning);
         fprintf(out, "%24s(preset: %s; variable: %s)\n", "", row->preset, row->variable);
     }

@@ -18,13 +18,29 @@
       "threads that compute what is large, at low priority; one request may have them all")        \
     X(max_body, "--max-body", "GRADD_MAX_BODY", "BYTES", "64M",                                    \
       "largest body of a request; k, M and G stand for 2^10, 2^20 and 2^30")                       \
+    X(insecure, "--insecure", "GRADD_INSECURE", "", "not so",                                      \
+      "whoever reaches the server may use it: listen beyond loopback")                             \
+    X(allowed_host, "--allowed-host", "GRADD_ALLOWED_HOST", "NAME,...", "none",                    \
+      "names beside localhost by which clients may call a server that listens on loopback")        \
+    X(cors_origin, "--cors-origin", "GRADD_CORS_ORIGIN", "ORIGIN,...", "none",                     \
+      "web origins whose pages may ask and read, such as https://app.example; * is any")           \
     X(log_level, "--log-level", "GRADD_LOG_LEVEL", "LEVEL", "info",                                \
       "what goes to standard error: error, warn, info or debug")
+
+/* Texts that an option lists, in memory of its own. */
+enum { OPTION_LIST = 16, OPTION_LIST_TEXT = 1024 };
+struct option_list {
+    size_t n;
+    const char *items[OPTION_LIST];
+    char text[OPTION_LIST_TEXT];
+};
 
 struct options {
     struct listen_address listen;
     int threads, workers; /* 0: one a core */
     int64_t max_body;
+    bool insecure;
+    struct option_list allowed_host, cors_origin;
     enum log_level log_level;
 };
 

@@ -20,7 +20,11 @@ import yaml
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 # Headers of any answer, which the document does not repeat.
-COMMON = {"date", "content-length", "content-type", "connection", "transfer-encoding", "x-content-type-options"}
+COMMON = {
+    "date", "content-length", "content-type", "connection", "transfer-encoding", "x-content-type-options", "vary",
+    "access-control-allow-origin", "access-control-allow-credentials", "access-control-expose-headers",
+    "access-control-allow-methods", "access-control-allow-headers", "access-control-max-age",
+}
 # What any path may answer to a request that is not one of its operations.
 STRAY = {403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
 

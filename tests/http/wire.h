@@ -89,8 +89,8 @@ static inline int reap(struct child *child, int ms) {
 
 /* A gradd that listens: its port is in the ready line. What it logs is of no interest. */
 static inline struct child start(const char *first, const char *second) {
-    const char *arguments[] = {"--listen", "127.0.0.1:0", "--log-level", "error",
-                               first,      second,        NULL};
+    const char *arguments[] = {"--listen", "127.0.0.1:0", "--log-level", "error", "--allowed-host",
+                               "gradd",    first,         second,        NULL};
     struct child child = spawn(arguments);
     char line[256];
     size_t n = 0;

@@ -98,7 +98,7 @@ static void a_bad_variable_is_named(void **state) {
 
 static void addresses_are_ipv4_ipv6_or_localhost(void **state) {
     (void)state;
-    assert_listens("0.0.0.0:0", "http://0.0.0.0:0");
+    assert_listens("127.9.8.7:0", "http://127.9.8.7:0");
     assert_listens("[::1]:65535", "http://[::1]:65535");
     assert_listens("localhost:81", "http://127.0.0.1:81");
 }
@@ -114,6 +114,46 @@ static void other_addresses_are_refused(void **state) {
         assert_non_null(strstr(problem, "expected an address and a port"));
         assert_non_null(strstr(problem, wrong[i]));
     }
+}
+
+static void what_others_reach_is_to_be_meant(void **state) {
+    (void)state;
+    static const char *const open[] = {"0.0.0.0:80", "192.0.2.1:80", "[::]:80", "[::2]:80"};
+    char sentence[256], url[LISTEN_URL];
+    for (size_t i = 0; i < sizeof open / sizeof *open; i++) {
+        assert_int_equal(read_line("--insecure", "--listen", open[i]), OPTIONS_RUN);
+        assert_true(options.insecure);
+        snprintf(sentence, sizeof sentence,
+                 "%s can be reached from other machines, and whoever reaches it "
+                 "may use it; --insecure says that this is meant",
+                 listen_url(&options.listen, url));
+        assert_refused("--listen", open[i], sentence);
+    }
+    variable_name = "GRADD_INSECURE";
+    variable_value = "1";
+    assert_int_equal(read_line("--listen", "0.0.0.0:80", NULL), OPTIONS_RUN);
+    variable_value = "yes";
+    assert_refused(NULL, NULL, "GRADD_INSECURE: found \"yes\", expected 1 or 0");
+}
+
+static void lists_have_commas(void **state) {
+    (void)state;
+    assert_int_equal(
+        read_line("--cors-origin", "https://a.example,http://b:1", "--allowed-host=a.example"),
+        OPTIONS_RUN);
+    assert_int_equal(options.cors_origin.n, 2);
+    assert_string_equal(options.cors_origin.items[0], "https://a.example");
+    assert_string_equal(options.cors_origin.items[1], "http://b:1");
+    assert_int_equal(options.allowed_host.n, 1);
+    assert_string_equal(options.allowed_host.items[0], "a.example");
+    static const char *const wrong[] = {
+        "", ",", "a.example,", "a.example:80", "http://a.example", "a b", "*"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(read_line("--allowed-host", wrong[i], NULL), OPTIONS_BAD);
+        assert_non_null(strstr(problem, "names such as gradd.example without ports"));
+    }
+    assert_int_equal(read_line("--cors-origin", "https://a.example/", NULL), OPTIONS_BAD);
+    assert_non_null(strstr(problem, "origins such as https://app.example"));
 }
 
 static void sizes_have_units(void **state) {
@@ -188,6 +228,8 @@ int main(void) {
         TEST(a_bad_variable_is_named),
         TEST(addresses_are_ipv4_ipv6_or_localhost),
         TEST(other_addresses_are_refused),
+        TEST(what_others_reach_is_to_be_meant),
+        TEST(lists_have_commas),
         TEST(sizes_have_units),
         TEST(a_bad_value_is_told_with_what_is_accepted),
         TEST(an_option_without_its_value_is_told),
