@@ -95,7 +95,9 @@ static struct store *open_store(const struct store_verbs *verbs, const char *whe
     return store;
 }
 
-void store_suite(const struct store_verbs *verbs, const char *where) {
+/* ---- what is promised ---- */
+
+static void keeps_batches(const struct store_verbs *verbs, const char *where) {
     struct store *store = open_store(verbs, where);
     assert_listed(store, STORE_SESSION, "");
     const struct store_change first[] = {saved(STORE_SESSION, "b", "one"),
@@ -125,4 +127,181 @@ void store_suite(const struct store_verbs *verbs, const char *where) {
     save(store, last, 2);
     assert_listed(store, STORE_SESSION, "");
     verbs->close(store);
+}
+
+/* Objects stand where they were first saved; what was deleted is new when it comes again. */
+static void lists_in_order(const struct store_verbs *verbs, const char *where) {
+    struct store *store = open_store(verbs, where);
+    for (const char *id = "edcba"; *id; id++) {
+        const char name[] = {*id, '\0'};
+        const struct store_change change = saved(STORE_SESSION, name, "x");
+        save(store, &change, 1);
+    }
+    const struct store_change changes[] = {saved(STORE_SESSION, "c", "again"),
+                                           deleted(STORE_SESSION, "d")};
+    save(store, changes, 2);
+    const struct store_change back = saved(STORE_SESSION, "d", "back");
+    save(store, &back, 1);
+    assert_listed(store, STORE_SESSION, "e c b a d ");
+    verbs->close(store);
+    store = open_store(verbs, where);
+    assert_listed(store, STORE_SESSION, "e c b a d ");
+    const struct store_change all[] = {deleted(STORE_SESSION, "a"), deleted(STORE_SESSION, "b"),
+                                       deleted(STORE_SESSION, "c"), deleted(STORE_SESSION, "d"),
+                                       deleted(STORE_SESSION, "e")};
+    save(store, all, 5);
+    verbs->close(store);
+}
+
+struct bytes {
+    const char *data;
+    size_t n;
+};
+
+static bool encode_bytes(const void *object, struct writer *out) {
+    const struct bytes *b = object;
+    write_bytes(out, b->data, b->n);
+    return !out->full;
+}
+
+static void assert_bytes(struct store *store, const char *id, const struct bytes *wanted) {
+    struct writer out;
+    struct error error;
+    error_clear(&error);
+    writer_init(&out, 64 << 20);
+    const bool found = store->verbs->load(store, STORE_SESSION, id, &out, &error);
+    assert_int_equal(found, store->verbs->keeps);
+    if (found) assert_int_equal(out.length, wanted->n);
+    if (found && wanted->n) assert_memory_equal(out.data, wanted->data, wanted->n);
+    writer_free(&out);
+}
+
+/* Zeros, nothing at all, and more than a page holds; under every id that there may be. */
+static void keeps_any_bytes(const struct store_verbs *verbs, const char *where) {
+    enum { LARGE = 5 << 20 };
+    static const char *const ids[] = {
+        "0", "A.b_c-D", "0123456789012345678901234567890123456789012345678901234567890123"};
+    char *large = malloc(LARGE);
+    assert_non_null(large);
+    for (size_t i = 0; i < LARGE; i++) large[i] = (char)(i * 2654435761u >> 13);
+    const struct bytes contents[] = {{"a\0b\0", 4}, {"", 0}, {large, LARGE}};
+    struct store *store = open_store(verbs, where);
+    for (int i = 0; i < 3; i++) {
+        const struct store_change change = {
+            .kind = STORE_SESSION, .id = ids[i], .encode = encode_bytes, .object = &contents[i]};
+        save(store, &change, 1);
+        assert_bytes(store, ids[i], &contents[i]);
+    }
+    verbs->close(store);
+    store = open_store(verbs, where);
+    for (int i = 0; i < 3; i++) {
+        const struct store_change change = deleted(STORE_SESSION, ids[i]);
+        assert_bytes(store, ids[i], &contents[i]);
+        save(store, &change, 1);
+    }
+    verbs->close(store);
+    free(large);
+}
+
+/* ---- many at once ---- */
+
+enum { THREADS = 8, EACH = 50 };
+
+struct crowd {
+    struct store *store;
+    int number;
+};
+
+/* Each saves an object of its own over and over, waiting for every second one only. */
+static void *crowd_on(void *context) {
+    const struct crowd *c = context;
+    char id[16], object[16];
+    struct outcome o = {.lock = PTHREAD_MUTEX_INITIALIZER, .came = PTHREAD_COND_INITIALIZER};
+    snprintf(id, sizeof id, "of-%d", c->number);
+    for (int i = 0; i < EACH; i++) {
+        snprintf(object, sizeof object, "%d", i);
+        const struct store_change change = saved(STORE_SESSION, id, object);
+        c->store->verbs->save(c->store, &change, 1, done, &o);
+        pthread_mutex_lock(&o.lock);
+        while (i % 2 && o.calls <= i) pthread_cond_wait(&o.came, &o.lock);
+        pthread_mutex_unlock(&o.lock);
+        if (i % 2) assert_kept(c->store, STORE_SESSION, id, object);
+    }
+    assert_int_equal(o.calls, EACH);
+    assert_false(o.failed);
+    return NULL;
+}
+
+static void serves_many_threads(const struct store_verbs *verbs, const char *where) {
+    pthread_t threads[THREADS];
+    struct crowd crowd[THREADS];
+    struct store_change all[THREADS];
+    char ids[THREADS][16];
+    struct store *store = open_store(verbs, where);
+    for (int i = 0; i < THREADS; i++) {
+        crowd[i] = (struct crowd){store, i};
+        assert_int_equal(pthread_create(&threads[i], NULL, crowd_on, &crowd[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        snprintf(ids[i], sizeof ids[i], "of-%d", i);
+        all[i] = deleted(STORE_SESSION, ids[i]);
+    }
+    save(store, all, THREADS);
+    assert_listed(store, STORE_SESSION, "");
+    verbs->close(store);
+}
+
+/* What was saved is done before close returns, whether somebody waits or not. */
+static void does_all_before_it_closes(const struct store_verbs *verbs, const char *where) {
+    enum { MANY = 100 };
+    struct outcome o = {.lock = PTHREAD_MUTEX_INITIALIZER, .came = PTHREAD_COND_INITIALIZER};
+    struct store *store = open_store(verbs, where);
+    for (int i = 0; i < MANY; i++) {
+        char object[16];
+        snprintf(object, sizeof object, "%d", i);
+        const struct store_change change = saved(STORE_FUNCTION, "f", object);
+        verbs->save(store, &change, 1, done, &o);
+    }
+    verbs->close(store);
+    assert_int_equal(o.calls, MANY);
+    assert_false(o.failed);
+    store = open_store(verbs, where);
+    assert_kept(store, STORE_FUNCTION, "f", "99");
+    const struct store_change last = deleted(STORE_FUNCTION, "f");
+    save(store, &last, 1);
+    verbs->close(store);
+}
+
+/* ---- lists ---- */
+
+static bool count_to_two(void *context, const char *id) {
+    (void)id;
+    return ++*(int *)context < 2;
+}
+
+static void ends_a_list_when_told_to(const struct store_verbs *verbs, const char *where) {
+    struct store *store = open_store(verbs, where);
+    const struct store_change three[] = {saved(STORE_SESSION, "a", "1"),
+                                         saved(STORE_SESSION, "b", "2"),
+                                         saved(STORE_SESSION, "c", "3")},
+                              none[] = {deleted(STORE_SESSION, "a"), deleted(STORE_SESSION, "b"),
+                                        deleted(STORE_SESSION, "c")};
+    struct error error;
+    int n = 0;
+    error_clear(&error);
+    save(store, three, 3);
+    assert_true(verbs->list(store, STORE_SESSION, count_to_two, &n, &error));
+    assert_int_equal(n, verbs->keeps ? 2 : 0);
+    save(store, none, 3);
+    verbs->close(store);
+}
+
+void store_suite(const struct store_verbs *verbs, const char *where) {
+    keeps_batches(verbs, where);
+    lists_in_order(verbs, where);
+    keeps_any_bytes(verbs, where);
+    serves_many_threads(verbs, where);
+    does_all_before_it_closes(verbs, where);
+    ends_a_list_when_told_to(verbs, where);
 }
