@@ -48,7 +48,8 @@ bool handle_stats(const struct service_call *call, struct writer *out, struct er
     WRITE_GROUP(out, "responses", {"2xx", stats_sum(STAT_2XX)}, {"3xx", stats_sum(STAT_3XX)},
                 {"4xx", stats_sum(STAT_4XX)}, {"5xx", stats_sum(STAT_5XX)});
     WRITE_GROUP(out, "connections", {"open", stats_sum(STAT_CONNECTIONS)},
-                {"accepted", stats_sum(STAT_ACCEPTED)}, {"timed_out", stats_sum(STAT_TIMED_OUT)});
+                {"accepted", stats_sum(STAT_ACCEPTED)}, {"timed_out", stats_sum(STAT_TIMED_OUT)},
+                {"refused", stats_sum(STAT_REFUSED)});
     const struct registry_stats state = registry_stats(call->registry);
     WRITE_GROUP(out, "state", {"sessions", state.sessions}, {"session_bytes", state.bytes},
                 {"tapes", state.tapes}, {"waiting", state.waiting},

@@ -12,11 +12,13 @@
 
 #include "server/exchange_access.h"
 #include "server/keeper.h"
+#include "server/raw.h"
 #include "server/stats.h"
 #include "server/stream.h"
 #include "server/worker.h"
 
 enum { QUEUE = 256, STREAM_BLOCK = 16 << 10 };
+_Static_assert((int)LISTEN_MOST <= (int)KEEPER_DOORS, "there are more sockets than doors");
 enum { IDLE_SECONDS = 75, HEADER_SECONDS = 10, BODY_SECONDS = 30, ANSWER_SECONDS = 30 };
 /* Whoever is slower than this, on the average and beyond the seconds above, is cut. */
 enum { BYTES_A_SECOND = 16 << 10 };
@@ -41,6 +43,7 @@ struct http {
     struct keeper *keeper;
     struct worker_pool *workers;
     struct stream_set streams;
+    char refusal[RAW_REFUSAL]; /* for whom there is no descriptor */
     int n_houses;
     struct house houses[];
 };
@@ -60,6 +63,7 @@ struct connection {
     atomic_bool left; /* the client, while the connection is suspended */
     int64_t body_since;
     atomic_int users;      /* the transport, and the run that is streamed; the last one frees */
+    bool local;            /* it came by a Unix socket, as no web page can */
     bool streams, watched; /* the present request */
     struct stream stream;
     struct exchange x;
@@ -205,13 +209,9 @@ static enum MHD_Result answer(struct connection *c) {
 static enum MHD_Result answer_by_hand(struct connection *c) {
     struct answer a;
     exchange_answer(&c->x, &a);
-    char head[512];
-    int n = snprintf(head, sizeof head,
-                     "HTTP/1.1 %d Refused\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-                     "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-                     "X-Request-Id: %s\r\nConnection: close\r\n\r\n",
-                     a.status, a.type, a.length, a.id);
-    struct iovec parts[] = {{head, (size_t)n}, {a.data, a.length}};
+    char head[RAW_HEAD];
+    const size_t n = raw_head(&a, head);
+    struct iovec parts[] = {{head, n}, {a.data, a.length}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     sendmsg(c->guest.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (a.owned) writer_release(a.data);
@@ -281,6 +281,7 @@ static enum MHD_Result begin(struct connection *c, const char *path, const char 
     stats_add(STAT_IN_FLIGHT, 1);
     exchange_begin(&c->x, c->house->http->engine, method, path, strcmp(version, "HTTP/1.0") == 0,
                    on_wake, &c->left);
+    c->x.trusts_host = c->local;
     MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND, on_value, &c->x);
     /* An answer at this place makes the library close the connection, and any later one does not. */
     return exchange_admit(&c->x) ? MHD_YES : answer(c);
@@ -360,7 +361,8 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **state
 
 /* ---- connections ---- */
 
-static void welcome(void *context, int fd, const struct sockaddr *from, socklen_t size) {
+static void welcome(void *context, int door, int fd, const struct sockaddr *from, socklen_t size) {
+    (void)door;
     struct http *h = context;
     struct house *best = &h->houses[0];
     for (int i = 1; i < h->n_houses; i++)
@@ -381,6 +383,8 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **sock
         c->mhd = mhd;
         atomic_init(&c->users, 1);
         int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        c->local = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
+                       ->client_addr->sa_family == AF_UNIX;
         keeper_admit(house->http->keeper, &c->guest, fd, clock_coarse() + HEADER_SECONDS * second);
         return;
     }
@@ -408,8 +412,18 @@ static struct MHD_Daemon *start_daemon(struct house *house, unsigned connections
 
 /* ---- start and end ---- */
 
-struct http *http_start(struct engine *engine, int listen_fd, int threads, int workers,
-                        size_t connections, char *problem, size_t size) {
+/* Opens the doors last, when there is somebody to be led to. */
+static bool open_doors(struct http *h, const struct listen_sockets *sockets, size_t connections) {
+    const int64_t drain = drain_bytes + 2 * h->engine->limits.max_body_bytes;
+    struct keeper_door doors[LISTEN_MOST];
+    raw_refusal("the server has no file descriptor left for this connection", h->refusal);
+    for (int i = 0; i < sockets->n; i++)
+        doors[i] = (struct keeper_door){.fd = sockets->at[i].fd, .refusal = h->refusal};
+    return keeper_start(&h->keeper, doors, sockets->n, connections, drain, welcome, h);
+}
+
+struct http *http_start(struct engine *engine, const struct listen_sockets *sockets, int threads,
+                        int workers, size_t connections, char *problem, size_t size) {
     struct http *h = calloc(1, sizeof *h + (size_t)threads * sizeof *h->houses);
     if (h) h->engine = engine;
     if (h) stream_set_init(&h->streams);
@@ -424,8 +438,7 @@ struct http *http_start(struct engine *engine, int listen_fd, int threads, int w
         else
             started = false;
     }
-    int64_t drain = drain_bytes + 2 * engine->limits.max_body_bytes;
-    if (started && keeper_start(&h->keeper, listen_fd, connections, drain, welcome, h)) return h;
+    if (started && open_doors(h, sockets, connections)) return h;
     snprintf(problem, size,
              "cannot start %d network threads and %d workers: the system has no room", threads,
              workers);
@@ -435,7 +448,7 @@ struct http *http_start(struct engine *engine, int listen_fd, int threads, int w
 
 void http_drain(struct http *h) {
     atomic_store(&h->engine->draining, true);
-    keeper_close_door(h->keeper);
+    keeper_close_doors(h->keeper);
 }
 
 bool http_idle(const struct http *h) {

@@ -1,4 +1,4 @@
-/* The keeper of the door. Owns the listening socket and copies of sockets that are being drained;
+/* The keeper of the doors. Owns the listening sockets and copies of sockets that are being drained;
  * knows nothing of HTTP. */
 #include "server/keeper.h"
 
@@ -7,6 +7,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -21,7 +22,8 @@ enum { SWEEP_MS = 1000, RETRY_MS = 20, SWEEP_STEP = 256, CROWD = 256 };
 
 static const int64_t drain_seconds = 30;
 
-/* What an event is about: its number's last two bits. The rest is a watch's number, or a pointer. */
+/* What an event is about: its number's last two bits. The rest is the number of a door or of a watch,
+ * or a pointer. */
 enum tag { TAG_DOOR, TAG_BELL, TAG_WATCH, TAG_DRAIN };
 
 /* A socket whose client is still writing what nobody wants. */
@@ -39,12 +41,16 @@ struct keeper {
     int64_t drain;
     keeper_welcome welcome;
     void *context;
-    bool paused;  /* of the thread alone: the door is shut for the moment */
-    size_t crowd; /* of the thread alone: most guests seen since memory was given back */
+    /* Of the thread alone: */
+    bool paused; /* the doors are shut for the moment */
+    bool out_of_files;
+    int spare;    /* a descriptor to accept with where there is no other, or -1 */
+    size_t crowd; /* most guests seen since memory was given back */
 
     pthread_mutex_t lock; /* of all below */
-    pthread_cond_t door_closed;
-    int door; /* the listening socket, or -1 */
+    pthread_cond_t doors_closed;
+    struct keeper_door doors[KEEPER_DOORS];
+    int n_doors; /* 0: they are closed */
     bool closing, stopping;
     size_t n_guests, n_drains;
     uint64_t watches;
@@ -69,12 +75,16 @@ static void ring(struct keeper *k) {
     (void)written; /* A full counter has rung already. */
 }
 
-/* ---- the door ---- */
+/* ---- the doors ---- */
 
-static void pause_door(struct keeper *k, bool paused) {
-    if (k->paused == paused || k->door < 0) return;
-    struct epoll_event event = {.events = paused ? 0 : EPOLLIN, .data.u64 = TAG_DOOR};
-    if (epoll_ctl(k->epoll, EPOLL_CTL_MOD, k->door, &event) == 0) k->paused = paused;
+static void pause_doors(struct keeper *k, bool paused) {
+    if (k->paused == paused) return;
+    for (int i = 0; i < k->n_doors; i++) {
+        struct epoll_event event = {.events = paused ? 0 : EPOLLIN,
+                                    .data.u64 = (uint64_t)i << 2 | TAG_DOOR};
+        epoll_ctl(k->epoll, EPOLL_CTL_MOD, k->doors[i].fd, &event);
+    }
+    k->paused = paused;
 }
 
 static bool has_room(struct keeper *k) {
@@ -84,41 +94,84 @@ static bool has_room(struct keeper *k) {
     return room;
 }
 
-static void accept_some(struct keeper *k) {
+static void take_spare(struct keeper *k) {
+    if (k->spare < 0) k->spare = eventfd(0, EFD_CLOEXEC);
+}
+
+/* There is no descriptor for who knocks. With the spare one he is let in, told so, and shown out: left
+ * outside he would wait for nothing, and could not try elsewhere. */
+static bool turn_away(struct keeper *k, const struct keeper_door *door) {
+    if (!k->out_of_files) log_event(LOG_WARN, "out_of_files", "accepted=refused");
+    k->out_of_files = true;
+    if (k->spare < 0) return false;
+    close(k->spare);
+    k->spare = -1;
+    int fd = accept4(door->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        if (door->refusal)
+            send(fd, door->refusal, strlen(door->refusal), MSG_NOSIGNAL | MSG_DONTWAIT);
+        /* To close what has unread bytes is to take the answer back. */
+        shutdown(fd, SHUT_WR);
+        recv(fd, NULL, DRAIN_STEP, MSG_TRUNC | MSG_DONTWAIT);
+        close(fd);
+        stats_add(STAT_REFUSED, 1);
+    }
+    take_spare(k);
+    return fd >= 0;
+}
+
+/* Whether there may be somebody else at the door. */
+static bool accept_one(struct keeper *k, int door) {
+    struct sockaddr_storage from;
+    socklen_t size = sizeof from;
+    int fd =
+        accept4(k->doors[door].fd, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        k->out_of_files = false;
+        stats_add(STAT_ACCEPTED, 1);
+        k->welcome(k->context, door, fd, (struct sockaddr *)&from, size);
+        return true;
+    }
+    if (errno == ECONNABORTED || errno == EINTR) return true;
+    if (errno == EMFILE || errno == ENFILE) {
+        if (turn_away(k, &k->doors[door])) return true;
+    } else if (errno != ENOBUFS && errno != ENOMEM) {
+        return false;
+    }
+    /* Out of files or memory: to try again at once would spin. */
+    pause_doors(k, true);
+    return false;
+}
+
+static void accept_some(struct keeper *k, int door) {
     for (int i = 0; i < ACCEPTS; i++) {
         if (!has_room(k)) {
-            pause_door(k, true);
+            pause_doors(k, true);
             return;
         }
-        struct sockaddr_storage from;
-        socklen_t size = sizeof from;
-        int fd = accept4(k->door, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) {
-            /* Out of files or memory: to try again at once would spin. */
-            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-                pause_door(k, true);
-            return;
-        }
-        stats_add(STAT_ACCEPTED, 1);
-        k->welcome(k->context, fd, (struct sockaddr *)&from, size);
+        if (!accept_one(k, door)) return;
     }
 }
 
-static void close_door(struct keeper *k) {
+static void shut(struct keeper *k) {
+    for (int i = 0; i < k->n_doors; i++) close(k->doors[i].fd);
+    k->n_doors = 0;
+}
+
+static void close_doors(struct keeper *k) {
     pthread_mutex_lock(&k->lock);
-    if (k->closing && k->door >= 0) {
-        close(k->door);
-        k->door = -1;
-        pthread_cond_broadcast(&k->door_closed);
+    if (k->closing && k->n_doors) {
+        shut(k);
+        pthread_cond_broadcast(&k->doors_closed);
     }
     pthread_mutex_unlock(&k->lock);
 }
 
-void keeper_close_door(struct keeper *k) {
+void keeper_close_doors(struct keeper *k) {
     pthread_mutex_lock(&k->lock);
     k->closing = true;
     ring(k);
-    while (k->door >= 0) pthread_cond_wait(&k->door_closed, &k->lock);
+    while (k->n_doors) pthread_cond_wait(&k->doors_closed, &k->lock);
     pthread_mutex_unlock(&k->lock);
 }
 
@@ -299,7 +352,8 @@ static void handle_event(struct keeper *k, uint64_t data) {
     uint64_t rest = data >> 2;
     switch ((enum tag)(data & 3)) {
     case TAG_DOOR:
-        accept_some(k);
+        /* It may have been closed since. */
+        if (rest < (uint64_t)k->n_doors) accept_some(k, (int)rest);
         break;
     case TAG_BELL:
         break;
@@ -333,8 +387,9 @@ static void *keep(void *context) {
             if (events[i].data.u64 == TAG_BELL && read(k->bell, &count, sizeof count) < 0) continue;
             handle_event(k, events[i].data.u64);
         }
-        close_door(k);
-        if (k->paused && has_room(k)) pause_door(k, false);
+        close_doors(k);
+        take_spare(k);
+        if (k->paused && has_room(k)) pause_doors(k, false);
         int64_t now = clock_coarse();
         if (now - swept < (int64_t)SWEEP_MS * 1000000) continue;
         sweep_guests(k, now);
@@ -354,27 +409,39 @@ static bool start_thread(struct keeper *k) {
 }
 
 static void keeper_free(struct keeper *k) {
-    if (k->door >= 0) close(k->door);
+    shut(k);
     if (k->epoll >= 0) close(k->epoll);
     if (k->bell >= 0) close(k->bell);
+    if (k->spare >= 0) close(k->spare);
     pthread_mutex_destroy(&k->lock);
-    pthread_cond_destroy(&k->door_closed);
+    pthread_cond_destroy(&k->doors_closed);
     free(k);
 }
 
-bool keeper_start(struct keeper **out, int listen_fd, size_t most, int64_t drain,
-                  keeper_welcome welcome, void *context) {
+static bool listen_for_all(struct keeper *k) {
+    bool ok = k->epoll >= 0 && k->bell >= 0 && listen_for(k, k->bell, EPOLLIN, 0, TAG_BELL);
+    for (int i = 0; i < k->n_doors; i++)
+        ok = ok && listen_for(k, k->doors[i].fd, EPOLLIN, (uint64_t)i, TAG_DOOR);
+    return ok;
+}
+
+bool keeper_start(struct keeper **out, const struct keeper_door *doors, int n_doors, size_t most,
+                  int64_t drain, keeper_welcome welcome, void *context) {
     struct keeper *k = *out = malloc(sizeof *k);
     if (!k) return false;
-    *k = (struct keeper){
-        .door = listen_fd, .most = most, .drain = drain, .welcome = welcome, .context = context};
+    *k = (struct keeper){.n_doors = n_doors,
+                         .most = most,
+                         .drain = drain,
+                         .welcome = welcome,
+                         .context = context,
+                         .spare = -1};
+    memcpy(k->doors, doors, (size_t)n_doors * sizeof *doors);
     pthread_mutex_init(&k->lock, NULL);
-    pthread_cond_init(&k->door_closed, NULL);
+    pthread_cond_init(&k->doors_closed, NULL);
     k->epoll = epoll_create1(EPOLL_CLOEXEC);
     k->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (k->epoll >= 0 && k->bell >= 0 && listen_for(k, k->bell, EPOLLIN, 0, TAG_BELL) &&
-        listen_for(k, listen_fd, EPOLLIN, 0, TAG_DOOR) && start_thread(k))
-        return true;
+    take_spare(k);
+    if (listen_for_all(k) && start_thread(k)) return true;
     keeper_free(k);
     *out = NULL;
     return false;

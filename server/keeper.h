@@ -22,17 +22,25 @@ struct guest {
     struct guest *previous_watched, *next_watched; /* of those that are watched */
 };
 
-/* Takes over an accepted socket; closes it where it cannot serve it. */
-typedef void (*keeper_welcome)(void *context, int fd, const struct sockaddr *from, socklen_t size);
+/* A listening socket. */
+struct keeper_door {
+    int fd;
+    const char *refusal; /* written to whom there is no descriptor for; NULL: nothing */
+};
+enum { KEEPER_DOORS = 16 };
 
-/* Starts the thread at a listening socket, which it owns from now on, and sets *out before it
- * welcomes anybody. More than `most` guests wait outside. After a refusal at most `drain` bytes are
- * read. False where the system has no room. */
-bool keeper_start(struct keeper **out, int listen_fd, size_t most, int64_t drain,
-                  keeper_welcome welcome, void *context);
+/* Takes over a socket that was accepted at door number `door`; closes it where it cannot serve it. */
+typedef void (*keeper_welcome)(void *context, int door, int fd, const struct sockaddr *from,
+                               socklen_t size);
 
-/* Accepts no more; returns when the listening socket is closed. */
-void keeper_close_door(struct keeper *k);
+/* Starts the thread at up to KEEPER_DOORS doors, whose sockets it owns from now on, and sets *out
+ * before it welcomes anybody. More than `most` guests wait outside. After a refusal at most `drain`
+ * bytes are read. False where the system has no room. */
+bool keeper_start(struct keeper **out, const struct keeper_door *doors, int n_doors, size_t most,
+                  int64_t drain, keeper_welcome welcome, void *context);
+
+/* Accepts no more; returns when the listening sockets are closed. */
+void keeper_close_doors(struct keeper *k);
 void keeper_stop(struct keeper *k);
 
 /* A guest comes, and goes: its socket is about to be closed by its owner. Where `drain` says so, or

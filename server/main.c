@@ -16,6 +16,7 @@
 #include "server/machine.h"
 #include "server/options.h"
 #include "server/stats.h"
+#include "server/supervisor.h"
 
 #ifndef GRADD_VERSION
 #error "the build defines GRADD_VERSION"
@@ -23,7 +24,7 @@
 
 enum { EXIT_FAILED = 1, EXIT_OPTIONS = 2 };
 enum { MOST_CONNECTIONS = 10000, FILES_APART = 64 };
-enum { GRACE_SECONDS = 30, POLL_MS = 5, SWEEP_MS = 1000 };
+enum { POLL_MS = 5, SWEEP_MS = 1000 };
 
 static int fail(const char *problem, int code) {
     fprintf(stderr, "gradd: %s\n", problem);
@@ -46,16 +47,18 @@ static size_t most_connections(void) {
     return most;
 }
 
-/* Waits for a signal, at most so many milliseconds. */
-static bool wait_signal(const sigset_t *signals, long ms) {
+/* Waits for a signal, at most so many milliseconds; 0 where none came. */
+static int wait_signal(const sigset_t *signals, long ms) {
     struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    return sigtimedwait(signals, NULL, &time) > 0;
+    const int number = sigtimedwait(signals, NULL, &time);
+    return number > 0 ? number : 0;
 }
 
 /* Once a second. */
 static void sweep(struct http *http, struct engine *engine) {
     engine_sweep(engine);
     http_sweep(http);
+    supervisor_beat();
 }
 
 /* Until nothing is in flight and no job runs. False where the time is up; a second signal ends the process. */
@@ -63,7 +66,8 @@ static bool wait_idle(struct http *http, struct engine *engine, const sigset_t *
                       int seconds) {
     int64_t end = clock_now() + seconds * INT64_C(1000000000);
     while (!http_idle(http) || !operations_idle(engine->operations)) {
-        if (wait_signal(signals, POLL_MS)) _exit(EXIT_FAILED);
+        const int number = wait_signal(signals, POLL_MS);
+        if (number && number != SIGHUP) _exit(EXIT_FAILED);
         if (clock_now() > end) return false;
         sweep(http, engine);
     }
@@ -71,11 +75,11 @@ static bool wait_idle(struct http *http, struct engine *engine, const sigset_t *
 }
 
 static void finish(struct http *http, struct jobs *jobs, struct engine *engine,
-                   const sigset_t *signals) {
+                   const sigset_t *signals, int grace) {
     log_event(LOG_INFO, "draining", "in_flight=%lld", (long long)stats_sum(STAT_IN_FLIGHT));
     http_drain(http);
     operations_drain(engine->operations);
-    bool idle = wait_idle(http, engine, signals, GRACE_SECONDS);
+    bool idle = wait_idle(http, engine, signals, grace);
     if (!idle) {
         http_cancel(http);
         idle = wait_idle(http, engine, signals, 1);
@@ -99,16 +103,69 @@ static void take_signals(sigset_t *signals) {
     sigemptyset(signals);
     sigaddset(signals, SIGTERM);
     sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGHUP);
     sigprocmask(SIG_BLOCK, signals, NULL);
     main_thread = pthread_self();
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+}
+
+/* The sockets of whoever started this process, or else those of the options. */
+static bool open_sockets(const struct options *options, struct listen_sockets *out, char *problem,
+                         size_t size) {
+    struct listen_list passed;
+    if (!supervisor_sockets(out, problem, size)) return false;
+    passed.n = out->n;
+    for (int i = 0; i < out->n; i++) passed.at[i] = out->at[i].address;
+    if (!options_check_reach(options, &passed, problem, size)) return false;
+    return out->n || listen_open(&options->listen, options->socket_mode, out, problem, size);
+}
+
+static bool are_loopback(const struct listen_sockets *sockets) {
+    for (int i = 0; i < sockets->n; i++)
+        if (!listen_is_loopback(&sockets->at[i].address)) return false;
+    return true;
+}
+
+/* Where it listens, as in the ready line. */
+static const char *print_urls(const struct listen_sockets *sockets, char *out, size_t size) {
+    size_t n = 0;
+    out[0] = '\0';
+    for (int i = 0; i < sockets->n && n < size; i++) {
+        char url[LISTEN_URL];
+        n += (size_t)snprintf(out + n, size - n, "%s%s", i ? " " : "",
+                              listen_url(&sockets->at[i].address, url));
+    }
+    return out;
+}
+
+/* Reads anew what may change while the process runs. */
+static void reload(void) {
+    supervisor_reloading();
+    log_event(LOG_INFO, "reloaded", "version=%s", GRADD_VERSION);
+    supervisor_ready();
+}
+
+static void run(struct http *http, struct engine *engine, const sigset_t *signals) {
+    const long nap = supervisor_patience_ms(SWEEP_MS);
+    for (int number; !(number = wait_signal(signals, nap)) || number == SIGHUP;) {
+        if (number == SIGHUP) reload();
+        sweep(http, engine);
+    }
+}
+
+/* Nobody has to find out by trying that this process listens no more. */
+static int give_up(const struct listen_sockets *sockets, const char *problem) {
+    listen_unlink(sockets);
+    return fail(problem, EXIT_FAILED);
 }
 
 static int serve(const struct options *options) {
     static struct engine engine;
-    char problem[512], url[LISTEN_URL];
+    struct listen_sockets sockets;
+    char problem[512], urls[LISTEN_MOST * LISTEN_URL];
     int cores = machine_cores();
     int threads = options->threads ? options->threads : cores;
     int workers = options->workers ? options->workers : cores;
@@ -116,31 +173,36 @@ static int serve(const struct options *options) {
 
     sigset_t signals;
     take_signals(&signals);
+    supervisor_start();
 
-    int fd = listen_open(&options->listen, problem, sizeof problem);
-    if (fd < 0) return fail(problem, EXIT_FAILED);
-    listen_socket_url(fd, url);
-    if (!engine_init(&engine, options->max_body, problem, sizeof problem))
+    if (!open_sockets(options, &sockets, problem, sizeof problem))
         return fail(problem, EXIT_FAILED);
-    engine.web = (struct web){.guards_host = listen_is_loopback(&options->listen),
+    if (!engine_init(&engine, options->max_body, problem, sizeof problem))
+        return give_up(&sockets, problem);
+    engine.web = (struct web){.guards_host = are_loopback(&sockets),
                               .hosts = options->allowed_host.items,
                               .n_hosts = options->allowed_host.n,
                               .origins = options->cors_origin.items,
                               .n_origins = options->cors_origin.n};
     engine.pool = pool_start(workers);
-    if (!engine.pool) return fail("cannot start helpers: the system has no room", EXIT_FAILED);
+    if (!engine.pool) return give_up(&sockets, "cannot start helpers: the system has no room");
     struct http *http =
-        http_start(&engine, fd, threads, workers, connections, problem, sizeof problem);
-    if (!http) return fail(problem, EXIT_FAILED);
+        http_start(&engine, &sockets, threads, workers, connections, problem, sizeof problem);
+    if (!http) return give_up(&sockets, problem);
     struct jobs *jobs = jobs_start(&engine);
-    if (!jobs) return fail("cannot start the threads of jobs: the system has no room", EXIT_FAILED);
+    if (!jobs) return give_up(&sockets, "cannot start the threads of jobs: the system has no room");
 
-    log_event(LOG_INFO, "started", "version=%s address=%s threads=%d workers=%d connections=%zu",
-              GRADD_VERSION, url, threads, workers, connections);
-    printf("gradd %s listening on %s\n", GRADD_VERSION, url);
+    print_urls(&sockets, urls, sizeof urls);
+    log_event(LOG_INFO, "started",
+              "version=%s address=\"%s\" threads=%d workers=%d connections=%zu", GRADD_VERSION,
+              urls, threads, workers, connections);
+    printf("gradd %s listening on %s\n", GRADD_VERSION, urls);
     fflush(stdout);
-    while (!wait_signal(&signals, SWEEP_MS)) sweep(http, &engine);
-    finish(http, jobs, &engine, &signals);
+    supervisor_ready();
+    run(http, &engine, &signals);
+    supervisor_stopping();
+    listen_unlink(&sockets);
+    finish(http, jobs, &engine, &signals, options->grace);
     return EXIT_SUCCESS;
 }
 

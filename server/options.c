@@ -8,7 +8,7 @@
 #include "core/op.h"
 #include "server/web.h"
 
-enum { MOST_THREADS = 256 };
+enum { MOST_THREADS = 256, MOST_GRACE = 86400 };
 
 static const char *const threads_expected = "a whole number from 1 to 256";
 
@@ -40,7 +40,22 @@ static bool parse_size(const char *text, int64_t *out) {
 
 /* One function an option: sets the field and returns NULL, or returns what was expected. */
 static const char *read_listen(struct options *o, const char *text) {
-    return listen_parse(text, &o->listen) ? NULL : listen_syntax;
+    return listen_parse_list(text, &o->listen) ? NULL : listen_syntax;
+}
+
+static const char *read_socket_mode(struct options *o, const char *text) {
+    char *end;
+    const long mode = strtol(text, &end, 8);
+    if (end == text || *end || mode < 0 || mode > 0777) return "permissions such as 0660";
+    o->socket_mode = (mode_t)mode;
+    return NULL;
+}
+
+static const char *read_grace(struct options *o, const char *text) {
+    if (strcmp(text, "0") != 0 && !parse_count(text, MOST_GRACE, &o->grace))
+        return "seconds from 0 to 86400";
+    if (text[0] == '0') o->grace = 0;
+    return NULL;
 }
 
 static const char *read_threads(struct options *o, const char *text) {
@@ -149,22 +164,26 @@ static enum options_outcome read_line(int argc, char *const *argv, const char *t
     return OPTIONS_RUN;
 }
 
-/* Nobody is to find that the whole network may use a server of which they thought otherwise. */
-static bool check_reach(const struct options *o, char *problem, size_t size) {
+bool options_check_reach(const struct options *o, const struct listen_list *addresses,
+                         char *problem, size_t size) {
     char url[LISTEN_URL];
-    if (o->insecure || listen_is_loopback(&o->listen)) return true;
-    snprintf(problem, size,
-             "%s can be reached from other machines, and whoever reaches it may "
-             "use it; --insecure says that this is meant",
-             listen_url(&o->listen, url));
-    return false;
+    for (int i = 0; i < addresses->n && !o->insecure; i++) {
+        if (listen_is_loopback(&addresses->at[i])) continue;
+        snprintf(problem, size,
+                 "%s can be reached from other machines, and whoever reaches it may "
+                 "use it; --insecure says that this is meant",
+                 listen_url(&addresses->at[i], url));
+        return false;
+    }
+    return true;
 }
 
 enum options_outcome options_read(struct options *o, int argc, char *const *argv,
                                   char *(*variable)(const char *name), char *problem, size_t size) {
     const char *texts[ROWS] = {0};
-    *o = (struct options){.max_body = INT64_C(64) << 20, .log_level = LOG_INFO};
-    listen_parse("127.0.0.1:8080", &o->listen);
+    *o = (struct options){
+        .max_body = INT64_C(64) << 20, .socket_mode = 0660, .grace = 30, .log_level = LOG_INFO};
+    listen_parse_list("127.0.0.1:8080", &o->listen);
     enum options_outcome outcome = read_line(argc, argv, texts, problem, size);
     for (size_t i = 0; i < ROWS && outcome == OPTIONS_RUN; i++) {
         const char *from = rows[i].flag, *text = texts[i];
@@ -176,7 +195,8 @@ enum options_outcome options_read(struct options *o, int argc, char *const *argv
         snprintf(problem, size, "%s: found \"%s\", expected %s", from, text, expected);
         outcome = OPTIONS_BAD;
     }
-    if (outcome == OPTIONS_RUN && !check_reach(o, problem, size)) return OPTIONS_BAD;
+    if (outcome == OPTIONS_RUN && !options_check_reach(o, &o->listen, problem, size))
+        return OPTIONS_BAD;
     return outcome;
 }
 

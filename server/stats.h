@@ -14,6 +14,7 @@ enum counter {
     STAT_CONNECTIONS, /* open now; a gauge */
     STAT_ACCEPTED,    /* connections since the start */
     STAT_TIMED_OUT,   /* connections cut for being too slow */
+    STAT_REFUSED,     /* connections that there was no descriptor for */
     STAT_2XX,
     STAT_3XX,
     STAT_4XX,

@@ -6,18 +6,6 @@
  * Prints a line a test, and `N passed, N failed` last; see wire.c. */
 #include "wire.h"
 
-#define HEAD(method, path) method " " path " HTTP/1.1\r\nHost: gradd\r\n"
-#define GET(path) HEAD("GET", path) "\r\n"
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            printf("      line %d: %s\n", __LINE__, #condition);                                   \
-            if (reply.status) printf("      last answer: %d %.300s\n", reply.status, reply.body);  \
-            return false;                                                                          \
-        }                                                                                          \
-    } while (0)
-
 static int fresh(void) { return dial(&usual); }
 
 static bool send_body(int fd, const char *method, const char *path, const char *body) {

@@ -7,7 +7,6 @@
  * factor, says that gradd is slow here. */
 #include "wire.h"
 
-#define HEAD(method, path) method " " path " HTTP/1.1\r\nHost: gradd\r\n"
 #define EVENTS "Accept: text/event-stream\r\n"
 
 /* Runs that take longer than any test, and short ones; each step is recorded. */
@@ -18,15 +17,6 @@
 static const char long_run[] = RUN("100000000"), long_job[] = JOB("1000000000");
 
 static int fresh(void) { return dial(&usual); }
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            printf("      line %d: %s\n", __LINE__, #condition);                                   \
-            if (reply.status) printf("      last answer: %d %.300s\n", reply.status, reply.body);  \
-            return false;                                                                          \
-        }                                                                                          \
-    } while (0)
 
 static bool post(int fd, const char *path, const char *headers, const char *body) {
     return say(fd, "POST %s HTTP/1.1\r\nHost: gradd\r\n%sContent-Length: %zu\r\n\r\n%s", path,

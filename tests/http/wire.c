@@ -16,8 +16,6 @@ enum { QUEUE_PROBES = 300 };
 
 #define FIRST "{\"graph\":\"z = (x1 + 5) * x2 ** 2\",\"variables\":{\"x1\":2.0,\"x2\":3.0}}"
 #define FIRST_ANSWER "{\"value\":63.0,\"gradient\":{\"x1\":9.0,\"x2\":42.0}}"
-#define HEAD(method, path) method " " path " HTTP/1.1\r\nHost: gradd\r\n"
-#define GET(path) HEAD("GET", path) "\r\n"
 
 /* Work that takes ten seconds at the least, and some that takes a twentieth of a second. */
 static const char long_work[] =
@@ -31,15 +29,6 @@ static bool post(int fd, const char *body) {
 }
 
 /* ---- the tests: each gets a gradd of its own kind and returns whether all went well ---- */
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            printf("      line %d: %s\n", __LINE__, #condition);                                   \
-            if (reply.status) printf("      last answer: %d %.300s\n", reply.status, reply.body);  \
-            return false;                                                                          \
-        }                                                                                          \
-    } while (0)
 
 static int fresh(void) { return dial(&usual); }
 

@@ -18,6 +18,7 @@
 #include <strings.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,6 +27,8 @@ enum { BUFFER = 1 << 20 };
 
 static const char *gradd; /* the binary */
 static int patience = 1;  /* by how much it is slower than usual here */
+/* What a child does last before it becomes gradd; NULL: nothing. */
+static void (*in_child)(void);
 
 /* ---- time ---- */
 
@@ -56,6 +59,7 @@ static inline struct child spawn(const char *const *arguments) {
         dup2(out[1], STDOUT_FILENO);
         dup2(err[1], STDERR_FILENO);
         for (int fd = 3; fd < 1024; fd++) close(fd);
+        if (in_child) in_child();
         const char *argv[16] = {gradd};
         for (int i = 0; arguments[i]; i++) argv[i + 1] = arguments[i];
         execv(gradd, (char *const *)(uintptr_t)argv);
@@ -87,19 +91,28 @@ static inline int reap(struct child *child, int ms) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
-/* A gradd that listens: its port is in the ready line. What it logs is of no interest. */
+/* Reads the line with which gradd says that it listens; the port in its first address, if any. */
+static char ready_line[1024];
+static inline bool get_ready(struct child *child) {
+    size_t n = 0;
+    while (n + 1 < sizeof ready_line && read(child->out, ready_line + n, 1) == 1 &&
+           ready_line[n] != '\n')
+        n++;
+    ready_line[n] = '\0';
+    const char *at = strstr(ready_line, " listening on "), *port = at ? strstr(at, "://") : NULL;
+    if (port) port += 3 + strcspn(port + 3, "]:");
+    if (port && *port == ']') port++;
+    child->port = port && *port == ':' ? atoi(port + 1) : 0;
+    return at;
+}
+
+/* A gradd that listens on a port of its own. What it logs is of no interest. */
 static inline struct child start(const char *first, const char *second) {
     const char *arguments[] = {"--listen", "127.0.0.1:0", "--log-level", "error", "--allowed-host",
                                "gradd",    first,         second,        NULL};
     struct child child = spawn(arguments);
-    char line[256];
-    size_t n = 0;
-    while (n + 1 < sizeof line && read(child.out, line + n, 1) == 1 && line[n] != '\n') n++;
-    line[n] = '\0';
-    const char *colon = strrchr(line, ':');
-    child.port = colon ? atoi(colon + 1) : 0;
-    if (child.port > 0) return child;
-    fprintf(stderr, "wire: gradd did not get ready: %s\n", line);
+    if (get_ready(&child) && child.port > 0) return child;
+    fprintf(stderr, "wire: gradd did not get ready: %s\n", ready_line);
     exit(1);
 }
 
@@ -133,6 +146,16 @@ static inline int dial(const struct child *child) {
     int fd = new_socket(AF_INET);
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((in_port_t)child->port)};
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0) return fd;
+    close(fd);
+    return -1;
+}
+
+/* The Unix socket at a path. */
+static inline int dial_local(const char *path) {
+    int fd = new_socket(AF_UNIX);
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
     if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0) return fd;
     close(fd);
     return -1;
@@ -263,6 +286,21 @@ static inline bool stat_becomes(const struct child *child, const char *group, co
         sleep_ms(2);
     }
 }
+
+/* ---- what tests are made of ---- */
+
+#define HEAD(method, path) method " " path " HTTP/1.1\r\nHost: gradd\r\n"
+#define GET(path) HEAD("GET", path) "\r\n"
+
+/* In a test, which returns whether all went well. */
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            printf("      line %d: %s\n", __LINE__, #condition);                                   \
+            if (reply.status) printf("      last answer: %d %.300s\n", reply.status, reply.body);  \
+            return false;                                                                          \
+        }                                                                                          \
+    } while (0)
 
 /* ---- the program ---- */
 

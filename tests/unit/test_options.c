@@ -44,14 +44,14 @@ static void assert_refused(const char *a, const char *b, const char *sentence) {
 static void assert_listens(const char *text, const char *url) {
     char found[LISTEN_URL];
     assert_int_equal(read_line("--listen", text, NULL), OPTIONS_RUN);
-    assert_string_equal(listen_url(&options.listen, found), url);
+    assert_string_equal(listen_url(&options.listen.at[0], found), url);
 }
 
 static void nothing_said_gives_the_presets(void **state) {
     (void)state;
     char url[LISTEN_URL];
     assert_int_equal(read_line(NULL, NULL, NULL), OPTIONS_RUN);
-    assert_string_equal(listen_url(&options.listen, url), "http://127.0.0.1:8080");
+    assert_string_equal(listen_url(&options.listen.at[0], url), "http://127.0.0.1:8080");
     assert_int_equal(options.threads, 0);
     assert_int_equal(options.workers, 0);
     assert_int_equal(options.max_body, 64 << 20);
@@ -126,7 +126,7 @@ static void what_others_reach_is_to_be_meant(void **state) {
         snprintf(sentence, sizeof sentence,
                  "%s can be reached from other machines, and whoever reaches it "
                  "may use it; --insecure says that this is meant",
-                 listen_url(&options.listen, url));
+                 listen_url(&options.listen.at[0], url));
         assert_refused("--listen", open[i], sentence);
     }
     variable_name = "GRADD_INSECURE";
@@ -199,7 +199,7 @@ static void a_bad_value_is_told_with_what_is_accepted(void **state) {
 
 static void an_option_without_its_value_is_told(void **state) {
     (void)state;
-    assert_refused("--listen", NULL, "--listen: found nothing behind it, expected HOST:PORT");
+    assert_refused("--listen", NULL, "--listen: found nothing behind it, expected ADDRESS,...");
 }
 
 static void an_unknown_option_is_told_with_the_nearest(void **state) {

@@ -1,0 +1,35 @@
+/* HTTP/1.1 by hand: a refusal and its few headers. Sends nothing itself. */
+#include "server/raw.h"
+
+#include <stdio.h>
+
+#include "api/problem.h"
+
+size_t raw_head(const struct answer *a, char out[RAW_HEAD]) {
+    char retry[40] = "";
+    if (a->retry_after) snprintf(retry, sizeof retry, "Retry-After: %d\r\n", a->retry_after);
+    const int n = snprintf(out, RAW_HEAD,
+                           "HTTP/1.1 %d Refused\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+                           "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+                           "%s%s%s%sConnection: close\r\n\r\n",
+                           a->status, a->type, a->length, a->id[0] ? "X-Request-Id: " : "", a->id,
+                           a->id[0] ? "\r\n" : "", retry);
+    return (size_t)n;
+}
+
+void raw_refusal(const char *sentence, char out[RAW_REFUSAL]) {
+    struct error error;
+    struct writer problem;
+    char head[RAW_HEAD];
+    error_clear(&error);
+    error_set(&error, ERROR_OVERLOADED, "%s", sentence);
+    writer_init(&problem, RAW_REFUSAL - RAW_HEAD);
+    problem_write(&problem, &error, NULL);
+    const struct answer a = {.status = problem_status(error.code),
+                             .type = "application/problem+json",
+                             .length = problem.length,
+                             .retry_after = 1};
+    raw_head(&a, head);
+    snprintf(out, RAW_REFUSAL, "%s%.*s", head, (int)problem.length, problem.data);
+    writer_free(&problem);
+}

@@ -1,0 +1,15 @@
+/* Answers as bytes, for where they are written past the HTTP library. */
+#ifndef GRADD_SERVER_RAW_H
+#define GRADD_SERVER_RAW_H
+
+#include "server/exchange.h"
+
+enum { RAW_HEAD = 512, RAW_REFUSAL = 1024 };
+
+/* The head of an answer behind which the connection is closed; returns its length. */
+size_t raw_head(const struct answer *a, char out[RAW_HEAD]);
+
+/* A whole answer, ERROR_OVERLOADED with a sentence, for whom nothing else is known of. */
+void raw_refusal(const char *sentence, char out[RAW_REFUSAL]);
+
+#endif
