@@ -20,6 +20,7 @@ struct search {
     uint8_t *kind;
     struct found *found;
     uint32_t n_found;
+    uint32_t stage, floor, deepest; /* of the stage that is looked at: no node of it is less deep */
 };
 
 static const struct node *node_at(const struct search *s, uint32_t i) {
@@ -45,7 +46,7 @@ static bool is_loop(const struct search *s, const struct node *n) {
 
 /* The depth of a node that is no fold: one more than what it reads on the other side of a border. */
 static uint32_t depth_of(const struct search *s, const struct node *n, bool loop) {
-    uint32_t depth = 0;
+    uint32_t depth = s->floor;
     for (uint32_t k = 0; k < n->n_args; k++) {
         const uint32_t a = arg_at(s, n, k);
         const bool same =
@@ -135,7 +136,7 @@ static bool walk_of(const struct shape *x, uint32_t axes, struct region *out) {
 static bool join_fold(struct search *s, uint32_t i, const struct node *n) {
     if (n->n_args != 1 || !op_of(n)->reducers[tape_dtype(s->p->tape, n->arg[0])]) return false;
     const uint32_t a = arg_at(s, n, 0);
-    if (s->kind[a] != NODE_LOOP) return false;
+    if (s->kind[a] != NODE_LOOP || s->depth[a] < s->floor) return false;
     struct region *r = &s->found[find(s, s->of[a])].region, walk = *r;
     if (r->n >= FUSED_OPS_MOST || !walk_of(r->shape, *(const uint32_t *)n->attrs, &walk))
         return false;
@@ -148,6 +149,13 @@ static bool join_fold(struct search *s, uint32_t i, const struct node *n) {
     s->depth[i] = s->depth[a];
     s->kind[i] = NODE_FOLD;
     return true;
+}
+
+/* Begins another stage at node i, where it is of one: deeper than all before. */
+static void enter(struct search *s, uint32_t i) {
+    if (!s->p->stage || s->p->stage[s->p->node[i]] == s->stage) return;
+    s->stage = s->p->stage[s->p->node[i]];
+    s->floor = s->deepest + 1;
 }
 
 /* ---- all of it ---------------------------------------------------------------------------------- */
@@ -204,8 +212,11 @@ bool fuse(const struct program *p, struct arena *scratch, struct fusion *out) {
     for (uint32_t i = 0; i < p->n; i++) s.of[i] = s.reader[i] = REGION_NONE;
     for (uint32_t i = 0; i < p->n; i++) {
         const struct node *n = node_at(&s, i);
-        if (is_leaf(&s, i, n) || join_fold(&s, i, n)) continue;
+        if (is_leaf(&s, i, n)) continue;
+        enter(&s, i);
+        if (join_fold(&s, i, n)) continue;
         s.depth[i] = depth_of(&s, n, s.kind[i] == NODE_LOOP);
+        if (s.depth[i] > s.deepest) s.deepest = s.depth[i];
         if (s.kind[i] == NODE_LOOP) join_loop(&s, i, n);
     }
     return collect(&s, scratch, out);

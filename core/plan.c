@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/compiler.h"
+#include "core/rematerialise.h"
 #include "core/simplify.h"
 
 enum { PLAN_FIRST_CHUNK = 1 << 10 /* most plans are small and many are kept */ };
@@ -419,14 +420,17 @@ struct plan *plan_place(const struct program *program, struct arena *scratch, st
     return NULL;
 }
 
-struct plan *plan_compile(const struct program *program, struct arena *scratch,
+struct plan *plan_compile(const struct program *program, size_t room, struct arena *scratch,
                           struct error *error) {
     struct tape simple;
     struct program p;
     node_id *wanted = arena_alloc(scratch, (program->n_wanted + 1) * sizeof *wanted);
     if (wanted && !simplify(program, scratch, error, &simple, wanted)) return NULL;
-    if (wanted && program_number(&simple, wanted, program->n_wanted, true, scratch, &p))
-        return plan_place(&p, scratch, error);
+    if (wanted && program_number(&simple, wanted, program->n_wanted, true, scratch, &p)) {
+        struct plan *plan = plan_place(&p, scratch, error);
+        return plan && plan_run_bytes(plan) > room ? rematerialise(plan, &p, room, scratch, error)
+                                                   : plan;
+    }
     error_set(error, ERROR_MEMORY_BUDGET,
               "the plan needs more than the %zu bytes a request may take", scratch->ceiling);
     return NULL;

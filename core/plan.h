@@ -21,6 +21,10 @@ struct plan_stats {
 /* A cache of at most `max_plans` plans and `max_bytes` bytes; `seed` makes its hash unpredictable.
  * NULL when out of memory. */
 struct plan_cache *plan_cache_new(size_t max_plans, size_t max_bytes, uint64_t seed);
+/* The plans that it compiles from now on compute values a second time rather than take more than `room` bytes
+ * for a run, where that helps and costs at most half as much work again. At first there is no such bound. Not
+ * to be called while another thread uses the cache. */
+void plan_cache_fit(struct plan_cache *cache, size_t room);
 void plan_cache_free(struct plan_cache *cache);
 struct plan_stats plan_cache_stats(struct plan_cache *cache);
 

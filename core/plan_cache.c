@@ -8,16 +8,21 @@
 
 struct plan_cache {
     struct cache *plans;
+    size_t room; /* see plan_cache_fit */
 };
 
 static void release(struct cached *c) { plan_release((struct plan *)(void *)c); }
 
 struct plan_cache *plan_cache_new(size_t max_plans, size_t max_bytes, uint64_t seed) {
     struct plan_cache *cache = malloc(sizeof *cache);
-    if (cache && (cache->plans = cache_new(max_plans, max_bytes, seed, release))) return cache;
+    if (cache)
+        *cache = (struct plan_cache){cache_new(max_plans, max_bytes, seed, release), SIZE_MAX};
+    if (cache && cache->plans) return cache;
     free(cache);
     return NULL;
 }
+
+void plan_cache_fit(struct plan_cache *cache, size_t room) { cache->room = room; }
 
 void plan_cache_free(struct plan_cache *cache) {
     if (!cache) return;
@@ -89,9 +94,9 @@ static char *write_key(const struct program *p, struct arena *scratch, size_t *s
     return key;
 }
 
-static struct plan *compile_with_key(const struct program *p, const char *key, size_t size,
-                                     struct arena *scratch, struct error *error) {
-    struct plan *plan = plan_compile(p, scratch, error);
+static struct plan *compile_with_key(const struct program *p, size_t room, const char *key,
+                                     size_t size, struct arena *scratch, struct error *error) {
+    struct plan *plan = plan_compile(p, room, scratch, error);
     if (!plan) return NULL;
     char *copy = arena_alloc(&plan->arena, size);
     if (!copy) {
@@ -136,7 +141,7 @@ struct plan *plan_get(struct plan_cache *cache, const struct tape *t, const node
 
     /* Two threads may compile the same plan at once; the second one then finds the first one's too,
      * and both are right. */
-    struct plan *plan = compile_with_key(&p, key, size, scratch, error);
+    struct plan *plan = compile_with_key(&p, cache->room, key, size, scratch, error);
     if (!plan) return NULL;
     plan->cached.hash = hash;
     cache_keep(cache->plans, &plan->cached);

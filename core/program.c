@@ -58,3 +58,24 @@ bool program_number(const struct tape *t, const node_id *wanted, size_t n_wanted
     }
     return true;
 }
+
+bool program_copy(const struct program *p, uint32_t i, const node_id *is, struct tape *t,
+                  struct node *out) {
+    const struct node *n = tape_node(p->tape, p->node[i]);
+    const node_id *args = node_args(p->tape, n);
+    *out = *n;
+    if (program_is_input(p, i)) {
+        out->op = OP_input;
+        out->n_args = out->attrs_size = 0;
+        out->attrs = NULL;
+        return true;
+    }
+    if (n->n_args <= NODE_INLINE_ARGS) {
+        for (uint32_t k = 0; k < n->n_args; k++) out->arg[k] = is[p->index[args[k]]];
+        return true;
+    }
+    node_id *mapped = arena_alloc(t->arena, n->n_args * sizeof *mapped);
+    if (!mapped) return tape_fail_memory(t, "the plan");
+    for (uint32_t k = 0; k < n->n_args; k++) mapped[k] = is[p->index[args[k]]];
+    return tape_keep_args(t, out, mapped, n->n_args) || tape_fail_memory(t, "the plan");
+}

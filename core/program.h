@@ -13,6 +13,9 @@ struct program {
     const node_id *wanted;
     uint32_t n_wanted;
     uint32_t n_inputs;
+    /* Of each node of the tape, never falling: what stands in one stage is computed before the next one
+     * begins, and never together with it. NULL: there is one. */
+    const uint32_t *stage;
 };
 
 /* Whether node i is bound when a plan runs: an input, or a node whose value is known already. A literal
@@ -29,6 +32,11 @@ static inline bool program_is_input(const struct program *p, uint32_t i) {
 bool program_number(const struct tape *t, const node_id *wanted, size_t n_wanted, bool all_inputs,
                     struct arena *scratch, struct program *p);
 
+/* A copy of node i, as it is recorded on the tape t: is[k] stands there for node k of the program, and a node
+ * whose value is known is an input. False without memory, which the tape says. */
+bool program_copy(const struct program *p, uint32_t i, const node_id *is, struct tape *t,
+                  struct node *out);
+
 /* Whether a node's value has one element and stands in a cell. */
 static inline bool program_in_cell(const struct node *n) {
     return n->shape->rank == 0 || shape_count(n->shape) == 1;
@@ -37,8 +45,9 @@ static inline bool program_in_cell(const struct node *n) {
 /* The kernels of a node that is computed from cells into a cell; NULL where it is another one. */
 const struct cell_kernels *program_cells(const struct program *p, const struct node *n);
 
-/* A new plan with one reference, without key, of what stands there simplified; NULL after a failure. */
-struct plan *plan_compile(const struct program *program, struct arena *scratch,
+/* A new plan with one reference, without key, of what stands there simplified; NULL after a failure. What a
+ * run of it would take beyond `room` bytes is computed again where it is read late, as far as that helps. */
+struct plan *plan_compile(const struct program *program, size_t room, struct arena *scratch,
                           struct error *error);
 
 /* The same of what stands there as it is. */

@@ -281,28 +281,6 @@ static bool fold_tensors(struct tape *t, const node_id *wanted, size_t n_wanted)
 
 /* ---- all of it --------------------------------------------------------------------------------- */
 
-/* A copy of node i of the program, as the new tape has it. */
-static bool take(struct tape *t, const struct program *p, uint32_t i, const node_id *is,
-                 struct node *out) {
-    const struct node *n = tape_node(p->tape, p->node[i]);
-    const node_id *args = node_args(p->tape, n);
-    *out = *n;
-    if (program_is_input(p, i)) {
-        out->op = OP_input;
-        out->n_args = out->attrs_size = 0;
-        out->attrs = NULL;
-        return true;
-    }
-    if (n->n_args <= NODE_INLINE_ARGS) {
-        for (uint32_t k = 0; k < n->n_args; k++) out->arg[k] = is[p->index[args[k]]];
-        return true;
-    }
-    node_id *mapped = arena_alloc(t->arena, n->n_args * sizeof *mapped);
-    if (!mapped) return tape_fail_memory(t, "the plan");
-    for (uint32_t k = 0; k < n->n_args; k++) mapped[k] = is[p->index[args[k]]];
-    return tape_keep_args(t, out, mapped, n->n_args) || tape_fail_memory(t, "the plan");
-}
-
 bool simplify(const struct program *p, struct arena *scratch, struct error *error, struct tape *out,
               node_id *wanted) {
     const struct tape_limits limits = {UINT32_MAX - 1, INT64_MAX, INT64_MAX};
@@ -319,7 +297,7 @@ bool simplify(const struct program *p, struct arena *scratch, struct error *erro
     out->capacity = (uint32_t)nodes;
     for (uint32_t i = 0; i < p->n; i++) {
         struct node n;
-        if (!take(out, p, i, is, &n)) return false;
+        if (!program_copy(p, i, is, out, &n)) return false;
         is[i] = n.op == OP_input ? tape_append(out, &n) : add(&s, &n, 0);
         if (is[i] == NODE_NONE) return false;
     }

@@ -88,6 +88,8 @@ bool engine_init(struct engine *e, int64_t max_body, char *problem, size_t size)
         snprintf(problem, size, "out of memory");
         return false;
     }
+    /* A quarter is left to what a request holds beside its run. */
+    plan_cache_fit(e->plans, (size_t)e->limits.max_request_bytes / 4 * 3);
     if (!start_state(e, problem, size)) return false;
     route_init();
     for (size_t i = 0; i < route_count; i++)

@@ -29,7 +29,7 @@ static void begin(struct fixture *f, size_t ceiling) {
 static struct plan *plan_of(struct fixture *f, node_id wanted, bool simplified) {
     struct program p;
     assert_true(program_number(&f->tape, &wanted, 1, true, &f->arena, &p));
-    return simplified ? plan_compile(&p, &f->arena, &f->error)
+    return simplified ? plan_compile(&p, SIZE_MAX, &f->arena, &f->error)
                       : plan_place(&p, &f->arena, &f->error);
 }
 
@@ -373,7 +373,7 @@ static void every_ceiling_ends_in_a_failure_or_in_a_plan(void **state) {
             assert_true(program_number(&f.tape, &wanted, 1, true, &f.arena, &p));
             struct arena scratch;
             arena_init(&scratch, ceiling);
-            plan = plan_compile(&p, &scratch, &f.error);
+            plan = plan_compile(&p, SIZE_MAX, &scratch, &f.error);
             if (!plan) assert_int_equal(f.error.code, ERROR_MEMORY_BUDGET);
             failures += !plan;
             arena_free(&scratch);
