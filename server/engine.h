@@ -33,6 +33,7 @@ struct engine {
     struct operations *operations;
     struct store *store;
     int64_t held, most_held; /* bytes of sessions at the last sweep, and since memory went back */
+    const char *directory;   /* of what is kept; NULL: nothing is */
     atomic_bool draining;    /* the process is about to end: nothing new that is large */
 };
 

@@ -80,7 +80,6 @@ static void answer_state(struct exchange *x, struct answer *out) {
     const bool is_get = !(x->method & (METHODS_WITH_BODY | METHOD_DELETE));
     out->location = r->location;
     memcpy(out->etag, r->etag, sizeof out->etag);
-    if (r->status) out->status = r->status;
     if (r->type) out->type = r->type;
     if (r->etag[0] && is_get) out->cache = "no-cache";
     if (r->etag[0] && is_get && etag_among(x->if_none_match, r->etag, true)) out->status = 304;
@@ -88,7 +87,7 @@ static void answer_state(struct exchange *x, struct answer *out) {
 }
 
 static void answer_result(struct exchange *x, struct answer *out) {
-    out->status = 200;
+    out->status = x->reply.status ? x->reply.status : 200;
     out->type = x->route->type;
     out->cache = "no-store";
     out->data = x->out.data;

@@ -43,6 +43,6 @@ bool handle_index(const struct service_call *call, struct writer *out, struct er
                     "GET  /v1/ops        what a graph may call\n"
                     "GET  /v1/limits     how large a request may be\n"
                     "GET  /v1/stats      counters\n"
-                    "GET  /healthz, /version\n");
+                    "GET  /healthz, /readyz, /version\n");
     return true;
 }

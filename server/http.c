@@ -13,6 +13,7 @@
 #include "server/exchange_access.h"
 #include "server/keeper.h"
 #include "server/raw.h"
+#include "server/ready.h"
 #include "server/stats.h"
 #include "server/stream.h"
 #include "server/worker.h"
@@ -313,6 +314,7 @@ static enum MHD_Result hand_over(struct connection *c) {
         return answer(c);
     }
     if (!worker_reserve(h->workers)) {
+        ready_set(READY_QUEUE, "the queue is full");
         exchange_fail(&c->x, ERROR_OVERLOADED, "all workers are busy and their queue is full");
         return answer(c);
     }
@@ -447,6 +449,7 @@ struct http *http_start(struct engine *engine, const struct listen_sockets *sock
 }
 
 void http_drain(struct http *h) {
+    ready_set(READY_PROCESS, "shutting down");
     atomic_store(&h->engine->draining, true);
     keeper_close_doors(h->keeper);
 }
@@ -456,7 +459,10 @@ bool http_idle(const struct http *h) {
     return stats_sum(STAT_IN_FLIGHT) == 0;
 }
 
-void http_sweep(struct http *h) { stream_sweep(&h->streams); }
+void http_sweep(struct http *h) {
+    stream_sweep(&h->streams);
+    if (worker_has_place(h->workers)) ready_set(READY_QUEUE, NULL);
+}
 
 void http_cancel(struct http *h) { keeper_cancel_all(h->keeper); }
 

@@ -4,17 +4,20 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "api/operations.h"
 #include "core/plan.h"
 #include "core/pool.h"
+#include "server/health.h"
 #include "server/http.h"
 #include "server/jobs.h"
 #include "server/listen.h"
 #include "server/machine.h"
 #include "server/options.h"
+#include "server/ready.h"
 #include "server/stats.h"
 #include "server/supervisor.h"
 
@@ -58,6 +61,7 @@ static int wait_signal(const sigset_t *signals, long ms) {
 static void sweep(struct http *http, struct engine *engine) {
     engine_sweep(engine);
     http_sweep(http);
+    ready_look_at(engine->directory);
     supervisor_beat();
 }
 
@@ -196,6 +200,7 @@ static int serve(const struct options *options) {
     log_event(LOG_INFO, "started",
               "version=%s address=\"%s\" threads=%d workers=%d connections=%zu", GRADD_VERSION,
               urls, threads, workers, connections);
+    ready_set(READY_PROCESS, NULL);
     printf("gradd %s listening on %s\n", GRADD_VERSION, urls);
     fflush(stdout);
     supervisor_ready();
@@ -206,9 +211,22 @@ static int serve(const struct options *options) {
     return EXIT_SUCCESS;
 }
 
+/* gradd health [WHAT] [OPTION...] */
+static int ask_health(int argc, char **argv) {
+    struct options options;
+    char problem[512];
+    const char *what = argc > 2 && argv[2][0] != '-' ? argv[2] : NULL;
+    const int skipped = what ? 2 : 1;
+    if (options_read(&options, argc - skipped, argv + skipped, getenv, problem, sizeof problem) !=
+        OPTIONS_RUN)
+        return fail(problem, EXIT_OPTIONS);
+    return health_ask(&options.listen.at[0], what);
+}
+
 int main(int argc, char **argv) {
     struct options options;
     char problem[512];
+    if (argc > 1 && strcmp(argv[1], "health") == 0) return ask_health(argc, argv);
     stats_start();
     tune_malloc();
     switch (options_read(&options, argc, argv, getenv, problem, sizeof problem)) {

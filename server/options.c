@@ -201,9 +201,12 @@ enum options_outcome options_read(struct options *o, int argc, char *const *argv
 }
 
 void options_help(FILE *out) {
-    fputs("usage: gradd [OPTION...]\n\n"
-          "Computes exact gradients of expression graphs over HTTP.\n\n",
-          out);
+    fputs(
+        "usage: gradd [OPTION...]\n"
+        "       gradd health [/PATH | URL] [OPTION...]\n\n"
+        "Computes exact gradients of expression graphs over HTTP. `health` asks a running server\n"
+        "how it is (/healthz, /readyz), and exits with 0 where it is well.\n\n",
+        out);
     for (size_t i = 0; i < ROWS; i++) {
         const struct row *row = &rows[i];
         int width = fprintf(out, "  %s%s%s", row->flag, *row->shape ? " " : "", row->shape);

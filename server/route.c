@@ -47,6 +47,7 @@ const struct route route_table[] = {
     {METHOD_GET, "/v1/limits", service_limits, ROUTE_CONSTANT, json, 0, SCOPE_READ},
     {METHOD_GET, "/v1/stats", handle_stats, ROUTE_LIVE, json, 0, SCOPE_ADMIN},
     {METHOD_GET, "/healthz", handle_health, ROUTE_LIVE, json, 0, SCOPE_NONE},
+    {METHOD_GET, "/readyz", handle_ready, ROUTE_LIVE, json, 0, SCOPE_NONE},
     {METHOD_GET, "/version", handle_version, ROUTE_CONSTANT, json, 0, SCOPE_NONE},
     {METHOD_GET, "/", handle_index, ROUTE_CONSTANT, text, 0, SCOPE_READ},
     SESSION(POST, "/execute", execute, 0),

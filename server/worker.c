@@ -69,6 +69,13 @@ bool worker_reserve(struct worker_pool *pool) {
     return free_place;
 }
 
+bool worker_has_place(struct worker_pool *pool) {
+    pthread_mutex_lock(&pool->lock);
+    const bool has = pool->places > 0;
+    pthread_mutex_unlock(&pool->lock);
+    return has;
+}
+
 static void add(struct worker_pool *pool, struct task *task, int places) {
     task->next = NULL;
     pthread_mutex_lock(&pool->lock);

@@ -18,6 +18,8 @@ struct worker_pool *worker_start(int threads, int capacity);
 bool worker_reserve(struct worker_pool *pool);
 void worker_submit(struct worker_pool *pool, struct task *task);
 
+bool worker_has_place(struct worker_pool *pool);
+
 /* The same without a place of its own: for what has waited elsewhere, in a queue that is bounded too. */
 void worker_add(struct worker_pool *pool, struct task *task);
 
