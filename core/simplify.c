@@ -8,8 +8,12 @@
 #include "core/emit.h"
 #include "core/program.h"
 
-/* Rules may lead to rules; literals of more elements stay computations. */
-enum { DEPTH_MOST = 4, RULE_NODES = 4, FOLD_ELEMENTS = 4096, FOLD_WORK = 1 << 16, NEAR = 8 };
+/* Rules may lead to rules. */
+enum { DEPTH_MOST = 4, RULE_NODES = 4, NEAR = 8 };
+
+/* Elements of a literal, and of all that a plan has, and the work for them: what is more stays a computation. Where
+ * large literals are too much work, small ones may not be. */
+enum { FOLD_LARGE = 1 << 16, FOLD_SMALL = 1 << 12, FOLD_ALL = 1 << 18, FOLD_WORK = 1 << 18 };
 
 struct simplifier {
     struct tape *t;
@@ -223,11 +227,12 @@ static bool is_view(const struct node *n) {
     return n->op == OP_broadcast_to || op_of(n)->flags & OP_VIEW;
 }
 
-/* Marks what depends on literals alone; those of them that something else reads, and that are small, are
- * to be computed. How many these are. */
+/* Marks what depends on literals alone; those of them that something else reads, and that have at most `most`
+ * elements, are to be computed. How many these are. */
 static uint32_t find_foldable(const struct tape *t, const node_id *wanted, size_t n_wanted,
-                              uint8_t *fixed, node_id *folded) {
+                              int64_t most, uint8_t *fixed, node_id *folded) {
     enum { FIXED = 1, READ = 2 };
+    int64_t left = FOLD_ALL;
     uint32_t n = 0;
     for (node_id i = 0; i < t->count; i++) {
         const struct node *node = tape_node(t, i);
@@ -241,28 +246,42 @@ static uint32_t find_foldable(const struct tape *t, const node_id *wanted, size_
     for (node_id i = t->count; i-- > 0;) {
         const struct node *node = tape_node(t, i);
         if (fixed[i] != (FIXED | READ) || !node->n_args) continue;
-        if (is_view(node))
+        const int64_t count = shape_count(node->shape);
+        if (is_view(node)) {
             fixed[node->arg[0]] |= READ; /* a literal need not be repeated */
-        else if (shape_count(node->shape) <= FOLD_ELEMENTS)
+        } else if (count <= most && count <= left) {
             folded[n++] = i;
+            left -= count;
+        }
     }
     return n;
 }
 
+/* The plan of that; NULL where there is none, or one that works too long, or where it failed. */
+static struct plan *plan_of_literals(const struct tape *t, const node_id *folded, uint32_t n,
+                                     struct error *failure) {
+    struct program p;
+    if (!n || !program_number(t, folded, n, false, t->arena, &p)) return NULL;
+    struct plan *plan = plan_place(&p, t->arena, failure);
+    if (!plan || plan_work(plan) <= FOLD_WORK) return plan;
+    plan_release(plan);
+    return NULL;
+}
+
 /* Runs what there is of that once and for all. What fails is left to the runs, which will say so. */
 static bool fold_tensors(struct tape *t, const node_id *wanted, size_t n_wanted) {
-    uint8_t *fixed = arena_zalloc(t->arena, t->count + 1);
+    uint8_t *fixed = arena_alloc(t->arena, t->count + 1);
     node_id *folded = arena_alloc(t->arena, (t->count + 1) * sizeof *folded);
-    struct program p;
     struct error failure;
     if (!fixed || !folded) return tape_fail_memory(t, "the plan");
-    const uint32_t n = find_foldable(t, wanted, n_wanted, fixed, folded);
-    if (!n) return true;
     error_clear(&failure);
-    if (!program_number(t, folded, n, false, t->arena, &p)) return tape_fail_memory(t, "the plan");
-    struct plan *plan = plan_place(&p, t->arena, &failure);
-    struct run *run =
-        plan && plan_work(plan) <= FOLD_WORK ? plan_run(plan, NULL, NULL, &failure) : NULL;
+    uint32_t n = find_foldable(t, wanted, n_wanted, FOLD_LARGE, fixed, folded);
+    struct plan *plan = plan_of_literals(t, folded, n, &failure);
+    if (n && !plan) {
+        n = find_foldable(t, wanted, n_wanted, FOLD_SMALL, fixed, folded);
+        plan = plan_of_literals(t, folded, n, &failure);
+    }
+    struct run *run = plan ? plan_run(plan, NULL, NULL, &failure) : NULL;
     for (uint32_t i = 0; run && i < n; i++) {
         const struct tensor value = run_result(run, i);
         const size_t size = tensor_bytes(&value);

@@ -224,6 +224,35 @@ static void tensors_of_literals_are_made_once(void **state) {
     assert_true(less > 0);
 }
 
+/* Work of x times the sines of so many literals, in elements, and of so many such products. */
+static int64_t work_of_sines(int64_t n, int products) {
+    struct fixture f;
+    begin(&f, 64 << 20);
+    const struct shape s = {.rank = 1, .dim = {n}};
+    const node_id x = tape_input(&f.tape, DTYPE_F64, &shape_scalar);
+    double *data = calloc((size_t)n, sizeof *data);
+    node_id y = x;
+    for (int i = 0; i < products; i++) {
+        data[0] = i;
+        const node_id sine = emit_sin(&f.tape, tape_const(&f.tape, DTYPE_F64, &s, data));
+        y = emit_multiply(&f.tape, y, sine);
+    }
+    free(data);
+    struct plan *plan = plan_of(&f, y, true);
+    assert_non_null(plan);
+    const int64_t work = plan_work(plan) / n;
+    plan_release(plan);
+    arena_free(&f.arena);
+    return work;
+}
+static void literals_are_made_once_where_they_are_not_too_large(void **state) {
+    (void)state;
+    assert_int_equal(work_of_sines(30000, 1), 1);
+    assert_int_equal(work_of_sines(100000, 1), 2); /* one literal */
+    assert_int_equal(work_of_sines(60000, 4), 4);
+    assert_int_equal(work_of_sines(60000, 5), 6); /* all of them */
+}
+
 static void a_failure_of_literals_is_left_to_the_run(void **state) {
     (void)state;
     struct fixture f;
@@ -393,6 +422,7 @@ int main(void) {
         cmocka_unit_test(shapes_are_not_made_in_vain),
         cmocka_unit_test(a_sum_of_copies_is_rounded_once),
         cmocka_unit_test(tensors_of_literals_are_made_once),
+        cmocka_unit_test(literals_are_made_once_where_they_are_not_too_large),
         cmocka_unit_test(a_failure_of_literals_is_left_to_the_run),
         cmocka_unit_test(scalars_side_by_side_have_the_bits_of_one_after_the_other),
         cmocka_unit_test(sums_of_slices_keep_every_bit),
