@@ -17,7 +17,7 @@ struct functions {
     struct function **ordered; /* as they were first put */
     size_t n, capacity;
     uint64_t orders, seed;
-    int64_t most;
+    int64_t most, quota; /* INT64_MAX: none */
 };
 
 void function_release(struct function *f) {
@@ -31,8 +31,15 @@ struct functions *functions_new(int64_t most, uint64_t seed) {
     if (!all) return NULL;
     pthread_mutex_init(&all->lock, NULL);
     all->most = most;
+    all->quota = INT64_MAX;
     all->seed = seed;
     return all;
+}
+
+void functions_set_quota(struct functions *all, int64_t functions) {
+    pthread_mutex_lock(&all->lock);
+    all->quota = functions < 0 ? INT64_MAX : functions;
+    pthread_mutex_unlock(&all->lock);
 }
 
 void functions_free(struct functions *all) {
@@ -91,6 +98,9 @@ static size_t place_of(const struct functions *all, uint64_t order) {
 }
 
 static bool make_room(struct functions *all, struct error *error) {
+    if ((int64_t)all->n >= all->quota)
+        return error_set(error, ERROR_QUOTA_EXCEEDED,
+                         "the tenant has %zu functions; its quota is %" PRId64, all->n, all->quota);
     if ((int64_t)all->n >= all->most)
         return error_set(error, ERROR_TOO_MANY_FUNCTIONS,
                          "there are %zu functions; the limit is %" PRId64 " (max_functions)",

@@ -62,6 +62,8 @@ bool function_encode(const void *object, struct writer *out);
 
 struct functions *functions_new(int64_t most, uint64_t seed);
 void functions_free(struct functions *all);
+/* A quota of functions; negative: none. */
+void functions_set_quota(struct functions *all, int64_t functions);
 
 /* The function of that name, to be released; NULL where there is none, with the nearest one in the
  * sentence. */

@@ -12,15 +12,26 @@
 
 enum { PROBLEM_BYTES = 16 << 10 };
 
-struct operations *operations_new(const struct service_limits *limits, struct registry *registry) {
+struct operations *operations_new(const struct service_limits *limits, struct registry *registry,
+                                  struct job_queue *queue, void *owner) {
     struct operations *all = calloc(1, sizeof *all);
     if (!all) return NULL;
     all->limits = limits;
     all->registry = registry;
+    all->jobs = queue;
+    all->owner = owner;
+    all->most_running = INT64_MAX;
     all->queue_end = &all->queue;
     pthread_mutex_init(&all->lock, NULL);
-    pthread_cond_init(&all->arrived, NULL);
+    job_queue_join(queue, all);
     return all;
+}
+
+void operations_set_quota(struct operations *all, int64_t jobs) {
+    pthread_mutex_lock(&all->lock);
+    all->most_running = jobs < 0 ? INT64_MAX : jobs;
+    pthread_mutex_unlock(&all->lock);
+    job_queue_ring(all->jobs);
 }
 
 /* ---- one operation ---- */
@@ -162,9 +173,9 @@ bool operations_add(struct operations *all, struct operation *op, struct error *
         *all->queue_end = op;
         all->queue_end = &op->next_queued;
         all->n_queued++;
-        pthread_cond_signal(&all->arrived);
     }
     pthread_mutex_unlock(&all->lock);
+    if (ok) job_queue_ring(all->jobs);
     operations_bury(dead);
     return ok;
 }
@@ -189,7 +200,7 @@ bool operations_remove(struct operations *all, struct operation *op) {
 
 /* ---- running ---- */
 
-static void take_off_queue(struct operations *all, struct operation *op) {
+void operations_take_off(struct operations *all, struct operation *op) {
     struct operation **at = &all->queue;
     while (*at != op) at = &(*at)->next_queued;
     *at = op->next_queued;
@@ -200,15 +211,6 @@ static void take_off_queue(struct operations *all, struct operation *op) {
     op->references++;
     all->n_queued--;
     all->n_running++;
-}
-
-struct operation *operations_take(struct operations *all) {
-    pthread_mutex_lock(&all->lock);
-    while (!all->queue && !all->stopping) pthread_cond_wait(&all->arrived, &all->lock);
-    struct operation *op = all->stopping ? NULL : all->queue;
-    if (op) take_off_queue(all, op);
-    pthread_mutex_unlock(&all->lock);
-    return op;
 }
 
 void operations_tell(struct operation_waiter *w) {
@@ -263,6 +265,7 @@ void operations_finish(struct operations *all, struct operation *op, struct writ
     all->bytes += op->bytes;
     make_room(all, 0, 0, &dead);
     pthread_mutex_unlock(&all->lock);
+    job_queue_ring(all->jobs); /* One of this table's may have waited for its quota. */
     event_log_end(&op->log, op->failed, op->answer.data, op->answer.length);
     operations_tell(waiters);
     operations_bury(dead);
@@ -274,7 +277,7 @@ void operations_cancel(struct operations *all, struct operation *op) {
     atomic_store(&op->cancelled, true);
     pthread_mutex_lock(&all->lock);
     const bool queued = op->state == OPERATION_QUEUED;
-    if (queued) take_off_queue(all, op);
+    if (queued) operations_take_off(all, op);
     pthread_mutex_unlock(&all->lock);
     if (!queued) return;
     writer_init(&nothing, 0);
@@ -297,7 +300,7 @@ void operations_drain(struct operations *all) {
     for (;;) {
         pthread_mutex_lock(&all->lock);
         struct operation *op = all->queue;
-        if (op) take_off_queue(all, op);
+        if (op) operations_take_off(all, op);
         pthread_mutex_unlock(&all->lock);
         if (!op) return;
         operations_finish(all, op, &nothing, &error);
@@ -310,20 +313,13 @@ bool operations_idle(struct operations *all) {
     return s.queued + s.running == 0;
 }
 
-void operations_stop(struct operations *all) {
-    pthread_mutex_lock(&all->lock);
-    all->stopping = true;
-    pthread_cond_broadcast(&all->arrived);
-    pthread_mutex_unlock(&all->lock);
-}
-
 void operations_free(struct operations *all) {
     if (!all) return;
+    job_queue_leave(all->jobs, all);
     for (struct operation *op = all->first, *next; op; op = next) {
         next = op->next;
         free_operation(op);
     }
     pthread_mutex_destroy(&all->lock);
-    pthread_cond_destroy(&all->arrived);
     free(all);
 }

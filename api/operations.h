@@ -11,6 +11,7 @@
 enum operation_state { OPERATION_QUEUED, OPERATION_RUNNING, OPERATION_DONE };
 
 struct operations;
+struct job_queue; /* where the jobs of several tables wait */
 
 struct operation {
     char id[REGISTRY_ID + 1];
@@ -45,10 +46,22 @@ struct operation {
     struct operation_waiter *waiters;
 };
 
-/* `limits` must outlive the table; NULL without memory. */
-struct operations *operations_new(const struct service_limits *limits, struct registry *registry);
+/* Whose job is next goes round among the tables that have one, so that no table's jobs wait for all of
+ * another's. NULL without memory. */
+struct job_queue *job_queue_new(void);
+/* When its tables have been freed. */
+void job_queue_free(struct job_queue *queue);
+
+/* `limits` must outlive the table; its jobs wait in `queue`, and `owner` is whose they are. NULL without
+ * memory. */
+struct operations *operations_new(const struct service_limits *limits, struct registry *registry,
+                                  struct job_queue *queue, void *owner);
 /* Nothing may run or wait. */
 void operations_free(struct operations *all);
+/* A quota of jobs that run; negative: none. */
+void operations_set_quota(struct operations *all, int64_t jobs);
+/* Of one that is or was in a table. */
+void *operation_owner(const struct operation *op);
 
 /* A new operation with one reference, which is in no table; NULL without memory or randomness. */
 struct operation *operation_new(struct error *error);
@@ -67,7 +80,7 @@ void operations_cancel(struct operations *all, struct operation *op);
 /* ---- running ---- */
 
 /* Waits for the next operation, which runs from now on; to be released. NULL: there will be no more. */
-struct operation *operations_take(struct operations *all);
+struct operation *operations_take(struct job_queue *queue);
 /* The end of an operation: takes over the answer, or says what went wrong. */
 void operations_finish(struct operations *all, struct operation *op, struct writer *answer,
                        const struct error *error);
@@ -75,7 +88,7 @@ void operations_finish(struct operations *all, struct operation *op, struct writ
 void operations_drain(struct operations *all);
 bool operations_idle(struct operations *all);
 /* operations_take returns NULL from now on. */
-void operations_stop(struct operations *all);
+void operations_stop(struct job_queue *queue);
 
 /* ---- waiting ---- */
 

@@ -20,7 +20,7 @@
     X(DTYPE_MISMATCH, 400, "Dtypes do not match")                                                  \
     X(MISSING_GRADIENT, 400, "A gradient that does not exist was used")                            \
     X(INVALID_ARGUMENT, 400, "An argument is not usable")                                          \
-    X(UNAUTHENTICATED, 401, "The request has no valid token")                                         \
+    X(UNAUTHENTICATED, 401, "The request has no valid token")                                      \
     X(FORBIDDEN, 403, "The request is not allowed")                                                \
     X(NOT_FOUND, 404, "Not found")                                                                 \
     X(METHOD_NOT_ALLOWED, 405, "The method is not allowed here")                                   \

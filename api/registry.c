@@ -21,12 +21,29 @@ struct registry *registry_new(int64_t max_sessions, uint64_t seed) {
     if (!r) return NULL;
     memset(r, 0, sizeof *r);
     r->most = max_sessions;
+    registry_set_quota(r, -1, -1);
     r->seed = seed;
     for (int i = 0; i < SHARDS; i++) {
         pthread_mutex_init(&r->shards[i].lock, NULL);
         r->shards[i].expiry = INT64_MAX;
     }
     return r;
+}
+
+void registry_set_quota(struct registry *r, int64_t sessions, int64_t bytes) {
+    atomic_store(&r->quota, sessions < 0 ? INT64_MAX : sessions);
+    atomic_store(&r->bytes_quota, bytes < 0 ? INT64_MAX : bytes);
+}
+
+int64_t registry_bytes(const struct registry *r) { return atomic_load(&r->bytes); }
+
+int64_t registry_room(const struct registry *r) {
+    const int64_t quota = atomic_load_explicit(&r->bytes_quota, memory_order_relaxed);
+    return quota == INT64_MAX ? quota : quota - registry_bytes(r);
+}
+
+void registry_bound(struct seat *seat, int64_t bytes) {
+    seat->session->account.limit = (size_t)(bytes > 0 ? bytes : 0);
 }
 
 static void free_seat(struct seat *seat) {
@@ -137,6 +154,7 @@ void shard_take_out(struct registry *r, struct shard *shard, struct seat *seat) 
     shard->n--;
     if (2 * shard->n <= shard->n_ordered) close_gaps(shard);
     shard->bytes -= (int64_t)seat->bytes;
+    atomic_fetch_sub(&r->bytes, (int64_t)seat->bytes);
     shard->tapes -= seat->tapes;
     seat->bytes = seat->tapes = 0;
     seat->removed = true;
@@ -236,9 +254,11 @@ static char *labels_text(const struct label *labels) {
 static uint32_t tapes_of(const struct session *s) { return s->recorder ? s->recorder->n_tapes : 0; }
 
 /* What a list will say of the session. */
-static void describe(struct shard *shard, struct seat *seat) {
+static void describe(struct registry *r, struct shard *shard, struct seat *seat) {
     const struct session *s = seat->session;
-    shard->bytes += (int64_t)session_bytes(s) - (int64_t)seat->bytes;
+    const int64_t more = (int64_t)session_bytes(s) - (int64_t)seat->bytes;
+    shard->bytes += more;
+    if (more) atomic_fetch_add_explicit(&r->bytes, more, memory_order_relaxed);
     seat->bytes = session_bytes(s);
     shard->tapes += (int64_t)tapes_of(s) - (int64_t)seat->tapes;
     seat->tapes = tapes_of(s);
@@ -281,7 +301,7 @@ void registry_release(struct registry *r, struct seat *seat, int64_t now) {
         bury(shard, seat);
         return;
     }
-    describe(shard, seat);
+    describe(r, shard, seat);
     seat->used = now;
     struct waiter *w = seat->first;
     if (w) shard_unlink(shard, w);
@@ -321,8 +341,13 @@ bool registry_claimed(struct registry *r, struct seat *seat, char out[REGISTRY_I
 /* ---- coming and going ---- */
 
 static bool check_count(struct registry *r, struct error *error) {
-    if (atomic_fetch_add(&r->n, 1) < r->most) return true;
+    const int64_t quota = atomic_load_explicit(&r->quota, memory_order_relaxed);
+    if (atomic_fetch_add(&r->n, 1) < (quota < r->most ? quota : r->most)) return true;
     const int64_t n = atomic_fetch_sub(&r->n, 1) - 1;
+    if (quota < r->most)
+        return error_set(error, ERROR_QUOTA_EXCEEDED,
+                         "the tenant has %" PRId64 " sessions; its quota is %" PRId64,
+                         n < quota ? quota : n, quota);
     return error_set(error, ERROR_TOO_MANY_SESSIONS,
                      "there are %" PRId64 " sessions; the limit is %" PRId64 " (max_sessions)",
                      n < r->most ? r->most : n, r->most);
@@ -347,7 +372,7 @@ static bool put_in(struct registry *r, struct shard *shard, struct seat *seat, i
     *bucket = seat;
     shard->ordered[shard->n_ordered++] = seat;
     shard->n++;
-    describe(shard, seat);
+    describe(r, shard, seat);
     return true;
 }
 

@@ -38,7 +38,8 @@ struct shard {
 struct registry {
     struct shard shards[SHARDS];
     atomic_uint_fast64_t orders;
-    atomic_int_fast64_t n;
+    atomic_int_fast64_t n, bytes;
+    _Atomic int64_t quota, bytes_quota; /* INT64_MAX: none */
     int64_t most;
     uint64_t seed;
 };

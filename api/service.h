@@ -128,6 +128,7 @@ struct service_call {
     struct operations *operations;
     const char *last_event_id; /* NULL: none */
     bool has_waited;           /* it is asked again: it must answer now */
+    const void *server;        /* of the routes that tell of the server: the server's own */
     struct service_reply *reply;
 };
 

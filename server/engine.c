@@ -6,18 +6,18 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
-#include "api/functions.h"
 #include "api/known.h"
-#include "api/operations.h"
-#include "api/registry.h"
 #include "api/session.h"
 #include "core/pool.h"
 #include "core/slab.h"
 #include "server/body.h"
 #include "server/keeper.h"
 #include "server/machine.h"
+
+static const char first_tenant[] = "default";
 
 enum { MOST_PLANS = 4096, MOST_KNOWN = 4096 };
 
@@ -59,12 +59,10 @@ static bool build_constant(struct engine *e, size_t i, char *problem, size_t siz
 static bool start_state(struct engine *e, char *problem, size_t size) {
     e->store = store_memory.open("", problem, size);
     if (!e->store) return false;
-    e->registry = registry_new(e->limits.max_sessions, e->seed);
-    e->functions = functions_new(e->limits.max_functions, e->seed);
-    if (e->registry) e->operations = operations_new(&e->limits, e->registry);
-    if (e->functions && e->operations) return true;
-    snprintf(problem, size, "out of memory");
-    return false;
+    e->jobs = job_queue_new();
+    if (e->jobs) e->tenant = tenant_new(first_tenant, &e->limits, e->seed, e->jobs);
+    if (!e->tenant) snprintf(problem, size, "out of memory");
+    return e->tenant;
 }
 
 bool engine_init(struct engine *e, int64_t max_body, char *problem, size_t size) {
@@ -100,46 +98,118 @@ bool engine_init(struct engine *e, int64_t max_body, char *problem, size_t size)
 
 void engine_free(struct engine *e) {
     for (size_t i = 0; i < route_count; i++) writer_free(&e->constants[i].out);
-    operations_free(e->operations);
-    registry_free(e->registry);
-    functions_free(e->functions);
+    access_close(e->access);
+    for (struct tenant *t = e->tenant, *next; t; t = next) {
+        next = t->next;
+        tenant_free(t);
+    }
+    job_queue_free(e->jobs);
     if (e->store) e->store->verbs->close(e->store);
     cache_free(e->known);
     plan_cache_free(e->plans);
     pool_stop(e->pool);
 }
 
+/* ---- tenants ---- */
+
+struct tenant *engine_tenant(struct engine *e, const char *name, const struct quotas *quotas,
+                             char *problem, size_t size) {
+    struct tenant *t = e->tenant;
+    while (strcmp(t->name, name) != 0 && t->next) t = t->next;
+    if (strcmp(t->name, name) != 0) {
+        struct tenant *added = tenant_new(name, &e->limits, e->seed, e->jobs);
+        if (!added) {
+            snprintf(problem, size, "no memory for the tenant \"%s\"", name);
+            return NULL;
+        }
+        t->next = added;
+        t = added;
+    }
+    tenant_set_quotas(t, quotas);
+    return t;
+}
+
+struct registry_stats engine_sessions(const struct engine *e) {
+    struct registry_stats sum = {0};
+    for (struct tenant *t = e->tenant; t; t = t->next) {
+        const struct registry_stats s = registry_stats(t->registry);
+        sum.sessions += s.sessions;
+        sum.bytes += s.bytes;
+        sum.tapes += s.tapes;
+        sum.waiting += s.waiting;
+    }
+    return sum;
+}
+
+struct operations_stats engine_operations(const struct engine *e) {
+    struct operations_stats sum = {0};
+    for (struct tenant *t = e->tenant; t; t = t->next) {
+        const struct operations_stats s = operations_stats(t->operations);
+        sum.queued += s.queued;
+        sum.running += s.running;
+        sum.done += s.done;
+        sum.bytes += s.bytes;
+    }
+    return sum;
+}
+
+int64_t engine_functions(const struct engine *e) {
+    int64_t sum = 0;
+    for (struct tenant *t = e->tenant; t; t = t->next) sum += functions_count(t->functions);
+    return sum;
+}
+
+void engine_drain(struct engine *e) {
+    for (struct tenant *t = e->tenant; t; t = t->next) operations_drain(t->operations);
+}
+
+bool engine_is_idle(const struct engine *e) {
+    for (struct tenant *t = e->tenant; t; t = t->next)
+        if (!operations_idle(t->operations)) return false;
+    return true;
+}
+
+/* ---- sweeping ---- */
+
 /* A session that nobody has used for its lifetime goes, once the store has let it go too. */
 struct farewell {
-    struct engine *engine;
+    struct registry *registry;
     struct seat *seat;
+};
+
+/* Whose sessions are swept. */
+struct sweep {
+    struct engine *engine;
+    struct tenant *tenant;
 };
 
 static void on_gone(void *context, const struct error *error) {
     struct farewell *f = context;
     (void)error; /* It is found expired when it is loaded again. */
-    registry_release(f->engine->registry, f->seat, clock_coarse());
+    registry_release(f->registry, f->seat, clock_coarse());
     free(f);
 }
 
 static void on_expired(void *context, struct seat *seat) {
-    struct engine *e = context;
+    const struct sweep *s = context;
+    struct registry *registry = s->tenant->registry;
+    struct store *store = s->engine->store;
     struct farewell *f = malloc(sizeof *f);
     if (!f) {
-        registry_release(e->registry, seat, clock_coarse());
+        registry_release(registry, seat, clock_coarse());
         return;
     }
-    *f = (struct farewell){.engine = e, .seat = seat};
+    *f = (struct farewell){.registry = registry, .seat = seat};
     const struct store_change change = {
         .kind = STORE_SESSION, .deleted = true, .id = seat_session(seat)->id};
-    e->store->verbs->save(e->store, &change, 1, on_gone, f);
+    store->verbs->save(store, &change, 1, on_gone, f);
 }
 
 /* Many small sessions that have gone leave holes, which the C library keeps unless it is told. That
  * takes it a while, and so waits until no more of them go. */
 static void give_back(struct engine *e) {
     enum { HOLES = 4 << 20 };
-    const int64_t held = registry_stats(e->registry).bytes;
+    const int64_t held = engine_sessions(e).bytes;
     const bool falls = held < e->held;
     e->held = held;
     if (held > e->most_held) e->most_held = held;
@@ -149,8 +219,11 @@ static void give_back(struct engine *e) {
 }
 
 void engine_sweep(struct engine *e) {
-    registry_sweep(e->registry, clock_coarse(), on_expired, e);
-    operations_sweep(e->operations, clock_coarse());
+    for (struct tenant *t = e->tenant; t; t = t->next) {
+        struct sweep sweep = {e, t};
+        registry_sweep(t->registry, clock_coarse(), on_expired, &sweep);
+        operations_sweep(t->operations, clock_coarse());
+    }
     slab_sweep();
     give_back(e);
 }

@@ -5,8 +5,10 @@
 
 #include <stdatomic.h>
 
+#include "server/access.h"
 #include "server/route.h"
 #include "server/store.h"
+#include "server/tenant.h"
 #include "server/web.h"
 
 enum { ENGINE_ETAG = 24 };
@@ -28,9 +30,9 @@ struct engine {
     uint64_t ids;                          /* where request ids begin: no secret */
     struct constant constants[ROUTE_MOST]; /* of the ROUTE_CONSTANT ones */
     struct web web;                        /* what web pages may do */
-    struct registry *registry;
-    struct functions *functions;
-    struct operations *operations;
+    struct access *access;                 /* who may ask; NULL: whoever reaches the server */
+    struct tenant *tenant; /* the first of all; of those who are asked for no token */
+    struct job_queue *jobs;
     struct store *store;
     int64_t held, most_held; /* bytes of sessions at the last sweep, and since memory went back */
     const char *directory;   /* of what is kept; NULL: nothing is */
@@ -40,6 +42,19 @@ struct engine {
 /* False, with one sentence, where memory or randomness is missing. */
 bool engine_init(struct engine *e, int64_t max_body, char *problem, size_t size);
 void engine_free(struct engine *e);
+
+/* The tenant of that name, which has these quotas from now on; made where there is none yet. On one
+ * thread at a time. NULL, with one sentence, without memory. */
+struct tenant *engine_tenant(struct engine *e, const char *name, const struct quotas *quotas,
+                             char *problem, size_t size);
+/* What all tenants have together. */
+struct registry_stats engine_sessions(const struct engine *e);
+struct operations_stats engine_operations(const struct engine *e);
+int64_t engine_functions(const struct engine *e);
+
+/* Of all tenants: no job begins any more and those that run are told to end; and whether none is left. */
+void engine_drain(struct engine *e);
+bool engine_is_idle(const struct engine *e);
 
 /* About once a second: what has waited or idled too long is ended. */
 void engine_sweep(struct engine *e);

@@ -16,6 +16,7 @@ enum { QUOTED = 160 };
 void exchange_begin(struct exchange *x, struct engine *engine, const char *method, const char *path,
                     bool http_1_0, exchange_wake wake, const atomic_bool *left) {
     x->engine = engine;
+    x->tenant = engine->tenant;
     x->wake = wake;
     x->left = left;
     x->method_name = method;

@@ -26,6 +26,7 @@ typedef void (*exchange_wake)(struct exchange *x, bool over);
 
 struct exchange {
     struct engine *engine;
+    struct tenant *tenant; /* for whom it is asked */
     const struct route *route;
     unsigned method;
     bool http_1_0;

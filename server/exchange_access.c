@@ -1,9 +1,12 @@
-/* Who may ask: names of the server, origins of pages. What is asked for, and
+/* Who may ask: names of the server, origins of pages, tokens and their scopes. What is asked for, and
  * what a body says, is not looked at here. */
 #include "server/exchange_access.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
+#include "server/keeper.h"
 #include "server/quote.h"
 
 enum { QUOTED = 160 };
@@ -51,4 +54,74 @@ void exchange_tell_page(const struct exchange *x, struct answer *out) {
     if (allows_one_origin(&x->engine->web)) out->vary = "Origin";
 }
 
-bool exchange_allow(struct exchange *x) { return check_host(x) && check_origin(x); }
+/* ---- tokens ---- */
+
+/* What stands behind "Bearer "; NULL where that is not what it says. */
+static const char *bearer_token(const char *authorization, size_t *n) {
+    static const char scheme[] = "Bearer";
+    const size_t length = sizeof scheme - 1;
+    if (strncasecmp(authorization, scheme, length) != 0 || authorization[length] != ' ')
+        return NULL;
+    const char *token = authorization + length + strspn(authorization + length, " ");
+    *n = strcspn(token, " \t");
+    return *n && !token[*n + strspn(token + *n, " \t")] ? token : NULL;
+}
+
+/* RFC 6750 3: a request that names no token is told of none that is wrong. The token is not repeated:
+ * answers and logs are kept. */
+static bool fail_unknown(struct exchange *x, const char *why, const char *sentence) {
+    snprintf(x->challenge, sizeof x->challenge, "Bearer%s", why);
+    return error_set(&x->error, ERROR_UNAUTHENTICATED, "%s", sentence);
+}
+
+static bool check_token(struct exchange *x, struct grant *grant) {
+    size_t n;
+    if (x->authorizations == 0)
+        return fail_unknown(x, "", "a token is wanted: Authorization: Bearer TOKEN");
+    if (x->authorizations > 1)
+        return fail_unknown(x, " error=\"invalid_request\"",
+                            "the request has several Authorization headers, expected one");
+    const char *token = bearer_token(x->authorization, &n);
+    if (!token)
+        return fail_unknown(x, " error=\"invalid_request\"",
+                            "the Authorization header is not \"Bearer TOKEN\"");
+    return access_find(x->engine->access, token, n, grant) ||
+           fail_unknown(x, " error=\"invalid_token\"", "the token is not a valid one");
+}
+
+static bool check_scope(struct exchange *x, unsigned scopes) {
+    const unsigned wanted = x->route ? x->route->scope : SCOPE_NONE;
+    if (wanted == SCOPE_NONE || scopes & wanted) return true;
+    char name[SCOPES_TEXT], has[SCOPES_TEXT];
+    scopes_write(wanted, name);
+    snprintf(x->challenge, sizeof x->challenge, "Bearer error=\"insufficient_scope\", scope=\"%s\"",
+             name);
+    return error_set(&x->error, ERROR_FORBIDDEN,
+                     "%s %s wants a token of the scope \"%s\"; this one has \"%s\"", x->method_name,
+                     x->route->path, name, scopes_write(scopes, has));
+}
+
+/* What is open to all says nothing of anybody, and a browser asks with OPTIONS before it sends a token. */
+static bool is_open(const struct exchange *x) {
+    return x->route && (x->route->scope == SCOPE_NONE || x->method == METHOD_OPTIONS);
+}
+
+static bool check_rate(struct exchange *x) {
+    const int64_t second = 1000000000, early = rate_take(&x->tenant->requests, clock_coarse());
+    if (early == 0) return true;
+    x->retry_after = (int)((early + second - 1) / second);
+    return error_set(&x->error, ERROR_TOO_MANY_REQUESTS,
+                     "the tenant asks more often than its quota of requests a second allows");
+}
+
+static bool check_access(struct exchange *x) {
+    struct grant grant = {NULL, 0};
+    if (!x->engine->access || is_open(x)) return true;
+    if (!check_token(x, &grant)) return false;
+    x->tenant = grant.tenant;
+    return check_scope(x, grant.scopes) && check_rate(x);
+}
+
+bool exchange_allow(struct exchange *x) {
+    return check_host(x) && check_origin(x) && check_access(x);
+}

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "api/functions.h"
+#include "api/session.h"
 #include "api/session_services.h"
 #include "server/exchange.h"
 #include "server/keeper.h"
@@ -13,7 +14,7 @@ enum { INLINE_BODY = 256 << 10 };
 
 /* The request is over: what it held is free, and then its answer may go. */
 static void conclude(struct exchange *x) {
-    struct registry *registry = x->engine->registry;
+    struct registry *registry = x->tenant->registry;
     if (x->reply.created) registry_release(registry, x->reply.created, clock_coarse());
     if (x->seat) registry_release(registry, x->seat, clock_coarse());
     if (x->reply.function) function_release(x->reply.function);
@@ -87,16 +88,43 @@ static struct service_call make_call(struct exchange *x, const struct service_li
         .progress = x->log ? &x->log->progress : NULL,
         .seat = x->seat,
         .session = x->seat ? seat_session(x->seat) : NULL,
-        .registry = e->registry,
-        .functions = e->functions,
-        .operations = e->operations,
+        .registry = x->tenant->registry,
+        .functions = x->tenant->functions,
+        .operations = x->tenant->operations,
         .has_waited = x->has_waited,
+        .server = e,
         .reply = &x->reply,
     };
 }
 
-static bool run(struct exchange *x, const struct service_limits *limits,
+/* Where a tenant's quota of bytes leaves less than the limits do, that is what its sessions may grow by. */
+static const struct service_limits *bound(struct exchange *x, const struct service_limits *limits,
+                                          struct service_limits *own) {
+    const int64_t room = registry_room(x->tenant->registry), most = limits->max_session_bytes,
+                  has = x->seat ? (int64_t)session_bytes(seat_session(x->seat)) : 0;
+    const bool bounded = room < most - has;
+    if (x->seat) registry_bound(x->seat, bounded && room > 0 ? has + room : bounded ? has : most);
+    if (!bounded) return limits;
+    *own = *limits;
+    own->max_session_bytes = room > 0 ? room : 0;
+    return own;
+}
+
+static void fail_quota(struct exchange *x) {
+    const struct registry *r = x->tenant->registry;
+    const int64_t bytes = registry_bytes(r), quota = bytes + registry_room(r);
+    error_clear(&x->error);
+    error_set(&x->error, ERROR_QUOTA_EXCEEDED,
+              "the tenant's sessions hold %" PRId64 " bytes, and its quota is %" PRId64
+              "; this needs more",
+              bytes, quota);
+}
+
+static bool run(struct exchange *x, const struct service_limits *given,
                 const atomic_bool *cancelled) {
+    struct service_limits own;
+    const struct service_limits *limits =
+        x->route->kind == ROUTE_STATE ? bound(x, given, &own) : given;
     const struct service_call call = make_call(x, limits, cancelled);
     writer_init(&x->out, (size_t)limits->max_answer_bytes);
     bool ok = x->route->serve(&call, &x->out, &x->error);
@@ -105,6 +133,7 @@ static bool run(struct exchange *x, const struct service_limits *limits,
                        "the answer has more than %" PRId64 " bytes (max_answer_bytes)",
                        limits->max_answer_bytes);
     if (!ok && !x->error.code) error_set(&x->error, ERROR_MEMORY_BUDGET, "out of memory");
+    if (x->error.code == ERROR_SESSION_MEMORY && limits != given) fail_quota(x);
     if (!ok) writer_free(&x->out);
     return ok;
 }
@@ -125,7 +154,7 @@ static bool run_inline(struct exchange *x) {
 static bool check_claim(struct exchange *x) {
     char id[REGISTRY_ID + 1];
     if (x->method & (METHOD_GET | METHOD_HEAD) ||
-        !registry_claimed(x->engine->registry, x->seat, id))
+        !registry_claimed(x->tenant->registry, x->seat, id))
         return true;
     return error_set(
         &x->error, ERROR_IN_PROGRESS,
@@ -152,7 +181,7 @@ static void on_turn(struct waiter *w, struct seat *seat, const struct error *err
 static bool take_session(struct exchange *x) {
     const bool draining = atomic_load_explicit(&x->engine->draining, memory_order_relaxed);
     x->waiter = (struct waiter){.done = on_turn, .left = x->left, .deadline = x->deadline};
-    switch (registry_acquire(x->engine->registry, x->place[0], draining ? NULL : &x->waiter,
+    switch (registry_acquire(x->tenant->registry, x->place[0], draining ? NULL : &x->waiter,
                              clock_coarse(), &x->seat, &x->error)) {
     case REGISTRY_HELD:
         if (check_claim(x)) return true;
@@ -188,7 +217,7 @@ static void go_on(struct exchange *x) {
     }
     x->operation_waiter = (struct operation_waiter){
         .over = on_operation, .left = x->left, .deadline = x->reply.until};
-    if (!operations_wait(x->engine->operations, x->reply.operation, &x->operation_waiter))
+    if (!operations_wait(x->tenant->operations, x->reply.operation, &x->operation_waiter))
         on_operation(&x->operation_waiter);
 }
 

@@ -1,9 +1,7 @@
 /* GET /v1/stats: the counters of this process as one JSON object. */
-#include "api/functions.h"
-#include "api/operations.h"
-#include "api/registry.h"
 #include "core/cache.h"
 #include "server/body.h"
+#include "server/engine.h"
 #include "server/handle.h"
 #include "server/machine.h"
 #include "server/stats.h"
@@ -50,11 +48,11 @@ bool handle_stats(const struct service_call *call, struct writer *out, struct er
     WRITE_GROUP(out, "connections", {"open", stats_sum(STAT_CONNECTIONS)},
                 {"accepted", stats_sum(STAT_ACCEPTED)}, {"timed_out", stats_sum(STAT_TIMED_OUT)},
                 {"refused", stats_sum(STAT_REFUSED)});
-    const struct registry_stats state = registry_stats(call->registry);
+    const struct registry_stats state = engine_sessions(call->server);
     WRITE_GROUP(out, "state", {"sessions", state.sessions}, {"session_bytes", state.bytes},
                 {"tapes", state.tapes}, {"waiting", state.waiting},
-                {"functions", functions_count(call->functions)});
-    const struct operations_stats jobs = operations_stats(call->operations);
+                {"functions", engine_functions(call->server)});
+    const struct operations_stats jobs = engine_operations(call->server);
     WRITE_GROUP(out, "operations", {"queued", jobs.queued}, {"running", jobs.running},
                 {"done", jobs.done}, {"bytes", jobs.bytes});
     WRITE_GROUP(out, "memory", {"resident_bytes", machine_resident()}, {"body_bytes", body_held()});

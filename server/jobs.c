@@ -29,6 +29,7 @@ struct jobs {
 struct job {
     struct progress progress; /* first */
     struct engine *engine;
+    struct tenant *tenant;
     struct operation *op;
     uint64_t seen; /* changes of the snapshot that the session has */
     struct error error;
@@ -92,7 +93,7 @@ static struct seat *hold(struct job *job) {
         turn_init(&turn);
         turn.waiter.done = on_turn;
         const enum registry_outcome outcome =
-            registry_acquire(job->engine->registry, job->op->session, &turn.waiter, clock_coarse(),
+            registry_acquire(job->tenant->registry, job->op->session, &turn.waiter, clock_coarse(),
                              &turn.seat, &turn.error);
         if (outcome == REGISTRY_WAITS) turn_wait(&turn);
         turn_free(&turn);
@@ -122,7 +123,7 @@ static bool commit(struct job *job) {
     struct seat *seat = hold(job);
     struct session *s = seat_session(seat);
     const bool ok = session_follow(s, op->snapshot, &job->seen, &job->error) && save(job, s);
-    registry_release(job->engine->registry, seat, clock_coarse());
+    registry_release(job->tenant->registry, seat, clock_coarse());
     return ok;
 }
 
@@ -131,7 +132,8 @@ static bool on_commit(struct progress *p) { return commit((struct job *)p); }
 /* ---- one job ---- */
 
 static void run(struct engine *e, struct operation *op) {
-    struct job job = {.progress.report = on_report, .engine = e, .op = op};
+    struct tenant *tenant = operation_owner(op);
+    struct job job = {.progress.report = on_report, .engine = e, .tenant = tenant, .op = op};
     struct service_reply reply = {0};
     struct writer out;
     struct error error;
@@ -149,8 +151,8 @@ static void run(struct engine *e, struct operation *op) {
         .document = op->request,
         .progress = &job.progress,
         .session = op->snapshot,
-        .registry = e->registry,
-        .functions = e->functions,
+        .registry = tenant->registry,
+        .functions = tenant->functions,
         .function = op->function,
         .reply = &reply,
     };
@@ -164,7 +166,7 @@ static void run(struct engine *e, struct operation *op) {
                        e->job.max_answer_bytes);
     if (op->snapshot) commit(&job);
     if (!ok && !error.code) error_set(&error, ERROR_MEMORY_BUDGET, "out of memory");
-    operations_finish(e->operations, op, &out, job.error.code ? &job.error : &error);
+    operations_finish(tenant->operations, op, &out, job.error.code ? &job.error : &error);
 }
 
 static void *work(void *context) {
@@ -173,7 +175,7 @@ static void *work(void *context) {
     pthread_setname_np(pthread_self(), "job");
     pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
     setpriority(PRIO_PROCESS, (id_t)gettid(), LOWEST_PRIORITY);
-    for (struct operation *op; (op = operations_take(e->operations));) {
+    for (struct operation *op; (op = operations_take(e->jobs));) {
         run(e, op);
         operation_release(op);
     }
@@ -198,7 +200,7 @@ struct jobs *jobs_start(struct engine *engine) {
 }
 
 void jobs_stop(struct jobs *jobs) {
-    operations_stop(jobs->engine->operations);
+    operations_stop(jobs->engine->jobs);
     for (int i = 0; i < jobs->n_threads; i++) pthread_join(jobs->threads[i], NULL);
     free(jobs);
 }

@@ -8,7 +8,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "api/operations.h"
 #include "core/plan.h"
 #include "core/pool.h"
 #include "server/health.h"
@@ -17,9 +16,11 @@
 #include "server/listen.h"
 #include "server/machine.h"
 #include "server/options.h"
+#include "server/quote.h"
 #include "server/ready.h"
 #include "server/stats.h"
 #include "server/supervisor.h"
+#include "server/token_file.h"
 
 #ifndef GRADD_VERSION
 #error "the build defines GRADD_VERSION"
@@ -69,7 +70,7 @@ static void sweep(struct http *http, struct engine *engine) {
 static bool wait_idle(struct http *http, struct engine *engine, const sigset_t *signals,
                       int seconds) {
     int64_t end = clock_now() + seconds * INT64_C(1000000000);
-    while (!http_idle(http) || !operations_idle(engine->operations)) {
+    while (!http_idle(http) || !engine_is_idle(engine)) {
         const int number = wait_signal(signals, POLL_MS);
         if (number && number != SIGHUP) _exit(EXIT_FAILED);
         if (clock_now() > end) return false;
@@ -82,7 +83,7 @@ static void finish(struct http *http, struct jobs *jobs, struct engine *engine,
                    const sigset_t *signals, int grace) {
     log_event(LOG_INFO, "draining", "in_flight=%lld", (long long)stats_sum(STAT_IN_FLIGHT));
     http_drain(http);
-    operations_drain(engine->operations);
+    engine_drain(engine);
     bool idle = wait_idle(http, engine, signals, grace);
     if (!idle) {
         http_cancel(http);
@@ -145,9 +146,18 @@ static const char *print_urls(const struct listen_sockets *sockets, char *out, s
     return out;
 }
 
+/* What was read before stays in force. */
+static void log_refusal(const char *event, const char *problem) {
+    char quoted[512];
+    log_event(LOG_ERROR, event, "problem=%s", quote_text(quoted, sizeof quoted, problem));
+}
+
 /* Reads anew what may change while the process runs. */
-static void reload(void) {
+static void reload(struct engine *engine) {
+    char problem[512];
     supervisor_reloading();
+    if (engine->access && !access_reload(engine->access, problem, sizeof problem))
+        log_refusal("tokens_refused", problem);
     log_event(LOG_INFO, "reloaded", "version=%s", GRADD_VERSION);
     supervisor_ready();
 }
@@ -155,7 +165,7 @@ static void reload(void) {
 static void run(struct http *http, struct engine *engine, const sigset_t *signals) {
     const long nap = supervisor_patience_ms(SWEEP_MS);
     for (int number; !(number = wait_signal(signals, nap)) || number == SIGHUP;) {
-        if (number == SIGHUP) reload();
+        if (number == SIGHUP) reload(engine);
         sweep(http, engine);
     }
 }
@@ -164,6 +174,11 @@ static void run(struct http *http, struct engine *engine, const sigset_t *signal
 static int give_up(const struct listen_sockets *sockets, const char *problem) {
     listen_unlink(sockets);
     return fail(problem, EXIT_FAILED);
+}
+
+static struct tenant *make_tenant(void *context, const char *name, const struct quotas *quotas,
+                                  char *problem, size_t size) {
+    return engine_tenant(context, name, quotas, problem, size);
 }
 
 static int serve(const struct options *options) {
@@ -183,6 +198,10 @@ static int serve(const struct options *options) {
         return fail(problem, EXIT_FAILED);
     if (!engine_init(&engine, options->max_body, problem, sizeof problem))
         return give_up(&sockets, problem);
+    if (options->tokens) {
+        engine.access = access_open(options->tokens, make_tenant, &engine, problem, sizeof problem);
+        if (!engine.access) return give_up(&sockets, problem), EXIT_OPTIONS;
+    }
     engine.web = (struct web){.guards_host = are_loopback(&sockets),
                               .hosts = options->allowed_host.items,
                               .n_hosts = options->allowed_host.n,
@@ -227,6 +246,7 @@ int main(int argc, char **argv) {
     struct options options;
     char problem[512];
     if (argc > 1 && strcmp(argv[1], "health") == 0) return ask_health(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "token") == 0) return token_print(argc - 2, argv + 2);
     stats_start();
     tune_malloc();
     switch (options_read(&options, argc, argv, getenv, problem, sizeof problem)) {

@@ -76,6 +76,11 @@ static const char *read_log_level(struct options *o, const char *text) {
     return log_find(text, &o->log_level) ? NULL : "error, warn, info or debug";
 }
 
+static const char *read_tokens(struct options *o, const char *text) {
+    o->tokens = text;
+    return *text ? NULL : "the name of a file";
+}
+
 /* A flag without a value says 1. */
 static const char *read_insecure(struct options *o, const char *text) {
     o->insecure = strcmp(text, "1") == 0;
@@ -167,11 +172,11 @@ static enum options_outcome read_line(int argc, char *const *argv, const char *t
 bool options_check_reach(const struct options *o, const struct listen_list *addresses,
                          char *problem, size_t size) {
     char url[LISTEN_URL];
-    for (int i = 0; i < addresses->n && !o->insecure; i++) {
+    for (int i = 0; i < addresses->n && !o->tokens && !o->insecure; i++) {
         if (listen_is_loopback(&addresses->at[i])) continue;
         snprintf(problem, size,
-                 "%s can be reached from other machines, and whoever reaches it may "
-                 "use it; --insecure says that this is meant",
+                 "%s can be reached from other machines, and without --tokens whoever reaches it "
+                 "may use it; --insecure says that this is meant",
                  listen_url(&addresses->at[i], url));
         return false;
     }
@@ -203,9 +208,10 @@ enum options_outcome options_read(struct options *o, int argc, char *const *argv
 void options_help(FILE *out) {
     fputs(
         "usage: gradd [OPTION...]\n"
-        "       gradd health [/PATH | URL] [OPTION...]\n\n"
+        "       gradd health [/PATH | URL] [OPTION...]\n"
+        "       gradd token [TENANT [SCOPES]] >>FILE\n\n"
         "Computes exact gradients of expression graphs over HTTP. `health` asks a running server\n"
-        "how it is (/healthz, /readyz), and exits with 0 where it is well.\n\n",
+        "how it is (/healthz, /readyz), and exits with 0 where it is well; `token` makes one.\n\n",
         out);
     for (size_t i = 0; i < ROWS; i++) {
         const struct row *row = &rows[i];

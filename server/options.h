@@ -20,8 +20,10 @@
       "threads that compute what is large, at low priority; one request may have them all")        \
     X(max_body, "--max-body", "GRADD_MAX_BODY", "BYTES", "64M",                                    \
       "largest body of a request; k, M and G stand for 2^10, 2^20 and 2^30")                       \
+    X(tokens, "--tokens", "GRADD_TOKENS", "FILE", "none: nobody is asked for one",                 \
+      "file of those who may ask; \"gradd token\" makes a line of it, SIGHUP reads it again")      \
     X(insecure, "--insecure", "GRADD_INSECURE", "", "not so",                                      \
-      "whoever reaches the server may use it: listen beyond loopback")                             \
+      "whoever reaches the server may use it: listen beyond loopback without --tokens")            \
     X(allowed_host, "--allowed-host", "GRADD_ALLOWED_HOST", "NAME,...", "none",                    \
       "names beside localhost by which clients may call a server that listens on loopback")        \
     X(cors_origin, "--cors-origin", "GRADD_CORS_ORIGIN", "ORIGIN,...", "none",                     \
@@ -44,6 +46,7 @@ struct options {
     mode_t socket_mode;
     int threads, workers; /* 0: one a core */
     int64_t max_body;
+    const char *tokens; /* NULL: none */
     bool insecure;
     struct option_list allowed_host, cors_origin;
     int grace; /* seconds */

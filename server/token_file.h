@@ -57,6 +57,10 @@ struct token_file {
 bool token_file_read(struct token_file *out, const char *path, char *problem, size_t size);
 void token_file_free(struct token_file *f);
 
+/* `gradd token [TENANT [SCOPES]]`: makes a token, which standard error shows, and prints its line for
+ * the file. `arguments` are those behind the word; returns the exit code. */
+int token_print(int n, char *const *arguments);
+
 /* Letters, digits, '.', '_' and '-', no more than TENANT_NAME of them. */
 bool tenant_name_is_good(const char *name);
 

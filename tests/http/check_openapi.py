@@ -275,6 +275,8 @@ def references(node):
     if isinstance(node, dict):
         if "$ref" in node:
             yield node["$ref"]
+        for way in node.get("security", []):
+            yield from (f"#/components/securitySchemes/{name}" for name in way)
         node = list(node.values())
     if isinstance(node, list):
         for value in node:

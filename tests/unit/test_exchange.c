@@ -204,16 +204,16 @@ static void a_session_holds_what_it_may_and_no_more(void **state) {
     /* Nothing of it is there. */
     assert_int_equal(ask_server("GET", "/v1/sessions/s", NULL), 200);
     assert_non_null(strstr(got.body, "\"variables\":{\"x\":2.0}"));
-    const struct registry_stats stats = registry_stats(engine.registry);
+    const struct registry_stats stats = registry_stats(engine.tenant->registry);
     assert_in_range(stats.bytes, 1, 1000);
 }
 
 static void there_are_as_many_as_there_may_be(void **state) {
     (void)state;
-    registry_free(engine.registry);
-    functions_free(engine.functions);
-    engine.registry = registry_new(2, 1);
-    engine.functions = functions_new(1, 1);
+    registry_free(engine.tenant->registry);
+    functions_free(engine.tenant->functions);
+    engine.tenant->registry = registry_new(2, 1);
+    engine.tenant->functions = functions_new(1, 1);
     assert_int_equal(ask_server("PUT", "/v1/sessions/a", "{}"), 201);
     assert_int_equal(ask_server("PUT", "/v1/sessions/b", "{}"), 201);
     assert_int_equal(ask_server("POST", "/v1/sessions", "{}"), 429);
@@ -239,7 +239,7 @@ static void what_is_too_large_for_a_network_thread_is_done_once(void **state) {
         ask_server("PUT", "/v1/sessions/s/variables", "{\"variables\":{\"x\":[5,6,7]}}"), 200);
     assert_int_equal(ask_server("PATCH", "/v1/sessions/s", "{\"labels\":{\"a\":\"b\"}}"), 200);
     assert_int_equal(ask_server("POST", "/v1/sessions/s/clone", ""), 201);
-    assert_int_equal(registry_stats(engine.registry).sessions, 2);
+    assert_int_equal(registry_stats(engine.tenant->registry).sessions, 2);
     assert_int_equal(ask_server("PUT", "/v1/functions/f", "{\"graph\":\"x ** 2\"}"), 201);
     assert_int_equal(ask_server("GET", "/v1/sessions/s/variables/x", NULL), 200);
     assert_non_null(strstr(got.body, "[5.0,6.0,7.0]"));
@@ -253,7 +253,7 @@ static void a_label_is_looked_for_among_many_sessions_by_a_worker(void **state) 
     const struct service_call call = {.limits = &limits,
                                       .query = &label,
                                       .n_query = 1,
-                                      .registry = engine.registry,
+                                      .registry = engine.tenant->registry,
                                       .reply = &reply};
     struct writer out;
     struct error error;

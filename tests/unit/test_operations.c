@@ -121,8 +121,9 @@ static struct seat *hold(const char *id) {
     struct seat *seat = NULL;
     struct error error;
     error_clear(&error);
-    assert_int_equal(registry_acquire(engine.registry, id, NULL, clock_now(), &seat, &error),
-                     REGISTRY_HELD);
+    assert_int_equal(
+        registry_acquire(engine.tenant->registry, id, NULL, clock_now(), &seat, &error),
+        REGISTRY_HELD);
     return seat;
 }
 
@@ -131,7 +132,7 @@ static struct operation *try_job(service_function serve, struct error *error) {
     assert_non_null(op);
     op->method = "test";
     op->serve = serve;
-    if (operations_add(engine.operations, op, error)) return op;
+    if (operations_add(engine.tenant->operations, op, error)) return op;
     operation_release(op);
     return NULL;
 }
@@ -150,8 +151,8 @@ static struct operation *begin_job(const char *session, service_function serve) 
     op->seat = seat;
     strcpy(op->session, session);
     assert_true(registry_claim(seat, op->id));
-    assert_true(operations_add(engine.operations, op, &error));
-    registry_release(engine.registry, seat, clock_now());
+    assert_true(operations_add(engine.tenant->operations, op, &error));
+    registry_release(engine.tenant->registry, seat, clock_now());
     return op;
 }
 
@@ -202,8 +203,8 @@ static int start(void **state) {
 
 static int stop(void **state) {
     (void)state;
-    operations_drain(engine.operations);
-    for (int i = 0; i < 20000 && !operations_idle(engine.operations); i++) pause_ms(1);
+    operations_drain(engine.tenant->operations);
+    for (int i = 0; i < 20000 && !operations_idle(engine.tenant->operations); i++) pause_ms(1);
     jobs_stop(jobs);
     engine_free(&engine);
     return 0;
@@ -328,7 +329,7 @@ static void a_job_waits_for_who_reads_its_session(void **state) {
     pause_ms(30);
     assert_int_equal(atomic_load(&done), 0);
     assert_true(*(const float *)session_find(seat_session(seat), "x", 1)->value.tensor.data == 1);
-    registry_release(engine.registry, seat, clock_now());
+    registry_release(engine.tenant->registry, seat, clock_now());
     wait_steps(1);
     end_job(op);
 }
@@ -339,7 +340,7 @@ static void what_a_session_cannot_hold_ends_its_job(void **state) {
     struct seat *seat = hold("s");
     struct session *s = seat_session(seat);
     s->account.limit = s->account.bytes;
-    registry_release(engine.registry, seat, clock_now());
+    registry_release(engine.tenant->registry, seat, clock_now());
     struct operation *op = begin_job("s", count_up);
     end_job(op);
     assert_int_equal(ask_server("GET", "/v1/operations", NULL), 200);
@@ -354,14 +355,14 @@ static void a_session_does_not_expire_under_its_job(void **state) {
     assert_int_equal(
         ask_server("PUT", "/v1/sessions/s", "{\"variables\":{\"x\":1},\"ttl_seconds\":60}"), 201);
     struct operation *op = begin_job("s", count_up);
-    registry_sweep(engine.registry, clock_now() + hour, NULL, NULL);
+    registry_sweep(engine.tenant->registry, clock_now() + hour, NULL, NULL);
     assert_int_equal(ask_server("GET", "/v1/sessions/s", NULL), 200);
     end_job(op);
     struct seat *seat = NULL;
     struct error error;
     error_clear(&error);
     assert_int_equal(
-        registry_acquire(engine.registry, "s", NULL, clock_now() + hour, &seat, &error),
+        registry_acquire(engine.tenant->registry, "s", NULL, clock_now() + hour, &seat, &error),
         REGISTRY_REFUSED);
 }
 
@@ -402,7 +403,7 @@ static void draining_ends_all_jobs_and_takes_none(void **state) {
     struct operation *first = begin_job("s", count_up), *second = begin_job(NULL, idle);
     atomic_store(&allowed, 1);
     wait_steps(1);
-    operations_drain(engine.operations);
+    operations_drain(engine.tenant->operations);
     wait_done(first);
     assert_int_equal(operation_state(second), OPERATION_DONE);
     assert_int_equal(ask_server("GET", "/v1/sessions/s/variables/x", NULL), 200);
@@ -433,21 +434,21 @@ static void who_waits_is_told_the_end_or_the_time(void **state) {
     gone.left = &has_gone;
     atomic_store(&told, 0);
     struct operation *op = begin_job(NULL, idle);
-    assert_true(operations_wait(engine.operations, op, &late));
-    assert_true(operations_wait(engine.operations, op, &gone));
-    assert_true(operations_wait(engine.operations, op, &long_one));
-    operations_sweep(engine.operations, now);
+    assert_true(operations_wait(engine.tenant->operations, op, &late));
+    assert_true(operations_wait(engine.tenant->operations, op, &gone));
+    assert_true(operations_wait(engine.tenant->operations, op, &long_one));
+    operations_sweep(engine.tenant->operations, now);
     assert_int_equal(atomic_load(&told), 0);
-    operations_sweep(engine.operations, now + 2 * second);
+    operations_sweep(engine.tenant->operations, now + 2 * second);
     assert_int_equal(atomic_load(&told), 1);
     atomic_store(&has_gone, true);
-    operations_sweep(engine.operations, now + 2 * second);
+    operations_sweep(engine.tenant->operations, now + 2 * second);
     assert_int_equal(atomic_load(&told), 2);
     atomic_store(&allowed, 1);
     for (int i = 0; i < 20000 && atomic_load(&told) < 3; i++) pause_ms(1);
     assert_int_equal(atomic_load(&told), 3);
     wait_done(op);
-    assert_false(operations_wait(engine.operations, op, &late));
+    assert_false(operations_wait(engine.tenant->operations, op, &late));
     operation_release(op);
 }
 
@@ -459,7 +460,7 @@ static void no_more_jobs_wait_than_may(void **state) {
     struct operation *ops[3];
     for (int i = 0; i < 3; i++) {
         ops[i] = begin_job(NULL, idle);
-        for (int k = 0; k < 20000 && operations_stats(engine.operations).running == 0; k++)
+        for (int k = 0; k < 20000 && operations_stats(engine.tenant->operations).running == 0; k++)
             pause_ms(1);
     }
     error_clear(&error);
@@ -481,13 +482,13 @@ static void the_oldest_done_operation_makes_room(void **state) {
         ops[i] = begin_job(NULL, idle);
         wait_done(ops[i]);
     }
-    const struct operations_stats s = operations_stats(engine.operations);
+    const struct operations_stats s = operations_stats(engine.tenant->operations);
     assert_int_equal(s.done, 4);
     error_clear(&error);
-    assert_null(operations_find(engine.operations, ops[1]->id, &error));
+    assert_null(operations_find(engine.tenant->operations, ops[1]->id, &error));
     assert_int_equal(error.code, ERROR_NOT_FOUND);
     error_clear(&error);
-    struct operation *found = operations_find(engine.operations, ops[2]->id, &error);
+    struct operation *found = operations_find(engine.tenant->operations, ops[2]->id, &error);
     assert_ptr_equal(found, ops[2]);
     operation_release(found);
     for (int i = 0; i < 6; i++) operation_release(ops[i]);
@@ -508,7 +509,7 @@ static void operations_keep_no_more_bytes_than_they_may(void **state) {
     /* Now that they are done they go, one after the other. */
     struct operation *third = begin_job(NULL, idle);
     wait_done(third);
-    assert_true(operations_stats(engine.operations).done <= 2);
+    assert_true(operations_stats(engine.tenant->operations).done <= 2);
     operation_release(third);
 }
 
@@ -518,10 +519,10 @@ static void what_was_done_long_ago_is_forgotten(void **state) {
     atomic_store(&allowed, 1000);
     struct operation *op = begin_job(NULL, idle);
     wait_done(op);
-    operations_sweep(engine.operations, clock_now() + (day - 1) * second);
-    assert_int_equal(operations_stats(engine.operations).done, 1);
-    operations_sweep(engine.operations, clock_now() + (day + 1) * second);
-    assert_int_equal(operations_stats(engine.operations).done, 0);
+    operations_sweep(engine.tenant->operations, clock_now() + (day - 1) * second);
+    assert_int_equal(operations_stats(engine.tenant->operations).done, 1);
+    operations_sweep(engine.tenant->operations, clock_now() + (day + 1) * second);
+    assert_int_equal(operations_stats(engine.tenant->operations).done, 0);
     operation_release(op);
 }
 

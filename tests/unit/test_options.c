@@ -124,7 +124,7 @@ static void what_others_reach_is_to_be_meant(void **state) {
         assert_int_equal(read_line("--insecure", "--listen", open[i]), OPTIONS_RUN);
         assert_true(options.insecure);
         snprintf(sentence, sizeof sentence,
-                 "%s can be reached from other machines, and whoever reaches it "
+                 "%s can be reached from other machines, and without --tokens whoever reaches it "
                  "may use it; --insecure says that this is meant",
                  listen_url(&options.listen.at[0], url));
         assert_refused("--listen", open[i], sentence);
