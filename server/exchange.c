@@ -11,7 +11,7 @@
 #include "server/query.h"
 #include "server/quote.h"
 
-enum { QUOTED = 160 };
+enum { QUOTED = 160, STRANGERS_BODY = 64 << 10 };
 
 void exchange_begin(struct exchange *x, struct engine *engine, const char *method, const char *path,
                     bool http_1_0, exchange_wake wake, const atomic_bool *left) {
@@ -263,6 +263,13 @@ static bool begin_log(struct exchange *x) {
     return true;
 }
 
+/* A body within the limit is read and thrown away, so that the connection can go on; not many bytes of
+ * a stranger's are. */
+static int64_t most_drained(const struct exchange *x) {
+    const int64_t most = x->engine->limits.max_body_bytes;
+    return x->error.code != ERROR_UNAUTHENTICATED || most < STRANGERS_BODY ? most : STRANGERS_BODY;
+}
+
 bool exchange_admit(struct exchange *x) {
     if (!check_framing(x)) {
         x->refused = true;
@@ -271,17 +278,15 @@ bool exchange_admit(struct exchange *x) {
     if (exchange_allow(x) && check_route(x) && check_size(x) && check_types(x) && check_query(x) &&
         check_parts(x) && decode_places(x) && begin_log(x))
         return true;
-    /* A body within the limit is read and thrown away, so that the connection can go on. */
-    x->refused = has_body(x) &&
-                 (x->expects_continue || x->content_length > x->engine->limits.max_body_bytes);
+    x->refused = has_body(x) && (x->expects_continue || x->content_length > most_drained(x));
     return !x->refused;
 }
 
 bool exchange_body(struct exchange *x, const char *data, size_t n) {
-    int64_t most = x->engine->limits.max_body_bytes;
     if (!x->error.code) {
+        const int64_t most = x->engine->limits.max_body_bytes;
         if (body_append(&x->body, data, n, x->content_length, most, &x->error)) return true;
-    } else if (n <= (uint64_t)most - x->body.length) {
+    } else if (n <= (uint64_t)most_drained(x) - x->body.length) {
         x->body.length += n; /* counted, not kept */
         return true;
     }

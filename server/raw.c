@@ -6,14 +6,16 @@
 #include "api/problem.h"
 
 size_t raw_head(const struct answer *a, char out[RAW_HEAD]) {
-    char retry[40] = "";
+    char retry[40] = "", challenge[CHALLENGE + 24] = "";
     if (a->retry_after) snprintf(retry, sizeof retry, "Retry-After: %d\r\n", a->retry_after);
+    if (a->challenge && *a->challenge)
+        snprintf(challenge, sizeof challenge, "WWW-Authenticate: %s\r\n", a->challenge);
     const int n = snprintf(out, RAW_HEAD,
                            "HTTP/1.1 %d Refused\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
                            "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-                           "%s%s%s%sConnection: close\r\n\r\n",
+                           "%s%s%s%s%sConnection: close\r\n\r\n",
                            a->status, a->type, a->length, a->id[0] ? "X-Request-Id: " : "", a->id,
-                           a->id[0] ? "\r\n" : "", retry);
+                           a->id[0] ? "\r\n" : "", retry, challenge);
     return (size_t)n;
 }
 

@@ -215,6 +215,26 @@ static bool the_connection_goes_on_behind_a_refusal(void) {
     return close(fd) == 0;
 }
 
+static bool a_strangers_large_body_is_not_read(void) {
+    static char piece[1 << 14];
+    memset(piece, ' ', sizeof piece);
+    int fd = dial(&usual);
+    CHECK(say(fd, "POST /v1/gradient HTTP/1.1\r\nHost: gradd\r\nContent-Length: 100000\r\n\r\n"));
+    CHECK(hear(fd) == 401 && is_refused(401, "Bearer") && hears_end(fd));
+    close(fd);
+    /* Nor one whose length is not said. */
+    fd = dial(&usual);
+    CHECK(say(fd, "POST /v1/gradient HTTP/1.1\r\nHost: gradd\r\n"
+                  "Transfer-Encoding: chunked\r\n\r\n"));
+    for (int i = 0; i < 8; i++) {
+        say(fd, "%zx\r\n", sizeof piece);
+        say_bytes(fd, piece, sizeof piece);
+        say(fd, "\r\n");
+    }
+    CHECK(hear(fd) == 401 && is_refused(401, "Bearer") && hears_end(fd));
+    return close(fd) == 0;
+}
+
 /* ---- tenants ---- */
 
 #define GRAPH "{\"graph\":\"y = x ** 2\""
@@ -435,6 +455,7 @@ static bool refuses_to_start_where_it_is_not_meant(void) {
     X(what_is_no_route_is_told_to_those_with_a_token_alone)                                        \
     X(an_authorization_of_another_form_is_refused)                                                 \
     X(the_connection_goes_on_behind_a_refusal)                                                     \
+    X(a_strangers_large_body_is_not_read)                                                          \
     X(another_tenants_things_are_as_if_they_never_were)                                            \
     X(lists_show_ones_own_alone)                                                                   \
     X(tokens_come_and_go_without_a_restart)                                                        \
