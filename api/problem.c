@@ -47,7 +47,10 @@
     X(CANCELLED, 503, "The request was cancelled")                                                 \
     X(DEADLINE_EXCEEDED, 504, "The deadline has passed")                                           \
     X(MEMORY_BUDGET, 507, "The request needs too much memory")                                     \
-    X(SESSION_MEMORY, 507, "The session holds too much memory")
+    X(SESSION_MEMORY, 507, "The session holds too much memory")                                    \
+    X(DISK_FULL, 507, "The disk is full")                                                          \
+    X(STORE_FAILED, 503, "The store does not work")                                                \
+    X(IDEMPOTENCY_MISMATCH, 422, "The key was used for another request")
 
 enum {
 #define PROBLEM_ROW(tag, status, title) ROW_##tag,

@@ -49,7 +49,10 @@
     X(CANCELLED, "cancelled")                                                                      \
     X(DEADLINE_EXCEEDED, "deadline_exceeded")                                                      \
     X(MEMORY_BUDGET, "memory_budget")                                                              \
-    X(SESSION_MEMORY, "session_memory")
+    X(SESSION_MEMORY, "session_memory")                                                            \
+    X(DISK_FULL, "disk_full")                                                                      \
+    X(STORE_FAILED, "store_failed")                                                                \
+    X(IDEMPOTENCY_MISMATCH, "idempotency_mismatch")
 
 enum error_code {
 #define ERROR_ENUM(tag, text) ERROR_##tag,

@@ -200,8 +200,10 @@ static void on_expired(void *context, struct seat *seat) {
         return;
     }
     *f = (struct farewell){.registry = registry, .seat = seat};
-    const struct store_change change = {
-        .kind = STORE_SESSION, .deleted = true, .id = seat_session(seat)->id};
+    const struct store_change change = {.kind = STORE_SESSION,
+                                        .deleted = true,
+                                        .tenant = s->tenant->name,
+                                        .id = seat_session(seat)->id};
     store->verbs->save(store, &change, 1, on_gone, f);
 }
 

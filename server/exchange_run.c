@@ -49,6 +49,7 @@ static void commit(struct exchange *x) {
     const struct store_change changes[] = {
         {.kind = of_session ? STORE_SESSION : STORE_FUNCTION,
          .deleted = change->deleted,
+         .tenant = x->tenant->name,
          .id = change->id,
          .encode = of_session ? session_encode : function_encode,
          .object = of_session ? (const void *)seat_session(seat) : x->reply.function}};

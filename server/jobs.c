@@ -104,8 +104,11 @@ static struct seat *hold(struct job *job) {
 
 static bool save(struct job *job, const struct session *s) {
     struct store *store = job->engine->store;
-    const struct store_change change = {
-        .kind = STORE_SESSION, .id = s->id, .encode = session_encode, .object = s};
+    const struct store_change change = {.kind = STORE_SESSION,
+                                        .tenant = job->tenant->name,
+                                        .id = s->id,
+                                        .encode = session_encode,
+                                        .object = s};
     struct turn turn;
     turn_init(&turn);
     store->verbs->save(store, &change, 1, on_stored, &turn);

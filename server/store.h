@@ -1,20 +1,38 @@
-/* Where sessions and functions are kept: an interface of few verbs, so that there may be several kinds
- * of store. What is kept is named by kind and id; its bytes are the api's affair. */
+/* Where what stays between requests is kept: an interface of few verbs, so that there may be several kinds
+ * of store. What is kept is named by kind, tenant and id; its bytes are the api's affair. */
 #ifndef GRADD_SERVER_STORE_H
 #define GRADD_SERVER_STORE_H
 
 #include "api/writer.h"
 #include "core/error.h"
 
-enum store_kind { STORE_SESSION, STORE_FUNCTION };
+/* tag, what it is called */
+#define STORE_KINDS(X)                                                                             \
+    X(SESSION, "session")                                                                          \
+    X(FUNCTION, "function")                                                                        \
+    X(OPERATION, "operation")                                                                      \
+    X(ANSWER, "answer") /* to a request with an Idempotency-Key */
+
+enum store_kind {
+#define STORE_ENUM(tag, text) STORE_##tag,
+    STORE_KINDS(STORE_ENUM)
+#undef STORE_ENUM
+        STORE_KIND_COUNT
+};
+
+extern const char *const store_kind_names[];
+
+/* Writes all of an object, or what a list is to say of it. False without memory. */
+typedef bool (*store_encode)(const void *object, struct writer *out);
 
 /* One thing that is to be kept from now on, or no longer. */
 struct store_change {
     enum store_kind kind;
     bool deleted;
-    const char *id; /* valid during the call of save, as `object` is */
-    /* Writes all of the object; called, if at all, before save returns. False without memory. */
-    bool (*encode)(const void *object, struct writer *out);
+    const char *tenant, *id; /* these and `object` are valid during the call of save */
+    /* Both are called, if at all, before save returns. */
+    store_encode encode;
+    store_encode summarize; /* NULL: a list says nothing beyond the names */
     const void *object;
 };
 
@@ -23,26 +41,37 @@ struct store_change {
  * store promises nothing beyond the life of the process, a durable one a power cut. */
 typedef void (*store_done)(void *context, const struct error *error);
 
+/* What a list says of an object, valid during the call. */
+struct store_row {
+    const char *tenant, *id;
+    const char *summary;
+    size_t n_summary;
+};
+
 /* Of list: false ends the list. */
-typedef bool (*store_each)(void *context, const char *id);
+typedef bool (*store_each)(void *context, const struct store_row *row);
 
 struct store;
 
 struct store_verbs {
     const char *name;
-    bool keeps; /* load gives back what save was given, after the next open too */
+    unsigned keeps; /* 1 << kind of those that load gives back what save was given */
+    bool endures;   /* after the next open too */
     struct store *(*open)(const char *where, char *problem, size_t size);
     void (*close)(struct store *store); /* when all that was saved is done */
-    /* Batches are kept in the order of the calls. After a failure the object in memory is newer than
-     * what is kept; as each save has all of an object, the next one heals that. */
+    /* Batches are kept in the order of the calls. */
     void (*save)(struct store *store, const struct store_change *changes, size_t n, store_done done,
                  void *context);
     /* Writes what save was given of an object; false, with not_found where there is none. */
-    bool (*load)(struct store *store, enum store_kind kind, const char *id, struct writer *out,
-                 struct error *error);
-    /* All ids of a kind, in the order in which they were first saved. */
+    bool (*load)(struct store *store, enum store_kind kind, const char *tenant, const char *id,
+                 struct writer *out, struct error *error);
+    /* All of a kind, of all tenants, in the order in which they were first saved. */
     bool (*list)(struct store *store, enum store_kind kind, store_each each, void *context,
                  struct error *error);
+    /* Deletes, in its own time, those of a kind that were last saved more than so many seconds ago. */
+    void (*forget)(struct store *store, enum store_kind kind, int64_t seconds);
+    /* Whether it can keep something now. */
+    bool (*is_well)(struct store *store);
 };
 
 /* Every store begins with this. */
@@ -50,7 +79,9 @@ struct store {
     const struct store_verbs *verbs;
 };
 
-/* Keeps nothing beyond what the process has in its memory anyway. */
+/* Keeps for the life of the process what lives nowhere else in it: answers. */
 extern const struct store_verbs store_memory;
+/* In a directory of its own. */
+extern const struct store_verbs store_sqlite;
 
 #endif

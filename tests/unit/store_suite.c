@@ -45,11 +45,16 @@ static bool encode(const void *object, struct writer *out) {
 }
 
 static struct store_change saved(enum store_kind kind, const char *id, const char *object) {
-    return (struct store_change){.kind = kind, .id = id, .encode = encode, .object = object};
+    return (struct store_change){
+        .kind = kind, .tenant = "t", .id = id, .encode = encode, .object = object};
 }
 
 static struct store_change deleted(enum store_kind kind, const char *id) {
-    return (struct store_change){.kind = kind, .id = id, .deleted = true};
+    return (struct store_change){.kind = kind, .tenant = "t", .id = id, .deleted = true};
+}
+
+static bool keeps(const struct store *store, enum store_kind kind) {
+    return store->verbs->keeps >> kind & 1;
 }
 
 /* What is kept of an object is `wanted`, or nothing where that is NULL. */
@@ -59,8 +64,8 @@ static void assert_kept(struct store *store, enum store_kind kind, const char *i
     struct error error;
     error_clear(&error);
     writer_init(&out, 1 << 20);
-    const bool found = store->verbs->load(store, kind, id, &out, &error);
-    if (wanted && store->verbs->keeps) {
+    const bool found = store->verbs->load(store, kind, "t", id, &out, &error);
+    if (wanted && keeps(store, kind)) {
         assert_true(found);
         assert_int_equal(out.length, strlen(wanted));
         assert_memory_equal(out.data, wanted, out.length);
@@ -71,8 +76,9 @@ static void assert_kept(struct store *store, enum store_kind kind, const char *i
     writer_free(&out);
 }
 
-static bool append(void *context, const char *id) {
-    strcat(strcat(context, id), " ");
+static bool append(void *context, const struct store_row *row) {
+    assert_string_equal(row->tenant, "t");
+    strcat(strcat(context, row->id), " ");
     return true;
 }
 
@@ -81,7 +87,7 @@ static void assert_listed(struct store *store, enum store_kind kind, const char 
     struct error error;
     error_clear(&error);
     assert_true(store->verbs->list(store, kind, append, ids, &error));
-    assert_string_equal(ids, store->verbs->keeps ? wanted : "");
+    assert_string_equal(ids, keeps(store, kind) ? wanted : "");
 }
 
 static struct store *open_store(const struct store_verbs *verbs, const char *where) {
@@ -169,8 +175,8 @@ static void assert_bytes(struct store *store, const char *id, const struct bytes
     struct error error;
     error_clear(&error);
     writer_init(&out, 64 << 20);
-    const bool found = store->verbs->load(store, STORE_SESSION, id, &out, &error);
-    assert_int_equal(found, store->verbs->keeps);
+    const bool found = store->verbs->load(store, STORE_SESSION, "t", id, &out, &error);
+    assert_int_equal(found, keeps(store, STORE_SESSION));
     if (found) assert_int_equal(out.length, wanted->n);
     if (found && wanted->n) assert_memory_equal(out.data, wanted->data, wanted->n);
     writer_free(&out);
@@ -187,8 +193,11 @@ static void keeps_any_bytes(const struct store_verbs *verbs, const char *where) 
     const struct bytes contents[] = {{"a\0b\0", 4}, {"", 0}, {large, LARGE}};
     struct store *store = open_store(verbs, where);
     for (int i = 0; i < 3; i++) {
-        const struct store_change change = {
-            .kind = STORE_SESSION, .id = ids[i], .encode = encode_bytes, .object = &contents[i]};
+        const struct store_change change = {.kind = STORE_SESSION,
+                                            .tenant = "t",
+                                            .id = ids[i],
+                                            .encode = encode_bytes,
+                                            .object = &contents[i]};
         save(store, &change, 1);
         assert_bytes(store, ids[i], &contents[i]);
     }
@@ -275,8 +284,8 @@ static void does_all_before_it_closes(const struct store_verbs *verbs, const cha
 
 /* ---- lists ---- */
 
-static bool count_to_two(void *context, const char *id) {
-    (void)id;
+static bool count_to_two(void *context, const struct store_row *row) {
+    (void)row;
     return ++*(int *)context < 2;
 }
 
@@ -292,8 +301,71 @@ static void ends_a_list_when_told_to(const struct store_verbs *verbs, const char
     error_clear(&error);
     save(store, three, 3);
     assert_true(verbs->list(store, STORE_SESSION, count_to_two, &n, &error));
-    assert_int_equal(n, verbs->keeps ? 2 : 0);
+    assert_int_equal(n, keeps(store, STORE_SESSION) ? 2 : 0);
     save(store, none, 3);
+    verbs->close(store);
+}
+
+/* ---- tenants, summaries and age ---- */
+
+static bool summarize(const void *object, struct writer *out) {
+    write_text(out, "of ");
+    write_text(out, object);
+    return !out->full;
+}
+
+static bool show_row(void *context, const struct store_row *row) {
+    char *at = (char *)context + strlen(context);
+    sprintf(at, "%s/%s:%.*s ", row->tenant, row->id, (int)row->n_summary, row->summary);
+    return true;
+}
+
+/* One name in two tenants is two things; what a list says is what the last save said. */
+static void keeps_tenants_apart(const struct store_verbs *verbs, const char *where) {
+    struct store *store = open_store(verbs, where);
+    struct store_change changes[] = {saved(STORE_SESSION, "s", "x"), saved(STORE_SESSION, "s", "y"),
+                                     saved(STORE_SESSION, "s", "z")};
+    char rows[256] = "";
+    struct error error;
+    struct writer out;
+    error_clear(&error);
+    changes[1].tenant = "u";
+    changes[1].summarize = changes[2].summarize = summarize;
+    save(store, changes, 3);
+    assert_kept(store, STORE_SESSION, "s", "z");
+    assert_true(verbs->list(store, STORE_SESSION, show_row, rows, &error));
+    assert_string_equal(rows, keeps(store, STORE_SESSION) ? "t/s:of z u/s:of y " : "");
+    changes[0] = deleted(STORE_SESSION, "s");
+    save(store, changes, 1);
+    writer_init(&out, 1 << 20);
+    assert_int_equal(verbs->load(store, STORE_SESSION, "u", "s", &out, &error),
+                     keeps(store, STORE_SESSION));
+    writer_free(&out);
+    changes[0].tenant = "u";
+    save(store, changes, 1);
+    assert_listed(store, STORE_SESSION, "");
+    assert_true(verbs->is_well(store));
+    verbs->close(store);
+}
+
+/* Answers are kept by every store, and for as long as they are wanted. */
+static void keeps_answers_for_a_while(const struct store_verbs *verbs, const char *where) {
+    struct store *store = open_store(verbs, where);
+    const struct store_change changes[] = {saved(STORE_ANSWER, "a", "1"),
+                                           saved(STORE_ANSWER, "b", "2"),
+                                           saved(STORE_ANSWER, "a", "3")},
+                              last = saved(STORE_ANSWER, "c", "4");
+    save(store, changes, 3);
+    verbs->forget(store, STORE_ANSWER, 3600);
+    save(store, &last, 1);
+    assert_kept(store, STORE_ANSWER, "a", "3");
+    assert_kept(store, STORE_ANSWER, "b", "2");
+    verbs->close(store);
+    store = open_store(verbs, where);
+    verbs->forget(store, STORE_ANSWER, -10);
+    verbs->close(store);
+    store = open_store(verbs, where);
+    assert_listed(store, STORE_ANSWER, "");
     verbs->close(store);
 }
 
@@ -304,4 +376,6 @@ void store_suite(const struct store_verbs *verbs, const char *where) {
     serves_many_threads(verbs, where);
     does_all_before_it_closes(verbs, where);
     ends_a_list_when_told_to(verbs, where);
+    keeps_tenants_apart(verbs, where);
+    keeps_answers_for_a_while(verbs, where);
 }

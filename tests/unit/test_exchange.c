@@ -15,7 +15,6 @@
 #include "api/functions.h"
 #include "api/session_services.h"
 #include "exchanges.h"
-#include "store_suite.h"
 
 static struct engine engine;
 
@@ -270,14 +269,6 @@ static void a_label_is_looked_for_among_many_sessions_by_a_worker(void **state) 
     writer_free(&out);
 }
 
-static void the_memory_store_does_what_a_store_must(void **state) {
-    (void)state;
-    char problem[128] = "";
-    store_suite(&store_memory, "");
-    assert_null(store_memory.open("/somewhere", problem, sizeof problem));
-    assert_string_equal(problem, "the memory store takes no place, and this one is \"/somewhere\"");
-}
-
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
@@ -292,7 +283,6 @@ int main(void) {
         TEST(there_are_as_many_as_there_may_be),
         TEST(what_is_too_large_for_a_network_thread_is_done_once),
         TEST(a_label_is_looked_for_among_many_sessions_by_a_worker),
-        cmocka_unit_test(the_memory_store_does_what_a_store_must),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

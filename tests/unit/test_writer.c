@@ -262,6 +262,7 @@ static void every_code_has_the_status_of_the_contract(void **state) {
         enum error_code first, last;
     } ranges[] = {
         {400, ERROR_INVALID_FRAMING, ERROR_INVALID_ARGUMENT},
+        {401, ERROR_UNAUTHENTICATED, ERROR_UNAUTHENTICATED},
         {403, ERROR_FORBIDDEN, ERROR_FORBIDDEN},
         {404, ERROR_NOT_FOUND, ERROR_NOT_FOUND},
         {405, ERROR_METHOD_NOT_ALLOWED, ERROR_METHOD_NOT_ALLOWED},
@@ -271,10 +272,12 @@ static void every_code_has_the_status_of_the_contract(void **state) {
         {412, ERROR_PRECONDITION_FAILED, ERROR_PRECONDITION_FAILED},
         {413, ERROR_BODY_TOO_LARGE, ERROR_SESSION_TOO_LARGE},
         {422, ERROR_NON_FINITE, ERROR_NON_FINITE},
-        {429, ERROR_TOO_MANY_SESSIONS, ERROR_TOO_MANY_FUNCTIONS},
+        {429, ERROR_QUOTA_EXCEEDED, ERROR_TOO_MANY_FUNCTIONS},
         {503, ERROR_OVERLOADED, ERROR_CANCELLED},
         {504, ERROR_DEADLINE_EXCEEDED, ERROR_DEADLINE_EXCEEDED},
-        {507, ERROR_MEMORY_BUDGET, ERROR_SESSION_MEMORY},
+        {507, ERROR_MEMORY_BUDGET, ERROR_DISK_FULL},
+        {503, ERROR_STORE_FAILED, ERROR_STORE_FAILED},
+        {422, ERROR_IDEMPOTENCY_MISMATCH, ERROR_IDEMPOTENCY_MISMATCH},
     };
     int checked = 0;
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {

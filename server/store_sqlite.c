@@ -1,0 +1,465 @@
+/* The store on a disk: one SQLite file in a directory of its own, in WAL mode with synchronous=FULL. One
+ * thread writes; what is asked of it while it commits is committed together next. It knows objects as
+ * bytes under a kind, a tenant and an id, and not what they are. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server/store.h"
+
+/* In the file's header: whose it is, and how its tables are. */
+enum { APPLICATION = 0x67726164, SCHEMA = 1 };
+/* SQLite's own limit is 10^9 bytes a row. */
+enum { PATH = 4096, LONGEST_OBJECT = 999000000 };
+
+/* The bytes stand in a table of their own, so that a list reads no more than it says. A row is put in
+ * two steps; what a row refers to goes with it. */
+#define PLACE "(SELECT place FROM object WHERE kind = ?1 AND tenant = ?2 AND id = ?3)"
+#define STATEMENTS(X)                                                                              \
+    X(BEGIN, writing, "BEGIN IMMEDIATE")                                                           \
+    X(COMMIT, writing, "COMMIT")                                                                   \
+    X(PUT, writing,                                                                                \
+      "INSERT INTO object (kind, tenant, id, saved_at, summary)"                                   \
+      " VALUES (?1, ?2, ?3, unixepoch(), ?4) ON CONFLICT (kind, tenant, id)"                       \
+      " DO UPDATE SET saved_at = excluded.saved_at, summary = excluded.summary")                   \
+    X(FILL, writing, "INSERT OR REPLACE INTO content (place, bytes) VALUES (" PLACE ", ?4)")       \
+    X(EMPTY, writing, "DELETE FROM content WHERE place = " PLACE)                                  \
+    X(DROP, writing, "DELETE FROM object WHERE kind = ?1 AND tenant = ?2 AND id = ?3")             \
+    X(EMPTY_OLD, writing,                                                                          \
+      "DELETE FROM content WHERE place IN (SELECT place FROM object"                               \
+      " WHERE kind = ?1 AND saved_at < unixepoch() - ?2)")                                         \
+    X(DROP_OLD, writing, "DELETE FROM object WHERE kind = ?1 AND saved_at < unixepoch() - ?2")     \
+    X(GET, reading, "SELECT bytes FROM content WHERE place = " PLACE)                              \
+    X(LIST, reading, "SELECT tenant, id, summary FROM object WHERE kind = ?1 ORDER BY place")
+
+enum statement {
+#define STATEMENT_ENUM(tag, db, sql) SQL_##tag,
+    STATEMENTS(STATEMENT_ENUM)
+#undef STATEMENT_ENUM
+        SQL_COUNT
+};
+
+static const char make_tables[] =
+    "BEGIN IMMEDIATE;"
+    "PRAGMA application_id=1735549284;" /* APPLICATION */
+    "PRAGMA user_version=1;"
+    "CREATE TABLE object (place INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL,"
+    " tenant TEXT NOT NULL, id TEXT NOT NULL, saved_at INTEGER NOT NULL, summary BLOB,"
+    " UNIQUE (kind, tenant, id));"
+    "CREATE TABLE content (place INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
+    "COMMIT";
+
+/* What was handed to save, encoded. */
+struct kept {
+    enum store_kind kind;
+    bool deleted;
+    char *names; /* the tenant's, and the id behind its end */
+    const char *id;
+    struct writer summary, out;
+};
+
+struct batch {
+    struct batch *next;
+    store_done done;
+    void *context;
+    struct error error;
+    size_t n;
+    struct kept changes[];
+};
+
+struct sqlite {
+    struct store base; /* first */
+    int lock;          /* of the directory, held while it is open */
+    sqlite3 *writing, *reading;
+    sqlite3_stmt *statements[SQL_COUNT]; /* each of one of the two connections */
+    pthread_mutex_t read_lock;
+    pthread_t thread;
+    pthread_mutex_t queue_lock; /* of all below */
+    pthread_cond_t came;
+    struct batch *first, **last;
+    int64_t forget[STORE_KIND_COUNT]; /* what is older is to go; seconds, 0: nothing is */
+    bool ends;
+    atomic_bool ails; /* the last commit failed */
+};
+
+/* ---- failures ---- */
+
+static bool fail(struct error *error, sqlite3 *db, const char *doing) {
+    switch (sqlite3_errcode(db)) {
+    case SQLITE_FULL:
+        return error_set(error, ERROR_DISK_FULL, "the disk of the store is full: nothing was kept");
+    case SQLITE_NOMEM:
+    case SQLITE_TOOBIG:
+        return error_set(error, ERROR_MEMORY_BUDGET, "no room while %s: %s", doing,
+                         sqlite3_errmsg(db));
+    default:
+        return error_set(error, ERROR_STORE_FAILED, "the store failed while %s: %s", doing,
+                         sqlite3_errmsg(db));
+    }
+}
+
+/* ---- writing, on the writer's thread ---- */
+
+static bool step(struct sqlite *s, enum statement which) {
+    sqlite3_stmt *statement = s->statements[which];
+    const bool ok = sqlite3_step(statement) == SQLITE_DONE;
+    return sqlite3_reset(statement) == SQLITE_OK && ok;
+}
+
+static sqlite3_stmt *bind_names(struct sqlite *s, enum statement which, enum store_kind kind,
+                                const char *tenant, const char *id) {
+    sqlite3_stmt *statement = s->statements[which];
+    sqlite3_bind_int(statement, 1, (int)kind);
+    sqlite3_bind_text(statement, 2, tenant, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 3, id, -1, SQLITE_STATIC);
+    return statement;
+}
+
+static bool write_step(struct sqlite *s, enum statement which, const struct kept *k,
+                       const struct writer *bytes) {
+    sqlite3_stmt *statement = bind_names(s, which, k->kind, k->names, k->id);
+    if (bytes)
+        sqlite3_bind_blob64(statement, 4, bytes->length ? bytes->data : "", bytes->length,
+                            SQLITE_STATIC);
+    return step(s, which);
+}
+
+static bool write_change(struct sqlite *s, const struct kept *k) {
+    if (k->deleted) return write_step(s, SQL_EMPTY, k, NULL) && write_step(s, SQL_DROP, k, NULL);
+    return write_step(s, SQL_PUT, k, &k->summary) && write_step(s, SQL_FILL, k, &k->out);
+}
+
+static bool commit(struct sqlite *s, bool ok, struct error *error) {
+    ok = ok && step(s, SQL_COMMIT);
+    if (!ok) fail(error, s->writing, "writing");
+    if (!ok && !sqlite3_get_autocommit(s->writing))
+        sqlite3_exec(s->writing, "ROLLBACK", NULL, NULL, NULL);
+    atomic_store(&s->ails, !ok);
+    return ok;
+}
+
+/* All of these batches, or none. */
+static bool write_batches(struct sqlite *s, struct batch *first, const struct batch *end,
+                          struct error *error) {
+    bool ok = step(s, SQL_BEGIN);
+    for (struct batch *b = first; ok && b != end; b = b->next)
+        for (size_t i = 0; ok && i < b->n; i++) ok = write_change(s, &b->changes[i]);
+    return commit(s, ok, error);
+}
+
+static void free_batch(struct batch *b) {
+    for (size_t i = 0; i < b->n; i++) {
+        free(b->changes[i].names);
+        writer_free(&b->changes[i].summary);
+        writer_free(&b->changes[i].out);
+    }
+    free(b);
+}
+
+/* Where all of them cannot be written, each is tried by itself: what fails is the affair of one. */
+static void write_all(struct sqlite *s, struct batch *first) {
+    struct error error;
+    error_clear(&error);
+    if (first && !write_batches(s, first, NULL, &error)) {
+        for (struct batch *b = first; b; b = b->next) {
+            if (first->next)
+                write_batches(s, b, b->next, &b->error);
+            else
+                b->error = error;
+        }
+    }
+    for (struct batch *b = first, *next; b; b = next) {
+        next = b->next;
+        b->done(b->context, b->error.code ? &b->error : NULL);
+        free_batch(b);
+    }
+}
+
+/* What cannot be forgotten now is asked for again. */
+static void forget_old(struct sqlite *s, enum store_kind kind, int64_t seconds) {
+    struct error error;
+    error_clear(&error);
+    bool ok = step(s, SQL_BEGIN);
+    for (int i = SQL_EMPTY_OLD; ok && i <= SQL_DROP_OLD; i++) {
+        sqlite3_bind_int(s->statements[i], 1, (int)kind);
+        sqlite3_bind_int64(s->statements[i], 2, seconds);
+        ok = step(s, (enum statement)i);
+    }
+    commit(s, ok, &error);
+}
+
+static void *write_on(void *context) {
+    struct sqlite *s = context;
+    pthread_setname_np(pthread_self(), "store");
+    pthread_mutex_lock(&s->queue_lock);
+    for (;;) {
+        int64_t forget[STORE_KIND_COUNT], any = 0;
+        for (int i = 0; i < STORE_KIND_COUNT; i++) any |= s->forget[i];
+        struct batch *first = s->first;
+        if (!first && !any) {
+            if (s->ends) break;
+            pthread_cond_wait(&s->came, &s->queue_lock);
+            continue;
+        }
+        s->first = NULL;
+        s->last = &s->first;
+        memcpy(forget, s->forget, sizeof forget);
+        memset(s->forget, 0, sizeof s->forget);
+        pthread_mutex_unlock(&s->queue_lock);
+        write_all(s, first);
+        for (int i = 0; any && i < STORE_KIND_COUNT; i++)
+            if (forget[i]) forget_old(s, (enum store_kind)i, forget[i]);
+        pthread_mutex_lock(&s->queue_lock);
+    }
+    pthread_mutex_unlock(&s->queue_lock);
+    return NULL;
+}
+
+/* ---- saving ---- */
+
+static bool encode_one(const struct store_change *from, struct kept *to) {
+    const size_t n = strlen(from->tenant) + 1;
+    to->kind = from->kind;
+    to->deleted = from->deleted;
+    writer_init(&to->summary, LONGEST_OBJECT);
+    writer_init(&to->out, LONGEST_OBJECT);
+    to->names = malloc(n + strlen(from->id) + 1);
+    if (!to->names) return false;
+    memcpy(to->names, from->tenant, n);
+    to->id = strcpy(to->names + n, from->id);
+    if (from->deleted) return true;
+    if (from->summarize && !from->summarize(from->object, &to->summary)) return false;
+    return from->encode(from->object, &to->out);
+}
+
+static struct batch *encode_all(const struct store_change *changes, size_t n) {
+    struct batch *b = calloc(1, sizeof *b + n * sizeof *b->changes);
+    if (!b) return NULL;
+    error_clear(&b->error);
+    while (b->n < n) {
+        const bool ok = encode_one(&changes[b->n], &b->changes[b->n]);
+        b->n++;
+        if (ok) continue;
+        free_batch(b);
+        return NULL;
+    }
+    return b;
+}
+
+static void sqlite_save(struct store *store, const struct store_change *changes, size_t n,
+                        store_done done, void *context) {
+    struct sqlite *s = (struct sqlite *)store;
+    struct batch *b = encode_all(changes, n);
+    if (!b) {
+        struct error error;
+        error_clear(&error);
+        error_set(&error, ERROR_MEMORY_BUDGET,
+                  "no memory to keep what has changed, or more than %d bytes of it",
+                  LONGEST_OBJECT);
+        done(context, &error);
+        return;
+    }
+    b->done = done;
+    b->context = context;
+    pthread_mutex_lock(&s->queue_lock);
+    *s->last = b;
+    s->last = &b->next;
+    pthread_cond_signal(&s->came);
+    pthread_mutex_unlock(&s->queue_lock);
+}
+
+static void sqlite_forget(struct store *store, enum store_kind kind, int64_t seconds) {
+    struct sqlite *s = (struct sqlite *)store;
+    pthread_mutex_lock(&s->queue_lock);
+    s->forget[kind] = seconds;
+    pthread_cond_signal(&s->came);
+    pthread_mutex_unlock(&s->queue_lock);
+}
+
+static bool sqlite_is_well(struct store *store) {
+    return !atomic_load(&((struct sqlite *)store)->ails);
+}
+
+/* ---- reading ---- */
+
+static bool sqlite_load(struct store *store, enum store_kind kind, const char *tenant,
+                        const char *id, struct writer *out, struct error *error) {
+    struct sqlite *s = (struct sqlite *)store;
+    pthread_mutex_lock(&s->read_lock);
+    sqlite3_stmt *get = bind_names(s, SQL_GET, kind, tenant, id);
+    const int code = sqlite3_step(get);
+    bool ok = code == SQLITE_ROW;
+    if (ok) {
+        write_bytes(out, sqlite3_column_blob(get, 0), (size_t)sqlite3_column_bytes(get, 0));
+        if (out->full)
+            ok = error_set(error, ERROR_MEMORY_BUDGET, "no memory to load the %s \"%.80s\"",
+                           store_kind_names[kind], id);
+    } else if (code == SQLITE_DONE) {
+        error_set(error, ERROR_NOT_FOUND, "nothing is kept of the %s \"%.80s\"",
+                  store_kind_names[kind], id);
+    } else {
+        fail(error, s->reading, "reading");
+    }
+    sqlite3_reset(get);
+    pthread_mutex_unlock(&s->read_lock);
+    return ok;
+}
+
+static bool sqlite_list(struct store *store, enum store_kind kind, store_each each, void *context,
+                        struct error *error) {
+    struct sqlite *s = (struct sqlite *)store;
+    int code;
+    pthread_mutex_lock(&s->read_lock);
+    sqlite3_stmt *list = s->statements[SQL_LIST];
+    sqlite3_bind_int(list, 1, (int)kind);
+    while ((code = sqlite3_step(list)) == SQLITE_ROW) {
+        const struct store_row row = {.tenant = (const char *)sqlite3_column_text(list, 0),
+                                      .id = (const char *)sqlite3_column_text(list, 1),
+                                      .summary = sqlite3_column_blob(list, 2),
+                                      .n_summary = (size_t)sqlite3_column_bytes(list, 2)};
+        if (!row.tenant || !row.id || !each(context, &row)) break;
+    }
+    const bool ok = code == SQLITE_ROW || code == SQLITE_DONE || fail(error, s->reading, "listing");
+    sqlite3_reset(list);
+    pthread_mutex_unlock(&s->read_lock);
+    return ok;
+}
+
+/* ---- opening ---- */
+
+static bool fail_open(char *problem, size_t size, const char *directory, const char *why) {
+    snprintf(problem, size, "%.300s/gradd.db: %.200s", directory, why);
+    return false;
+}
+
+/* Made where it is not there; nobody else may look into it. */
+static bool take_directory(struct sqlite *s, const char *directory, char *problem, size_t size) {
+    char path[PATH];
+    if (mkdir(directory, 0700) != 0 && errno != EEXIST) {
+        snprintf(problem, size, "cannot make the directory %.300s: %s", directory, strerror(errno));
+        return false;
+    }
+    snprintf(path, sizeof path, "%.4000s/lock", directory);
+    s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (s->lock < 0) {
+        snprintf(problem, size, "cannot open %.300s/lock: %s", directory, strerror(errno));
+        return false;
+    }
+    if (flock(s->lock, LOCK_EX | LOCK_NB) == 0) return true;
+    snprintf(problem, size, "%.300s is in use by another gradd", directory);
+    return false;
+}
+
+static bool read_int(sqlite3 *db, const char *sql, int *out) {
+    sqlite3_stmt *statement;
+    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK) return false;
+    const bool ok = sqlite3_step(statement) == SQLITE_ROW;
+    if (ok) *out = sqlite3_column_int(statement, 0);
+    return sqlite3_finalize(statement) == SQLITE_OK && ok;
+}
+
+static bool check_tables(struct sqlite *s, const char *directory, char *problem, size_t size) {
+    char why[160];
+    int tables, application, version;
+    if (!read_int(s->writing, "SELECT count(*) FROM sqlite_schema", &tables) ||
+        !read_int(s->writing, "PRAGMA application_id", &application) ||
+        !read_int(s->writing, "PRAGMA user_version", &version))
+        return fail_open(problem, size, directory, sqlite3_errmsg(s->writing));
+    if (tables == 0 && application == 0 && version == 0) {
+        if (sqlite3_exec(s->writing, make_tables, NULL, NULL, NULL) == SQLITE_OK) return true;
+        return fail_open(problem, size, directory, sqlite3_errmsg(s->writing));
+    }
+    if (application != APPLICATION)
+        return fail_open(problem, size, directory, "it is a database, and none of gradd's");
+    if (version == SCHEMA) return true;
+    snprintf(why, sizeof why, "its schema has version %d, and this gradd knows %d", version,
+             SCHEMA);
+    return fail_open(problem, size, directory, why);
+}
+
+static bool prepare(struct sqlite *s, enum statement which, sqlite3 *db, const char *sql) {
+    return sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->statements[which],
+                              NULL) == SQLITE_OK;
+}
+
+static bool open_database(struct sqlite *s, const char *directory, char *problem, size_t size) {
+    char path[PATH];
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+    snprintf(path, sizeof path, "%.4000s/gradd.db", directory);
+    if (sqlite3_open_v2(path, &s->writing, flags | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK ||
+        sqlite3_exec(s->writing, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL", NULL, NULL,
+                     NULL) != SQLITE_OK)
+        return fail_open(problem, size, directory, sqlite3_errmsg(s->writing));
+    if (!check_tables(s, directory, problem, size)) return false;
+    if (sqlite3_open_v2(path, &s->reading, flags, NULL) != SQLITE_OK)
+        return fail_open(problem, size, directory, sqlite3_errmsg(s->reading));
+#define STATEMENT_PREPARE(tag, db, sql)                                                            \
+    if (!prepare(s, SQL_##tag, s->db, sql))                                                        \
+        return fail_open(problem, size, directory, sqlite3_errmsg(s->db));
+    STATEMENTS(STATEMENT_PREPARE)
+#undef STATEMENT_PREPARE
+    return true;
+}
+
+static void close_all(struct sqlite *s) {
+    for (size_t i = 0; i < SQL_COUNT; i++) sqlite3_finalize(s->statements[i]);
+    sqlite3_close(s->reading);
+    sqlite3_close(s->writing);
+    if (s->lock >= 0) close(s->lock);
+    pthread_cond_destroy(&s->came);
+    pthread_mutex_destroy(&s->queue_lock);
+    pthread_mutex_destroy(&s->read_lock);
+    free(s);
+}
+
+static struct store *sqlite_open(const char *where, char *problem, size_t size) {
+    struct sqlite *s = calloc(1, sizeof *s);
+    if (!s) {
+        snprintf(problem, size, "no memory for the store");
+        return NULL;
+    }
+    s->base.verbs = &store_sqlite;
+    s->lock = -1;
+    s->last = &s->first;
+    pthread_mutex_init(&s->read_lock, NULL);
+    pthread_mutex_init(&s->queue_lock, NULL);
+    pthread_cond_init(&s->came, NULL);
+    if (take_directory(s, where, problem, size) && open_database(s, where, problem, size)) {
+        if (pthread_create(&s->thread, NULL, write_on, s) == 0) return &s->base;
+        snprintf(problem, size, "no thread for the store");
+    }
+    close_all(s);
+    return NULL;
+}
+
+static void sqlite_close(struct store *store) {
+    struct sqlite *s = (struct sqlite *)store;
+    pthread_mutex_lock(&s->queue_lock);
+    s->ends = true;
+    pthread_cond_signal(&s->came);
+    pthread_mutex_unlock(&s->queue_lock);
+    pthread_join(s->thread, NULL);
+    close_all(s);
+}
+
+const struct store_verbs store_sqlite = {
+    .name = "sqlite",
+    .keeps = (1u << STORE_KIND_COUNT) - 1,
+    .endures = true,
+    .open = sqlite_open,
+    .close = sqlite_close,
+    .save = sqlite_save,
+    .load = sqlite_load,
+    .list = sqlite_list,
+    .forget = sqlite_forget,
+    .is_well = sqlite_is_well,
+};
