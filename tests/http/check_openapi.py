@@ -26,7 +26,7 @@ COMMON = {
     "access-control-allow-methods", "access-control-allow-headers", "access-control-max-age",
 }
 # What any path may answer to a request that is not one of its operations.
-STRAY = {403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
+STRAY = {401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
 
 passed = failed = 0
 
@@ -149,7 +149,7 @@ def check_content(document, response, line):
 
 
 def check_stray(document, line):
-    """An answer to what the document does not know: 404, 405, 403, or OPTIONS."""
+    """An answer to what the document does not know: 401, 403, 404, 405, or OPTIONS."""
     path, method, status = line["path"], line["method"], line["status"]
     allow = {m.strip() for m in headers_of(line).get("allow", "").split(",")}
     known = path in document.root["paths"]
