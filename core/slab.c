@@ -12,7 +12,7 @@
 enum {
     SMALL = 64 << 10,
     LARGE_PAGE = 2 << 20,
-    SLABS_MOST = 16,  /* large ones that are kept */
+    SLABS_MOST = 64,  /* large ones that are kept */
     SWEEPS_MOST = 10, /* that one of them outlives unused */
 };
 
@@ -51,7 +51,7 @@ static struct {
     pthread_mutex_t lock;
     struct slab slabs[SLABS_MOST]; /* the oldest first */
     size_t n, bytes, bytes_most;
-} kept = {.lock = PTHREAD_MUTEX_INITIALIZER, .bytes_most = 64 << 20};
+} kept = {.lock = PTHREAD_MUTEX_INITIALIZER, .bytes_most = 128 << 20};
 
 /* Sizes that are close share their slabs: four an octave. */
 static size_t rounded(size_t size) {

@@ -10,7 +10,7 @@ void *slab_take(size_t size);
 /* Gives back what slab_take answered for the same size; any thread may. NULL is nothing. */
 void slab_give(void *slab, size_t size);
 
-/* Sets how many bytes of large slabs are kept for the next run, 64 MiB at first. */
+/* Sets how many bytes of large slabs are kept for the next run, 128 MiB at first. */
 void slab_keep(size_t bytes);
 
 /* Lets go what nobody has taken for ten sweeps. */

@@ -78,7 +78,7 @@ bool engine_init(struct engine *e, int64_t max_body, char *problem, size_t size)
         snprintf(problem, size, "the system gave no random bytes");
         return false;
     }
-    slab_keep((size_t)least(memory / 16, INT64_C(64) << 20));
+    slab_keep((size_t)least(memory / 16, INT64_C(128) << 20));
     const size_t most = (size_t)least(memory / 16, INT64_C(256) << 20);
     e->plans = plan_cache_new(MOST_PLANS, most, e->seed);
     e->known = known_cache_new(MOST_KNOWN, most, e->seed);
