@@ -6,35 +6,48 @@
 #include "core/arena.h"
 #include "core/plan.h"
 
-/* Every limit of a request and of what stays between requests. The server holds two of these: the configured one, and a small one for
- * what a network thread may do itself. A request that passes the small one is run again from its
- * first byte by a worker under the configured one, so nothing here knows about threads. */
+/* Every limit, of a request, of what stays between requests, and, from max_queue on, of the server, which
+ * alone knows of those: its name, which says the unit where there is one, its preset, the least and the
+ * most that it may be set to, and its meaning. The server holds two of these: the configured one, and a
+ * small one for what a network thread may do itself. A request that passes the small one is run again
+ * from its first byte by a worker under the configured one, so nothing here knows about threads. */
+#define SERVICE_LIMIT_MOST 1000000000000000000LL
 #define SERVICE_LIMITS(X)                                                                          \
-    X(max_body_bytes, 64LL << 20, "bytes of a request's body")                                     \
-    X(max_json_depth, 128, "nesting of JSON")                                                      \
-    X(max_expression_depth, 256, "nesting of an expression")                                       \
-    X(max_nodes, 2000000, "nodes of a graph, derivatives included")                                \
-    X(max_rank, 8, "axes of a tensor")                                                             \
-    X(max_elements, 1LL << 27, "elements of a tensor")                                             \
-    X(max_request_bytes, 1LL << 30, "bytes of memory of a request")                                \
-    X(max_work, 1000000000000LL, "estimated elementary operations of a request")                   \
-    X(max_answer_bytes, 1LL << 30, "bytes of an answer")                                           \
-    X(max_seconds, 60, "seconds a request may run")                                                \
-    X(max_sessions, 1LL << 17, "sessions at a time")                                               \
-    X(max_session_bytes, 1LL << 30, "bytes that a session may hold")                               \
-    X(max_session_nodes, 2000000, "nodes that the tapes of a session may hold")                    \
-    X(max_tapes, 1024, "tapes of a session")                                                       \
-    X(max_functions, 10000, "functions at a time")                                                 \
-    X(max_running_jobs, 4, "jobs that run at a time")                                              \
-    X(max_queued_jobs, 256, "jobs that wait")                                                      \
-    X(max_job_seconds, 86400, "seconds a job may run")                                             \
-    X(max_job_work, 1440000000000000LL, "estimated elementary operations of a job")                \
-    X(max_operations, 4096, "operations that are kept, done or not")                               \
-    X(max_operation_bytes, 2LL << 30, "bytes that operations keep, requests and answers")          \
-    X(max_operation_seconds, 86400, "seconds an operation is kept once it is done")
+    X(max_body_bytes, 64LL << 20, 1, 1LL << 40, "bytes of a request's body")                       \
+    X(max_json_depth, 128, 1, 128, "nesting of JSON")                                              \
+    X(max_expression_depth, 256, 1, 256, "nesting of an expression")                               \
+    X(max_nodes, 2000000, 1, 4294967294, "nodes of a graph, derivatives included")                 \
+    X(max_rank, 8, 8, 8, "axes of a tensor")                                                       \
+    X(max_elements, 1LL << 27, 1, 1LL << 40, "elements of a tensor")                               \
+    X(max_request_bytes, 1LL << 30, 1, 1LL << 40, "bytes of memory of a request")                  \
+    X(max_work, 1000000000000LL, 1, SERVICE_LIMIT_MOST,                                            \
+      "estimated elementary operations of a request")                                              \
+    X(max_answer_bytes, 1LL << 30, 1, 1LL << 40, "bytes of an answer")                             \
+    X(max_seconds, 60, 1, 86400, "seconds a request may run")                                      \
+    X(max_sessions, 1LL << 17, 0, SERVICE_LIMIT_MOST, "sessions at a time")                        \
+    X(max_session_bytes, 1LL << 30, 1, 1LL << 40, "bytes that a session may hold")                 \
+    X(max_session_nodes, 2000000, 1, 4294967294, "nodes that the tapes of a session may hold")     \
+    X(max_tapes, 1024, 0, 1000000, "tapes of a session")                                           \
+    X(max_functions, 10000, 0, SERVICE_LIMIT_MOST, "functions at a time")                          \
+    X(max_running_jobs, 4, 1, 256, "jobs that run at a time")                                      \
+    X(max_queued_jobs, 256, 0, 1000000, "jobs that wait")                                          \
+    X(max_job_seconds, 86400, 1, 31536000, "seconds a job may run")                                \
+    X(max_job_work, 1440000000000000LL, 1, SERVICE_LIMIT_MOST,                                     \
+      "estimated elementary operations of a job")                                                  \
+    X(max_operations, 4096, 1, 1000000, "operations that are kept, done or not")                   \
+    X(max_operation_bytes, 2LL << 30, 1, 1LL << 40,                                                \
+      "bytes that operations keep, requests and answers")                                          \
+    X(max_operation_seconds, 86400, 1, 31536000, "seconds an operation is kept once it is done")   \
+    X(max_queue, 256, 1, 1000000, "requests that wait for a worker")                               \
+    X(max_connections, 10000, 1, 1000000, "connections at a time")                                 \
+    X(header_seconds, 10, 1, 86400, "seconds a request's headers may take")                        \
+    X(body_seconds, 30, 1, 86400, "seconds its body may take, beyond a second for every 16 KiB")   \
+    X(answer_seconds, 30, 1, 86400, "seconds a client may take over an answer, beyond the same")   \
+    X(idle_seconds, 75, 1, 86400, "seconds a connection may do nothing between requests")          \
+    X(grace_seconds, 30, 0, 86400, "seconds that requests may go on after SIGTERM")
 
 struct service_limits {
-#define SERVICE_LIMIT(name, preset, text) int64_t name;
+#define SERVICE_LIMIT(name, preset, least, most, text) int64_t name;
     SERVICE_LIMITS(SERVICE_LIMIT)
 #undef SERVICE_LIMIT
 };

@@ -46,7 +46,7 @@ static bool build_constant(struct engine *e, size_t i, char *problem, size_t siz
     struct error error;
     error_clear(&error);
     struct constant *c = &e->constants[i];
-    writer_init(&c->out, (size_t)e->limits.max_answer_bytes);
+    writer_init(&c->out, (size_t)service_limits_default.max_answer_bytes);
     if (!route_table[i].serve(&call, &c->out, &error) || c->out.full) {
         snprintf(problem, size, "cannot build the answer of %s: %s", route_table[i].path,
                  error.code ? error.detail : "out of memory");
@@ -65,9 +65,10 @@ static bool start_state(struct engine *e, char *problem, size_t size) {
     return e->tenant;
 }
 
-bool engine_init(struct engine *e, int64_t max_body, char *problem, size_t size) {
-    *e = (struct engine){.limits = service_limits_default};
-    e->limits.max_body_bytes = max_body;
+bool engine_init(struct engine *e, const struct service_limits *limits, char *problem,
+                 size_t size) {
+    *e = (struct engine){.limits = *limits};
+    const int64_t max_body = limits->max_body_bytes;
     set_small(e);
     set_job(e);
     int64_t memory = machine_memory();

@@ -40,7 +40,7 @@ struct engine {
 };
 
 /* False, with one sentence, where memory or randomness is missing. */
-bool engine_init(struct engine *e, int64_t max_body, char *problem, size_t size);
+bool engine_init(struct engine *e, const struct service_limits *limits, char *problem, size_t size);
 void engine_free(struct engine *e);
 
 /* The tenant of that name, which has these quotas from now on; made where there is none yet. On one

@@ -70,6 +70,10 @@ struct connection {
     struct exchange x;
 };
 
+static const struct service_limits *limits_of(const struct connection *c) {
+    return &c->house->http->engine->limits;
+}
+
 static void set_deadline(struct connection *c, int64_t deadline) {
     atomic_store_explicit(&c->guest.deadline, deadline, memory_order_relaxed);
 }
@@ -170,7 +174,8 @@ static ssize_t read_stream(void *context, uint64_t position, char *buffer, size_
     if (n < 0) return MHD_CONTENT_READER_END_OF_STREAM;
     /* A run of this request ends soon, and has a last word. */
     if (n == 0 && atomic_load(&c->left) && !c->x.log) return MHD_CONTENT_READER_END_WITH_ERROR;
-    set_deadline(c, n ? clock_coarse() + ANSWER_SECONDS * second + patience((size_t)n) : 0);
+    set_deadline(c, n ? clock_coarse() + limits_of(c)->answer_seconds * second + patience((size_t)n)
+                      : 0);
     if (n > 0) return n;
     MHD_suspend_connection(c->mhd);
     int open = GATE_OPEN;
@@ -183,7 +188,7 @@ static enum MHD_Result answer_stream(struct connection *c, const struct answer *
     const bool is_head = c->x.method == METHOD_HEAD;
     if (!c->streams && !is_head) begin_stream(c, a->log, a->seen, a->resumable);
     if (c->streams) watch(c);
-    set_deadline(c, clock_coarse() + ANSWER_SECONDS * second);
+    set_deadline(c, clock_coarse() + limits_of(c)->answer_seconds * second);
     struct MHD_Response *response =
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, c, NULL);
     if (response) {
@@ -201,7 +206,7 @@ static enum MHD_Result answer(struct connection *c) {
     struct answer a;
     exchange_answer(&c->x, &a);
     if (a.log) return answer_stream(c, &a);
-    set_deadline(c, clock_coarse() + ANSWER_SECONDS * second + patience(a.length));
+    set_deadline(c, clock_coarse() + limits_of(c)->answer_seconds * second + patience(a.length));
     return queue(c, &a, make_response(&a));
 }
 
@@ -276,7 +281,7 @@ static enum MHD_Result begin(struct connection *c, const char *path, const char 
     atomic_store(&c->left, false);
     c->streams = c->watched = false;
     c->task.run = work;
-    c->body_since = clock_coarse() + BODY_SECONDS * second;
+    c->body_since = clock_coarse() + limits_of(c)->body_seconds * second;
     set_deadline(c, c->body_since);
     stats_add(STAT_REQUESTS, 1);
     stats_add(STAT_IN_FLIGHT, 1);
@@ -352,7 +357,8 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **state
     struct connection *c = *state;
     if (!c) return;
     unwatch(c);
-    set_deadline(c, clock_coarse() + (IDLE_SECONDS + HEADER_SECONDS) * second);
+    set_deadline(c, clock_coarse() +
+                        (limits_of(c)->idle_seconds + limits_of(c)->header_seconds) * second);
     const bool ended = !c->streams || stream_end(&c->house->http->streams, &c->stream);
     /* Where a run goes on, it is told to end, and finishes the exchange. */
     if (ended || !c->x.log)
@@ -387,7 +393,8 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **sock
         int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         c->local = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
                        ->client_addr->sa_family == AF_UNIX;
-        keeper_admit(house->http->keeper, &c->guest, fd, clock_coarse() + HEADER_SECONDS * second);
+        keeper_admit(house->http->keeper, &c->guest, fd,
+                     clock_coarse() + limits_of(c)->header_seconds * second);
         return;
     }
     atomic_fetch_sub(&house->guests, 1);
@@ -408,39 +415,40 @@ static struct MHD_Daemon *start_daemon(struct house *house, unsigned connections
         NULL, NULL, on_request, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, house, MHD_OPTION_UNESCAPE_CALLBACK,
         keep_escapes, NULL, MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool_bytes,
-        MHD_OPTION_THREAD_STACK_SIZE, stack_bytes, MHD_OPTION_END);
+        (unsigned)house->http->engine->limits.idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        pool_bytes, MHD_OPTION_THREAD_STACK_SIZE, stack_bytes, MHD_OPTION_END);
 }
 
 /* ---- start and end ---- */
 
 /* Opens the doors last, when there is somebody to be led to. */
-static bool open_doors(struct http *h, const struct listen_sockets *sockets, size_t connections) {
+static bool open_doors(struct http *h, const struct listen_sockets *sockets) {
+    const size_t most = (size_t)h->engine->limits.max_connections;
     const int64_t drain = drain_bytes + 2 * h->engine->limits.max_body_bytes;
     struct keeper_door doors[LISTEN_MOST];
     raw_refusal("the server has no file descriptor left for this connection", h->refusal);
     for (int i = 0; i < sockets->n; i++)
         doors[i] = (struct keeper_door){.fd = sockets->at[i].fd, .refusal = h->refusal};
-    return keeper_start(&h->keeper, doors, sockets->n, connections, drain, welcome, h);
+    return keeper_start(&h->keeper, doors, sockets->n, most, drain, welcome, h);
 }
 
 struct http *http_start(struct engine *engine, const struct listen_sockets *sockets, int threads,
-                        int workers, size_t connections, char *problem, size_t size) {
+                        int workers, char *problem, size_t size) {
     struct http *h = calloc(1, sizeof *h + (size_t)threads * sizeof *h->houses);
     if (h) h->engine = engine;
     if (h) stream_set_init(&h->streams);
-    if (h) h->workers = worker_start(workers, QUEUE);
+    if (h) h->workers = worker_start(workers, (int)engine->limits.max_queue);
     bool started = h && h->workers;
     while (started && h->n_houses < threads) {
         struct house *house = &h->houses[h->n_houses];
         house->http = h;
-        house->daemon = start_daemon(house, (unsigned)connections + 1024);
+        house->daemon = start_daemon(house, (unsigned)engine->limits.max_connections + 1024);
         if (house->daemon)
             h->n_houses++;
         else
             started = false;
     }
-    if (started && open_doors(h, sockets, connections)) return h;
+    if (started && open_doors(h, sockets)) return h;
     snprintf(problem, size,
              "cannot start %d network threads and %d workers: the system has no room", threads,
              workers);

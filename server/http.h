@@ -8,9 +8,9 @@
 struct http;
 
 /* Serves listening sockets, which it owns from now on, with `threads` network threads and `workers`
- * for heavy work, at most `connections` at a time. NULL, with one sentence, on failure. */
+ * for heavy work. NULL, with one sentence, on failure. */
 struct http *http_start(struct engine *engine, const struct listen_sockets *sockets, int threads,
-                        int workers, size_t connections, char *problem, size_t size);
+                        int workers, char *problem, size_t size);
 
 /* Accepts no more, and closes each connection behind its next answer. */
 void http_drain(struct http *h);

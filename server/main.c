@@ -27,7 +27,7 @@
 #endif
 
 enum { EXIT_FAILED = 1, EXIT_OPTIONS = 2 };
-enum { MOST_CONNECTIONS = 10000, FILES_APART = 64 };
+enum { FILES_APART = 64 };
 enum { POLL_MS = 5, SWEEP_MS = 1000 };
 
 static int fail(const char *problem, int code) {
@@ -42,13 +42,12 @@ static void tune_malloc(void) {
 }
 
 /* A part of the files is left to sockets that are being drained, and to everything else. */
-static size_t most_connections(void) {
-    size_t wanted = MOST_CONNECTIONS + MOST_CONNECTIONS / 8 + FILES_APART,
-           files = machine_files(wanted);
-    if (files >= wanted) return MOST_CONNECTIONS;
-    size_t most = files > 2 * FILES_APART ? (files - FILES_APART) / 9 * 8 : FILES_APART;
-    log_event(LOG_WARN, "few_files", "limit=%zu wanted=%zu connections=%zu", files, wanted, most);
-    return most;
+static int64_t most_connections(int64_t most) {
+    size_t wanted = (size_t)most + (size_t)most / 8 + FILES_APART, files = machine_files(wanted);
+    if (files >= wanted) return most;
+    size_t fits = files > 2 * FILES_APART ? (files - FILES_APART) / 9 * 8 : FILES_APART;
+    log_event(LOG_WARN, "few_files", "limit=%zu wanted=%zu connections=%zu", files, wanted, fits);
+    return (int64_t)fits < most ? (int64_t)fits : most;
 }
 
 /* Waits for a signal, at most so many milliseconds; 0 where none came. */
@@ -68,7 +67,7 @@ static void sweep(struct http *http, struct engine *engine) {
 
 /* Until nothing is in flight and no job runs. False where the time is up; a second signal ends the process. */
 static bool wait_idle(struct http *http, struct engine *engine, const sigset_t *signals,
-                      int seconds) {
+                      int64_t seconds) {
     int64_t end = clock_now() + seconds * INT64_C(1000000000);
     while (!http_idle(http) || !engine_is_idle(engine)) {
         const int number = wait_signal(signals, POLL_MS);
@@ -80,11 +79,11 @@ static bool wait_idle(struct http *http, struct engine *engine, const sigset_t *
 }
 
 static void finish(struct http *http, struct jobs *jobs, struct engine *engine,
-                   const sigset_t *signals, int grace) {
+                   const sigset_t *signals) {
     log_event(LOG_INFO, "draining", "in_flight=%lld", (long long)stats_sum(STAT_IN_FLIGHT));
     http_drain(http);
     engine_drain(engine);
-    bool idle = wait_idle(http, engine, signals, grace);
+    bool idle = wait_idle(http, engine, signals, engine->limits.grace_seconds);
     if (!idle) {
         http_cancel(http);
         idle = wait_idle(http, engine, signals, 1);
@@ -188,7 +187,8 @@ static int serve(const struct options *options) {
     int cores = machine_cores();
     int threads = options->threads ? options->threads : cores;
     int workers = options->workers ? options->workers : cores;
-    size_t connections = most_connections();
+    struct service_limits limits = options->limits;
+    limits.max_connections = most_connections(limits.max_connections);
 
     sigset_t signals;
     take_signals(&signals);
@@ -196,8 +196,7 @@ static int serve(const struct options *options) {
 
     if (!open_sockets(options, &sockets, problem, sizeof problem))
         return fail(problem, EXIT_FAILED);
-    if (!engine_init(&engine, options->max_body, problem, sizeof problem))
-        return give_up(&sockets, problem);
+    if (!engine_init(&engine, &limits, problem, sizeof problem)) return give_up(&sockets, problem);
     if (options->tokens) {
         engine.access = access_open(options->tokens, make_tenant, &engine, problem, sizeof problem);
         if (!engine.access) return give_up(&sockets, problem), EXIT_OPTIONS;
@@ -209,16 +208,15 @@ static int serve(const struct options *options) {
                               .n_origins = options->cors_origin.n};
     engine.pool = pool_start(workers);
     if (!engine.pool) return give_up(&sockets, "cannot start helpers: the system has no room");
-    struct http *http =
-        http_start(&engine, &sockets, threads, workers, connections, problem, sizeof problem);
+    struct http *http = http_start(&engine, &sockets, threads, workers, problem, sizeof problem);
     if (!http) return give_up(&sockets, problem);
     struct jobs *jobs = jobs_start(&engine);
     if (!jobs) return give_up(&sockets, "cannot start the threads of jobs: the system has no room");
 
     print_urls(&sockets, urls, sizeof urls);
     log_event(LOG_INFO, "started",
-              "version=%s address=\"%s\" threads=%d workers=%d connections=%zu", GRADD_VERSION,
-              urls, threads, workers, connections);
+              "version=%s address=\"%s\" threads=%d workers=%d connections=%lld", GRADD_VERSION,
+              urls, threads, workers, (long long)limits.max_connections);
     ready_set(READY_PROCESS, NULL);
     printf("gradd %s listening on %s\n", GRADD_VERSION, urls);
     fflush(stdout);
@@ -226,14 +224,22 @@ static int serve(const struct options *options) {
     run(http, &engine, &signals);
     supervisor_stopping();
     listen_unlink(&sockets);
-    finish(http, jobs, &engine, &signals, options->grace);
+    finish(http, jobs, &engine, &signals);
+    return EXIT_SUCCESS;
+}
+
+/* Whether gradd would start with these options, and what they are. */
+static int check(const struct options *options) {
+    char problem[512];
+    if (!options_check_files(options, problem, sizeof problem)) return fail(problem, EXIT_OPTIONS);
+    options_print(options, stdout);
     return EXIT_SUCCESS;
 }
 
 /* gradd health [WHAT] [OPTION...] */
 static int ask_health(int argc, char **argv) {
-    struct options options;
-    char problem[512];
+    static struct options options;
+    char problem[1024];
     const char *what = argc > 2 && argv[2][0] != '-' ? argv[2] : NULL;
     const int skipped = what ? 2 : 1;
     if (options_read(&options, argc - skipped, argv + skipped, getenv, problem, sizeof problem) !=
@@ -243,8 +249,8 @@ static int ask_health(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    struct options options;
-    char problem[512];
+    static struct options options;
+    char problem[1024];
     if (argc > 1 && strcmp(argv[1], "health") == 0) return ask_health(argc, argv);
     if (argc > 1 && strcmp(argv[1], "token") == 0) return token_print(argc - 2, argv + 2);
     stats_start();
@@ -258,6 +264,8 @@ int main(int argc, char **argv) {
     case OPTIONS_VERSION:
         puts("gradd " GRADD_VERSION);
         return EXIT_SUCCESS;
+    case OPTIONS_CHECK:
+        return check(&options);
     case OPTIONS_RUN:
         break;
     }

@@ -1,208 +1,346 @@
-/* Options: their texts become values here, or one sentence that says why not. What the values
- * do is not known here. */
+/* Options: the table of what there is, and who says what. How a text becomes a value is not known here,
+ * nor what the values do. */
 #include "server/options.h"
 
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/op.h"
-#include "server/web.h"
+#include "server/options_own.h"
 
-enum { MOST_THREADS = 256, MOST_GRACE = 86400 };
-
-static const char *const threads_expected = "a whole number from 1 to 256";
-
-static bool parse_count(const char *text, long most, int *out) {
-    char *end;
-    long n = strtol(text, &end, 10);
-    if (text[strspn(text, "0123456789")] || end == text || n < 1 || n > most) return false;
-    *out = (int)n;
-    return true;
-}
-
-/* A size in bytes, with k, M or G behind it or not. */
-static bool parse_size(const char *text, int64_t *out) {
-    static const char units[] = "kMG";
-    size_t digits = strspn(text, "0123456789");
-    if (digits == 0 || digits > 15) return false;
-    int64_t n = strtoll(text, NULL, 10), most = INT64_C(1) << 40;
-    const char *suffix = text + digits;
-    int shift = 0;
-    if (*suffix) {
-        const char *unit = strchr(units, *suffix == 'K' ? 'k' : *suffix);
-        if (!unit || suffix[1]) return false;
-        shift = 10 * (int)(unit - units + 1);
-    }
-    if (n < 1 || n > most >> shift) return false;
-    *out = n << shift;
-    return true;
-}
-
-/* One function an option: sets the field and returns NULL, or returns what was expected. */
-static const char *read_listen(struct options *o, const char *text) {
-    return listen_parse_list(text, &o->listen) ? NULL : listen_syntax;
-}
-
-static const char *read_socket_mode(struct options *o, const char *text) {
-    char *end;
-    const long mode = strtol(text, &end, 8);
-    if (end == text || *end || mode < 0 || mode > 0777) return "permissions such as 0660";
-    o->socket_mode = (mode_t)mode;
-    return NULL;
-}
-
-static const char *read_grace(struct options *o, const char *text) {
-    if (strcmp(text, "0") != 0 && !parse_count(text, MOST_GRACE, &o->grace))
-        return "seconds from 0 to 86400";
-    if (text[0] == '0') o->grace = 0;
-    return NULL;
-}
-
-static const char *read_threads(struct options *o, const char *text) {
-    return parse_count(text, MOST_THREADS, &o->threads) ? NULL : threads_expected;
-}
-
-static const char *read_workers(struct options *o, const char *text) {
-    return parse_count(text, MOST_THREADS, &o->workers) ? NULL : threads_expected;
-}
-
-static const char *read_max_body(struct options *o, const char *text) {
-    return parse_size(text, &o->max_body)
-               ? NULL
-               : "a number of bytes from 1 to 1024G, such as 65536, 512k or 64M";
-}
-
-static const char *read_log_level(struct options *o, const char *text) {
-    return log_find(text, &o->log_level) ? NULL : "error, warn, info or debug";
-}
-
-static const char *read_tokens(struct options *o, const char *text) {
-    o->tokens = text;
-    return *text ? NULL : "the name of a file";
-}
-
-/* A flag without a value says 1. */
-static const char *read_insecure(struct options *o, const char *text) {
-    o->insecure = strcmp(text, "1") == 0;
-    return o->insecure || strcmp(text, "0") == 0 ? NULL : "1 or 0";
-}
-
-/* What stands between commas, each of it good. */
-static bool parse_list(const char *text, struct option_list *list, bool (*good)(const char *)) {
-    if (strlen(text) >= sizeof list->text) return false;
-    char *at = strcpy(list->text, text);
-    list->n = 0;
-    for (bool more = true; more;) {
-        char *end = at + strcspn(at, ",");
-        more = *end == ',';
-        *end = '\0';
-        if (list->n == OPTION_LIST || !good(at)) return false;
-        list->items[list->n++] = at;
-        at = end + 1;
-    }
-    return true;
-}
-
-static const char *read_allowed_host(struct options *o, const char *text) {
-    return parse_list(text, &o->allowed_host, web_host_is_good)
-               ? NULL
-               : "names such as gradd.example without ports, at most 16 with commas between them";
-}
-
-static const char *read_cors_origin(struct options *o, const char *text) {
-    return parse_list(text, &o->cors_origin, web_origin_is_good)
-               ? NULL
-               : "origins such as https://app.example, at most 16 with commas between them, or *";
-}
-
-static const struct row {
-    const char *flag, *variable, *shape, *preset, *meaning;
-    const char *(*read)(struct options *o, const char *text);
-} rows[] = {
-#define OPTION_ROW(name, flag, variable, shape, preset, meaning)                                   \
-    {flag, variable, shape, preset, meaning, read_##name},
+/* Of a limit the kind and what its value looks like are in its name; see spell. */
+static struct option_row rows[OPTION_COUNT] = {
+#define OPTION_ROW(heading, field, kind, shape, preset, meaning)                                   \
+    {heading, #field, shape, preset, meaning, OPTION_##kind, offsetof(struct options, field),      \
+     0,       0,      ""},
     OPTIONS(OPTION_ROW)
+#undef OPTION_ROW
+#define OPTION_ROW(name, preset, least, most, text)                                                \
+    {"Limits", #name, "N", NULL, text, OPTION_count, offsetof(struct options, limits.name),        \
+     least,    most,  ""},
+        SERVICE_LIMITS(OPTION_ROW)
 #undef OPTION_ROW
 };
 
-enum { ROWS = sizeof rows / sizeof *rows };
+static const struct {
+    bool adds;
+    int64_t least, most;
+} kinds[] = {
+#define OPTION_KIND(kind, type, adds, least, most, expected) {adds, least, most},
+    OPTION_KINDS(OPTION_KIND)
+#undef OPTION_KIND
+};
 
-/* The row of an argument such as --threads or --threads=4; *value is what stands behind the =. */
-static const struct row *find_row(const char *argument, const char **value) {
-    size_t n = strcspn(argument, "=");
-    for (size_t i = 0; i < ROWS; i++)
-        if (strncmp(argument, rows[i].flag, n) == 0 && !rows[i].flag[n]) {
-            *value = argument[n] ? argument + n + 1 : NULL;
+/* Names of limits that are as good without their unit. */
+static const char *const bare[] = {"max_body_bytes", "grace_seconds"};
+
+static bool is_limit(const struct option_row *row) { return !row->preset; }
+
+/* A limit that can have one value is told, and nothing that can be said. */
+static bool is_fixed(const struct option_row *row) {
+    return is_limit(row) && row->least == row->most;
+}
+
+static void spell_limit(struct option_row *row, size_t n) {
+    static const char bytes[] = "_bytes", seconds[] = "_seconds";
+    size_t unit = 0;
+    if (n > sizeof bytes && strcmp(row->field + n - (sizeof bytes - 1), bytes) == 0) {
+        unit = sizeof bytes - 1, row->kind = OPTION_bytes, row->shape = "BYTES";
+    } else if (n > sizeof seconds && strcmp(row->field + n - (sizeof seconds - 1), seconds) == 0) {
+        unit = sizeof seconds - 1, row->kind = OPTION_seconds, row->shape = "SECONDS";
+    }
+    for (size_t i = 0; i < sizeof bare / sizeof *bare; i++)
+        if (strcmp(row->field, bare[i]) == 0) row->name[n - unit] = '\0';
+}
+
+/* Completes the table. */
+static void spell(void) {
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        struct option_row *row = &rows[i];
+        const size_t n = strlen(row->field);
+        for (size_t k = 0; k <= n; k++) row->name[k] = row->field[k] == '_' ? '-' : row->field[k];
+        if (is_limit(row))
+            spell_limit(row, n);
+        else
+            row->least = kinds[row->kind].least, row->most = kinds[row->kind].most;
+    }
+}
+
+static const char *variable_name(const struct option_row *row, char out[OPTION_NAME + 8]) {
+    char *at = out + sprintf(out, "GRADD_");
+    for (const char *c = row->name; *c; c++)
+        *at++ = *c == '-' ? '_' : (char)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
+    *at = '\0';
+    return out;
+}
+
+/* The row of a name of n bytes. */
+static const struct option_row *find(const char *name, size_t n) {
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        if (!is_fixed(&rows[i]) && strncmp(name, rows[i].name, n) == 0 && !rows[i].name[n])
             return &rows[i];
-        }
     return NULL;
 }
 
-static enum options_outcome bad_argument(const char *argument, char *problem, size_t size) {
-    const char *flags[ROWS + 2] = {"--help", "--version"};
-    for (size_t i = 0; i < ROWS; i++) flags[i + 2] = rows[i].flag;
-    const char *near = name_nearest(argument, flags, ROWS + 2);
-    if (near)
-        snprintf(problem, size, "unknown option \"%s\"; did you mean \"%s\"?", argument, near);
+/* Who said it, as it stands before a sentence. */
+static void name_source(const struct options *o, const struct option_row *row, char *out,
+                        size_t size) {
+    const struct option_said *said = &o->said[row - rows];
+    char variable[OPTION_NAME + 8];
+    if (said->by == OPTION_FILE)
+        snprintf(out, size, "%s:%d: %s", o->config, said->line, row->name);
+    else if (said->by == OPTION_VARIABLE)
+        snprintf(out, size, "%s", variable_name(row, variable));
     else
-        snprintf(problem, size, "unknown option \"%s\"; --help lists the options", argument);
-    return OPTIONS_BAD;
+        snprintf(out, size, "--%s", row->name);
 }
 
-/* Collects the text of each row from the command line into `texts`. */
-static enum options_outcome read_line(int argc, char *const *argv, const char *texts[ROWS],
-                                      char *problem, size_t size) {
+/* ---- who says what ---- */
+
+/* One more text of a row, behind a comma. */
+static const char *join(struct options *o, const char *a, const char *b) {
+    const size_t n = strlen(a) + strlen(b) + 2;
+    if (n > sizeof o->memory - o->used) return NULL;
+    char *out = o->memory + o->used;
+    snprintf(out, n, "%s,%s", a, b);
+    o->used += n;
+    return out;
+}
+
+/* False where a source says too much. Sources come in the order of their rank, the first one first. */
+static bool say(struct options *o, const struct option_row *row, const char *text,
+                enum option_source by, int line) {
+    struct option_said *said = &o->said[row - rows];
+    if (said->text && said->by != by) return true;
+    if (said->text && kinds[row->kind].adds) text = join(o, said->text, text);
+    *said = (struct option_said){text, by, said->text ? said->line : line};
+    return text;
+}
+
+static bool bad(char *problem, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static bool bad(char *problem, size_t size, const char *format, ...) {
+    va_list values;
+    va_start(values, format);
+    vsnprintf(problem, size, format, values);
+    va_end(values);
+    return false;
+}
+
+/* `place` and `dashes` stand before the name: of a file, or "" and "--". */
+static bool bad_name(const char *place, const char *dashes, const char *name, char *problem,
+                     size_t size) {
+    const char *names[OPTION_COUNT + 3] = {"help", "version", "check-config"};
+    size_t n = *dashes ? 3 : 0;
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        if (!is_fixed(&rows[i])) names[n++] = rows[i].name;
+    const size_t skipped = strncmp(name, dashes, strlen(dashes)) == 0 ? strlen(dashes) : 0;
+    const char *near = name_nearest(name + skipped, names, n);
+    if (near)
+        return bad(problem, size, "%sunknown option \"%s\"; did you mean \"%s%s\"?", place, name,
+                   dashes, near);
+    return bad(problem, size, "%sunknown option \"%s\"; --help lists the options", place, name);
+}
+
+static bool bad_memory(char *problem, size_t size) {
+    return bad(problem, size, "the options have more than %d bytes", OPTION_MEMORY);
+}
+
+/* Sets *outcome where the line asks for something else than to run. */
+static bool read_line(struct options *o, int argc, char *const *argv, enum options_outcome *outcome,
+                      char *problem, size_t size) {
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return OPTIONS_HELP;
-        if (strcmp(argv[i], "--version") == 0) return OPTIONS_VERSION;
-        const char *value;
-        const struct row *row = find_row(argv[i], &value);
-        if (!row) return bad_argument(argv[i], problem, size);
-        if (!value) value = *row->shape ? argv[++i] : "1";
-        if (!value) {
-            snprintf(problem, size, "%s: found nothing behind it, expected %s", row->flag,
-                     row->shape);
-            return OPTIONS_BAD;
+        const char *name = argv[i];
+        if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) *outcome = OPTIONS_HELP;
+        if (strcmp(name, "--version") == 0) *outcome = OPTIONS_VERSION;
+        if (*outcome == OPTIONS_HELP || *outcome == OPTIONS_VERSION) return true;
+        if (strcmp(name, "--check-config") == 0) {
+            *outcome = OPTIONS_CHECK;
+            continue;
         }
-        texts[row - rows] = value;
+        const size_t n = strcspn(name, "=");
+        const struct option_row *row =
+            n > 2 && strncmp(name, "--", 2) == 0 ? find(name + 2, n - 2) : NULL;
+        if (!row) return bad_name("", "--", name, problem, size);
+        const char *value = name[n] ? name + n + 1 : *row->shape ? argv[++i] : "1";
+        if (!value)
+            return bad(problem, size, "--%s: found nothing behind it, expected %s", row->name,
+                       row->shape);
+        if (!say(o, row, value, OPTION_ARGUMENT, 0)) return bad_memory(problem, size);
     }
-    return OPTIONS_RUN;
+    return true;
+}
+
+/* A variable that is empty is as good as unset, as compose files want it. */
+static void read_variables(struct options *o, char *(*variable)(const char *name)) {
+    char name[OPTION_NAME + 8];
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        const char *text = is_fixed(&rows[i]) ? NULL : variable(variable_name(&rows[i], name));
+        if (text && *text) say(o, &rows[i], text, OPTION_VARIABLE, 0);
+    }
+}
+
+/* The file's text, in the options' memory. */
+static char *load(struct options *o, const char *name, char *problem, size_t size) {
+    FILE *f = fopen(name, "r");
+    char *text = o->memory + o->used;
+    const size_t most = sizeof o->memory - o->used;
+    const size_t n = f ? fread(text, 1, most, f) : 0;
+    const bool read = f && !ferror(f), whole = read && n < most;
+    const int number = errno;
+    if (f) fclose(f);
+    if (!read) return bad(problem, size, "cannot read %s: %s", name, strerror(number)), NULL;
+    if (!whole) return bad_memory(problem, size), NULL;
+    if (memchr(text, 0, n)) return bad(problem, size, "%s: found a byte 0", name), NULL;
+    text[n] = '\0';
+    o->used += n + 1;
+    return text;
+}
+
+static bool read_config_line(struct options *o, const char *name, const char *value, int line,
+                             char *problem, size_t size) {
+    char place[512];
+    snprintf(place, sizeof place, "%s:%d: ", o->config, line);
+    const struct option_row *row = find(name, strlen(name));
+    if (!row) return bad_name(place, "", name, problem, size);
+    const struct option_said *said = &o->said[row - rows];
+    if (row->at == offsetof(struct options, config))
+        return bad(problem, size, "%sthe file cannot name another one", place);
+    if (!*value)
+        return bad(problem, size, "%s%s: found nothing behind it, expected %s", place, name,
+                   *row->shape ? row->shape : "1 or 0");
+    if (said->text && said->by == OPTION_FILE && !kinds[row->kind].adds)
+        return bad(problem, size, "%s%s: line %d says it already", place, name, said->line);
+    return say(o, row, value, OPTION_FILE, line) || bad_memory(problem, size);
+}
+
+static bool read_config(struct options *o, char *problem, size_t size) {
+    char *text = load(o, o->config, problem, size);
+    if (!text) return false;
+    const char *name, *value;
+    int line = 0, found;
+    while ((found = option_line(&text, &line, &name, &value)) > 0)
+        if (!read_config_line(o, name, value, line, problem, size)) return false;
+    return !found ||
+           bad(problem, size, "%s:%d: found \"%s\", expected a line such as max-body = 64M",
+               o->config, line, name);
+}
+
+/* ---- values ---- */
+
+static bool set(struct options *o, const struct option_row *row, char *problem, size_t size) {
+    struct option_said *said = &o->said[row - rows];
+    char expected[OPTION_EXPECTED], source[512];
+    if (!said->text) return true;
+    if (option_value(row, said->text, o)) return true;
+    name_source(o, row, source, sizeof source);
+    return bad(problem, size, "%s: found \"%s\", expected %s", source, said->text,
+               option_expected(row, expected));
+}
+
+static void set_presets(struct options *o) {
+    memset(o, 0, sizeof *o);
+    o->limits = service_limits_default;
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        if (!is_limit(&rows[i]) && *rows[i].preset != '(')
+            option_value(&rows[i], rows[i].preset, o);
+}
+
+static bool set_all(struct options *o, char *problem, size_t size) {
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        if (!set(o, &rows[i], problem, size)) return false;
+    return true;
 }
 
 bool options_check_reach(const struct options *o, const struct listen_list *addresses,
                          char *problem, size_t size) {
     char url[LISTEN_URL];
-    for (int i = 0; i < addresses->n && !o->tokens && !o->insecure; i++) {
-        if (listen_is_loopback(&addresses->at[i])) continue;
-        snprintf(problem, size,
-                 "%s can be reached from other machines, and without --tokens whoever reaches it "
-                 "may use it; --insecure says that this is meant",
-                 listen_url(&addresses->at[i], url));
-        return false;
-    }
+    for (int i = 0; i < addresses->n && !o->tokens && !o->insecure; i++)
+        if (!listen_is_loopback(&addresses->at[i]))
+            return bad(
+                problem, size,
+                "%s can be reached from other machines, and without --tokens whoever reaches it "
+                "may use it; --insecure says that this is meant",
+                listen_url(&addresses->at[i], url));
     return true;
 }
 
 enum options_outcome options_read(struct options *o, int argc, char *const *argv,
                                   char *(*variable)(const char *name), char *problem, size_t size) {
-    const char *texts[ROWS] = {0};
-    *o = (struct options){
-        .max_body = INT64_C(64) << 20, .socket_mode = 0660, .grace = 30, .log_level = LOG_INFO};
-    listen_parse_list("127.0.0.1:8080", &o->listen);
-    enum options_outcome outcome = read_line(argc, argv, texts, problem, size);
-    for (size_t i = 0; i < ROWS && outcome == OPTIONS_RUN; i++) {
-        const char *from = rows[i].flag, *text = texts[i];
-        if (!text) from = rows[i].variable, text = variable(from);
-        /* A variable that is empty is as good as unset, as compose files want it. */
-        if (!text || (!texts[i] && !*text)) continue;
-        const char *expected = rows[i].read(o, text);
-        if (!expected) continue;
-        snprintf(problem, size, "%s: found \"%s\", expected %s", from, text, expected);
-        outcome = OPTIONS_BAD;
-    }
-    if (outcome == OPTIONS_RUN && !options_check_reach(o, &o->listen, problem, size))
+    enum options_outcome outcome = OPTIONS_RUN;
+    spell();
+    set_presets(o);
+    if (!read_line(o, argc, argv, &outcome, problem, size)) return OPTIONS_BAD;
+    if (outcome == OPTIONS_HELP || outcome == OPTIONS_VERSION) return outcome;
+    read_variables(o, variable);
+    if (!set(o, find("config", 6), problem, size)) return OPTIONS_BAD;
+    if (o->config && !read_config(o, problem, size)) return OPTIONS_BAD;
+    if (!set_all(o, problem, size) || !options_check_reach(o, &o->listen, problem, size))
         return OPTIONS_BAD;
     return outcome;
+}
+
+bool options_check_files(const struct options *o, char *problem, size_t size) {
+    char source[512];
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        const char *text = o->said[i].text;
+        if (rows[i].kind != OPTION_file || !text || access(text, R_OK) == 0) continue;
+        const int number = errno;
+        name_source(o, &rows[i], source, sizeof source);
+        return bad(problem, size, "%s: cannot read %s: %s", source, text, strerror(number));
+    }
+    return true;
+}
+
+/* ---- for people ---- */
+
+/* The preset as it is said; one in words keeps its parentheses. */
+static const char *preset(const struct option_row *row, char out[24]) {
+    if (!is_limit(row)) return row->preset;
+    const int64_t n = *(const int64_t *)((const char *)&service_limits_default + row->at -
+                                         offsetof(struct options, limits));
+    if (row->kind == OPTION_bytes) return option_size(n, out);
+    snprintf(out, 24, "%" PRId64, n);
+    return out;
+}
+
+void options_print(const struct options *o, FILE *out) {
+    char number[24], variable[OPTION_NAME + 8];
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        const struct option_row *row = &rows[i];
+        const struct option_said *said = &o->said[i];
+        if (is_fixed(row)) continue;
+        const char *text = said->text ? said->text : preset(row, number);
+        const bool comment = *text == '(' || row->at == offsetof(struct options, config);
+        const char *quote = strchr(text, '#') ? "\"" : "";
+        int width =
+            fprintf(out, "%s%s = %s%s%s", comment ? "# " : "", row->name, quote, text, quote);
+        fprintf(out, "%*s# ", width < 44 ? 44 - width : 1, "");
+        if (!said->text)
+            fputs("preset\n", out);
+        else if (said->by == OPTION_FILE)
+            fprintf(out, "%s:%d\n", o->config, said->line);
+        else if (said->by == OPTION_VARIABLE)
+            fprintf(out, "%s\n", variable_name(row, variable));
+        else
+            fputs("command line\n", out);
+    }
+}
+
+static void print_row(const struct option_row *row, FILE *out) {
+    enum { COLUMN = 34 };
+    char number[24];
+    const char *text = preset(row, number);
+    const bool words = *text == '(';
+    int width = fprintf(out, "  --%s%s%s", row->name, *row->shape ? " " : "", row->shape);
+    fprintf(out, "%*s%s ", width < COLUMN ? COLUMN - width : 1, "", row->meaning);
+    fprintf(out, "%s%s%s\n", words ? "" : "(", text, words ? "" : ")");
 }
 
 void options_help(FILE *out) {
@@ -211,15 +349,21 @@ void options_help(FILE *out) {
         "       gradd health [/PATH | URL] [OPTION...]\n"
         "       gradd token [TENANT [SCOPES]] >>FILE\n\n"
         "Computes exact gradients of expression graphs over HTTP. `health` asks a running server\n"
-        "how it is (/healthz, /readyz), and exits with 0 where it is well; `token` makes one.\n\n",
+        "how it is (/healthz, /readyz), and exits with 0 where it is well; `token` makes one.\n\n"
+        "--max-body 64M is GRADD_MAX_BODY=64M in the environment, and max-body = 64M in the file\n"
+        "of --config: the command line wins over the environment, and that over the file. BYTES\n"
+        "may have k, M or G behind them, for 2^10, 2^20 and 2^30. Presets are in parentheses.\n",
         out);
-    for (size_t i = 0; i < ROWS; i++) {
-        const struct row *row = &rows[i];
-        int width = fprintf(out, "  %s%s%s", row->flag, *row->shape ? " " : "", row->shape);
-        fprintf(out, "%*s%s\n", width < 24 ? 24 - width : 1, "", row->meaning);
-        fprintf(out, "%24s(preset: %s; variable: %s)\n", "", row->preset, row->variable);
+    const char *heading = "";
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (is_fixed(&rows[i])) continue;
+        if (strcmp(rows[i].heading, heading) != 0)
+            fprintf(out, "\n%s\n", heading = rows[i].heading);
+        print_row(&rows[i], out);
     }
-    fputs("  --help                show this text and exit\n"
-          "  --version             show the version and exit\n",
+    fputs("\nOthers\n"
+          "  --check-config                  show every option's value and who says so, and exit\n"
+          "  --help                          show this text and exit\n"
+          "  --version                       show the version and exit\n",
           out);
 }

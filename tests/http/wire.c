@@ -399,7 +399,7 @@ static bool ends_at_once_at_a_second_signal(void) {
 /* Runs gradd with two arguments until it ends, and wants its code and one line with `part` in it. */
 static bool ends_with(const char *first, const char *second, int code, bool on_error,
                       const char *part) {
-    static char out[4096], err[4096];
+    static char out[16384], err[4096];
     const char *arguments[] = {first, second, NULL};
     struct child child = spawn(arguments);
     read_all(child.out, out, sizeof out);

@@ -85,7 +85,9 @@ static int ask_server(const char *method, const char *path, const char *body) {
 static int start(void **state) {
     char problem[256];
     (void)state;
-    assert_true(engine_init(&engine, 1 << 20, problem, sizeof problem));
+    struct service_limits limits = service_limits_default;
+    limits.max_body_bytes = 1 << 20;
+    assert_true(engine_init(&engine, &limits, problem, sizeof problem));
     engine.store->verbs->close(engine.store);
     slow.store.verbs = &slow_verbs;
     engine.store = &slow.store;

@@ -190,7 +190,9 @@ static void end_job(struct operation *op) {
 static int start(void **state) {
     char problem[256];
     (void)state;
-    assert_true(engine_init(&engine, 1 << 20, problem, sizeof problem));
+    struct service_limits limits = service_limits_default;
+    limits.max_body_bytes = 1 << 20;
+    assert_true(engine_init(&engine, &limits, problem, sizeof problem));
     engine.limits.max_running_jobs = 1;
     engine.limits.max_queued_jobs = 2;
     engine.limits.max_operations = 4;

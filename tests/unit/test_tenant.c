@@ -22,7 +22,9 @@ static int start(void **state) {
     char problem[256];
     (void)state;
     error_clear(&error);
-    if (!engine_init(&engine, 1 << 20, problem, sizeof problem)) return -1;
+    struct service_limits limits = service_limits_default;
+    limits.max_body_bytes = 1 << 20;
+    if (!engine_init(&engine, &limits, problem, sizeof problem)) return -1;
     shop = engine_tenant(&engine, "shop", &none, problem, sizeof problem);
     bank = engine_tenant(&engine, "bank", &none, problem, sizeof problem);
     return shop && bank ? 0 : -1;
