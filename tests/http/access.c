@@ -7,6 +7,7 @@
  * Prints a line a test, and `N passed, N failed` last. */
 #include "access_matrix.h"
 #include "server/route.h"
+#include "server/secret.h"
 #include "wire.h"
 
 enum { TOKEN = 64, LINE = 256, PATH = 256, ID = 64 };
@@ -447,6 +448,22 @@ static bool refuses_to_start_where_it_is_not_meant(void) {
            ends_with(wrong, 2, "gradd: usage: gradd token [TENANT [SCOPES]]");
 }
 
+static bool a_new_token_is_shown_apart_from_its_line(void) {
+    char line[LINE], said[LINE], token[TOKEN], expected[LINE], hex[SECRET_HEX + 1];
+    const char *const arguments[] = {"token", NULL};
+    struct secret_digest digest;
+    struct child child = spawn(arguments);
+    read_all(child.out, line, sizeof line);
+    read_all(child.err, said, sizeof said);
+    CHECK(reap(&child, 5000) == 0);
+    CHECK(sscanf(said, "The token, which is shown this once: %63s", token) == 1);
+    secret_digest(token, strlen(token), &digest);
+    secret_write(&digest, hex);
+    snprintf(expected, sizeof expected, "token %s default read,compute,sessions\n", hex);
+    CHECK(strcmp(line, expected) == 0);
+    return true;
+}
+
 /* ---- all of them ---- */
 
 #define TESTS(X)                                                                                   \
@@ -461,7 +478,8 @@ static bool refuses_to_start_where_it_is_not_meant(void) {
     X(tokens_come_and_go_without_a_restart)                                                        \
     X(quotas_are_kept)                                                                             \
     X(a_tenant_that_asks_too_often_is_told_when_to_come_again)                                     \
-    X(refuses_to_start_where_it_is_not_meant)
+    X(refuses_to_start_where_it_is_not_meant)                                                      \
+    X(a_new_token_is_shown_apart_from_its_line)
 
 static const struct test tests[] = {TESTS(TEST)};
 
