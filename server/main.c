@@ -231,7 +231,11 @@ static int serve(const struct options *options) {
 /* Whether gradd would start with these options, and what they are. */
 static int check(const struct options *options) {
     char problem[512];
-    if (!options_check_files(options, problem, sizeof problem)) return fail(problem, EXIT_OPTIONS);
+    struct token_file tokens = {0};
+    if (!options_check_files(options, problem, sizeof problem) ||
+        (options->tokens && !token_file_read(&tokens, options->tokens, problem, sizeof problem)))
+        return fail(problem, EXIT_OPTIONS);
+    token_file_free(&tokens);
     options_print(options, stdout);
     return EXIT_SUCCESS;
 }

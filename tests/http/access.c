@@ -439,12 +439,14 @@ static bool ends_with(const char *const *arguments, int code, const char *part) 
 static bool refuses_to_start_where_it_is_not_meant(void) {
     const char *const open[] = {"--listen", "0.0.0.0:0", NULL},
                       *const missing[] = {"--tokens", "/nowhere/tokens", NULL},
+                      *const no_tokens[] = {"--check-config", "--tokens", "/dev/null", NULL},
                       *const wrong[] = {"token", "shop", "everything", NULL};
     return ends_with(
                open, 2,
                "gradd: http://0.0.0.0:0 can be reached from other machines, and without "
                "--tokens whoever reaches it may use it; --insecure says that this is meant\n") &&
            ends_with(missing, 2, "gradd: cannot open the tokens in /nowhere/tokens: ") &&
+           ends_with(no_tokens, 2, "gradd: /dev/null: found no token; \"gradd token\" makes one") &&
            ends_with(wrong, 2, "gradd: usage: gradd token [TENANT [SCOPES]]");
 }
 
