@@ -4,6 +4,7 @@
 #include "server/engine.h"
 #include "server/handle.h"
 #include "server/machine.h"
+#include "server/sandbox.h"
 #include "server/stats.h"
 
 struct pair {
@@ -56,6 +57,10 @@ bool handle_stats(const struct service_call *call, struct writer *out, struct er
     WRITE_GROUP(out, "operations", {"queued", jobs.queued}, {"running", jobs.running},
                 {"done", jobs.done}, {"bytes", jobs.bytes});
     WRITE_GROUP(out, "memory", {"resident_bytes", machine_resident()}, {"body_bytes", body_held()});
+    const struct sandbox_state *sandbox = sandbox_state();
+    WRITE_GROUP(out, "sandbox", {"no_capabilities", sandbox->no_capabilities},
+                {"no_new_privileges", sandbox->no_new_privileges}, {"seccomp", sandbox->seccomp},
+                {"landlock", sandbox->landlock});
     write_text(out, "}");
     return true;
 }

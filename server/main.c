@@ -18,6 +18,7 @@
 #include "server/options.h"
 #include "server/quote.h"
 #include "server/ready.h"
+#include "server/sandbox.h"
 #include "server/stats.h"
 #include "server/supervisor.h"
 #include "server/token_file.h"
@@ -180,6 +181,17 @@ static struct tenant *make_tenant(void *context, const char *name, const struct 
     return engine_tenant(context, name, quotas, problem, size);
 }
 
+/* What is read again at SIGHUP, and the files of sockets, which go at the end. */
+static void enter_sandbox(const struct options *options, const struct listen_sockets *sockets) {
+    struct sandbox_path paths[LISTEN_MOST + 1] = {{options->tokens, SANDBOX_BESIDE}};
+    size_t n = 1;
+    for (int i = 0; i < sockets->n; i++)
+        if (sockets->at[i].made)
+            paths[n++] =
+                (struct sandbox_path){sockets->at[i].address.to.local.sun_path, SANDBOX_REMOVE};
+    sandbox_enter(paths, n);
+}
+
 static int serve(const struct options *options) {
     static struct engine engine;
     struct listen_sockets sockets;
@@ -196,6 +208,9 @@ static int serve(const struct options *options) {
 
     if (!open_sockets(options, &sockets, problem, sizeof problem))
         return fail(problem, EXIT_FAILED);
+    if (options->user && !sandbox_become(options->user, problem, sizeof problem))
+        return give_up(&sockets, problem);
+    if (options->sandbox) enter_sandbox(options, &sockets);
     if (!engine_init(&engine, &limits, problem, sizeof problem)) return give_up(&sockets, problem);
     if (options->tokens) {
         engine.access = access_open(options->tokens, make_tenant, &engine, problem, sizeof problem);

@@ -60,6 +60,17 @@ static bool read_file(const struct option_row *row, const char *text, void *fiel
     return *text;
 }
 
+static bool read_user(const struct option_row *row, const char *text, void *field) {
+    return read_file(row, text, field);
+}
+
+static bool read_on_off(const struct option_row *row, const char *text, void *field) {
+    (void)row;
+    const bool on = strcmp(text, "on") == 0;
+    *(bool *)field = on;
+    return on || strcmp(text, "off") == 0;
+}
+
 static bool read_mode(const struct option_row *row, const char *text, void *field) {
     char *end;
     const long mode = strtol(text, &end, 8);

@@ -34,7 +34,9 @@ struct option_list {
       "names such as gradd.example without ports, at most 16 with commas between them")            \
     X(origins, struct option_list, true, 0, 0,                                                     \
       "origins such as https://app.example, at most 16 with commas between them, or *")            \
-    X(level, enum log_level, false, 0, 0, "error, warn, info or debug")
+    X(level, enum log_level, false, 0, 0, "error, warn, info or debug")                            \
+    X(user, const char *, false, 0, 0, "the name of a user")                                       \
+    X(on_off, bool, false, 0, 0, "on or off")
 
 /* heading, field, kind, what its value looks like, preset, meaning. A preset in parentheses is no value
  * but says in words what an untouched field, all of whose bits are 0, stands for. */
@@ -47,6 +49,10 @@ struct option_list {
       "threads that compute what is large, at low priority; one request may have them all")        \
     X("Process", log_level, level, "LEVEL", "info",                                                \
       "what goes to standard error: error, warn, info or debug")                                   \
+    X("Process", user, user, "NAME", "(none)",                                                     \
+      "user to become once the sockets are open, where root starts gradd")                         \
+    X("Process", sandbox, on_off, "SWITCH", "on",                                                  \
+      "on or off: gives up capabilities, files and system calls that serving does not take")       \
     X("Access", listen, addresses, "ADDRESS,...", "127.0.0.1:8080",                                \
       "where to listen: HOST:PORT, where port 0 takes a free one, or unix:/path")                  \
     X("Access", socket_mode, mode, "OCTAL", "0660", "permissions of the Unix sockets")             \

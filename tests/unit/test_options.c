@@ -59,6 +59,18 @@ static void nothing_said_gives_the_presets(void **state) {
     assert_int_equal(options.workers, 0);
     assert_int_equal(options.limits.max_body_bytes, 64 << 20);
     assert_int_equal(options.log_level, LOG_INFO);
+    assert_true(options.sandbox);
+    assert_null(options.user);
+}
+
+static void the_sandbox_is_on_or_off(void **state) {
+    (void)state;
+    assert_int_equal(read_line("--sandbox", "off", NULL), OPTIONS_RUN);
+    assert_false(options.sandbox);
+    assert_int_equal(read_line("--sandbox=on", "--user=nobody", NULL), OPTIONS_RUN);
+    assert_true(options.sandbox);
+    assert_string_equal(options.user, "nobody");
+    assert_refused("--sandbox", "no", "--sandbox: found \"no\", expected on or off");
 }
 
 static void a_value_stands_behind_the_option_or_behind_an_equals_sign(void **state) {
@@ -448,6 +460,7 @@ int main(void) {
 #define CONFIG(name) cmocka_unit_test_setup_teardown(name, begin_config, end_config)
     const struct CMUnitTest tests[] = {
         TEST(nothing_said_gives_the_presets),
+        TEST(the_sandbox_is_on_or_off),
         TEST(a_value_stands_behind_the_option_or_behind_an_equals_sign),
         TEST(the_last_of_two_counts),
         TEST(the_command_line_wins_over_the_environment),
