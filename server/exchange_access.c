@@ -90,7 +90,9 @@ static bool check_token(struct exchange *x, struct grant *grant) {
 }
 
 static bool check_scope(struct exchange *x, unsigned scopes) {
-    const unsigned wanted = x->route ? x->route->scope : SCOPE_NONE;
+    /* What is no route wants none, and is refused for that. */
+    const bool is_route = x->route && route_takes(x->route, x->method);
+    const unsigned wanted = is_route ? x->route->scope : SCOPE_NONE;
     if (wanted == SCOPE_NONE || scopes & wanted) return true;
     char name[SCOPES_TEXT], has[SCOPES_TEXT];
     scopes_write(wanted, name);
