@@ -19,7 +19,7 @@
 
 static const char first_tenant[] = "default";
 
-enum { MOST_PLANS = 4096, MOST_KNOWN = 4096 };
+enum { MOST_PLANS = 4096, MOST_KNOWN = 4096, FORGET_SWEEPS = 600 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -59,6 +59,7 @@ static bool build_constant(struct engine *e, size_t i, char *problem, size_t siz
 static bool start_state(struct engine *e, char *problem, size_t size) {
     e->store = store_memory.open("", problem, size);
     if (!e->store) return false;
+    idempotency_init(&e->idempotency);
     e->jobs = job_queue_new();
     if (e->jobs) e->tenant = tenant_new(first_tenant, &e->limits, e->seed, e->jobs);
     if (!e->tenant) snprintf(problem, size, "out of memory");
@@ -106,6 +107,7 @@ void engine_free(struct engine *e) {
     }
     job_queue_free(e->jobs);
     if (e->store) e->store->verbs->close(e->store);
+    idempotency_free(&e->idempotency);
     cache_free(e->known);
     plan_cache_free(e->plans);
     pool_stop(e->pool);
@@ -229,6 +231,8 @@ void engine_sweep(struct engine *e) {
     }
     slab_sweep();
     give_back(e);
+    if (e->sweeps++ % FORGET_SWEEPS == 0)
+        e->store->verbs->forget(e->store, STORE_ANSWER, IDEMPOTENCY_SECONDS);
 }
 
 void engine_etag(const char *data, size_t n, char out[ENGINE_ETAG]) {

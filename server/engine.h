@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "server/access.h"
+#include "server/idempotency.h"
 #include "server/route.h"
 #include "server/store.h"
 #include "server/tenant.h"
@@ -34,6 +35,8 @@ struct engine {
     struct tenant *tenant; /* the first of all; of those who are asked for no token */
     struct job_queue *jobs;
     struct store *store;
+    struct idempotency idempotency;
+    int sweeps;              /* since what is kept for a while was looked through */
     int64_t held, most_held; /* bytes of sessions at the last sweep, and since memory went back */
     const char *directory;   /* of what is kept; NULL: nothing is */
     atomic_bool draining;    /* the process is about to end: nothing new that is large */

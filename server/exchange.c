@@ -25,7 +25,8 @@ void exchange_begin(struct exchange *x, struct engine *engine, const char *metho
     x->method = route_method(method);
     x->accept = x->content_type = x->content_encoding = x->origin = NULL;
     x->if_match = x->if_none_match = x->request_id = x->transfer_encoding = NULL;
-    x->last_event_id = x->host = x->authorization = x->preflight_method = x->allowed_origin = NULL;
+    x->last_event_id = x->idempotency_key = x->host = x->authorization = x->preflight_method =
+        x->allowed_origin = NULL;
     x->authorizations = x->retry_after = 0;
     x->trusts_host = false;
     x->challenge[0] = '\0';
@@ -41,6 +42,8 @@ void exchange_begin(struct exchange *x, struct engine *engine, const char *metho
     x->place[0] = x->place[1] = NULL;
     x->media = NULL;
     x->seat = NULL;
+    x->again.key = NULL;
+    x->again.entered = x->again.is_new = false;
     x->reply = (struct service_reply){0};
     body_init(&x->body);
     error_clear(&x->error);
@@ -93,6 +96,9 @@ void exchange_header(struct exchange *x, const char *name, size_t n, const char 
         break;
     case 16:
         if (IS("Content-Encoding")) x->content_encoding = value;
+        break;
+    case 15:
+        if (IS("Idempotency-Key")) x->idempotency_key = value;
         break;
     case 17:
         if (IS("Transfer-Encoding")) x->encodings++, x->transfer_encoding = value;
@@ -254,6 +260,17 @@ static bool check_size(struct exchange *x) {
     return x->content_length <= most || body_fail_size(x->content_length, most, &x->error);
 }
 
+/* What is sent again is answered again, and events come once. */
+static bool check_key(struct exchange *x) {
+    if (!x->idempotency_key || x->method != METHOD_POST) return true;
+    if (!idempotency_check_key(x->idempotency_key, &x->error)) return false;
+    x->again.key = x->idempotency_key;
+    return !wants_events(x) ||
+           error_set(
+               &x->error, ERROR_INVALID_REQUEST,
+               "a stream of events has no Idempotency-Key: ask for application/json, or for a job");
+}
+
 /* Last of all, so that what is refused has none. */
 static bool begin_log(struct exchange *x) {
     if (!wants_events(x)) return true;
@@ -276,7 +293,7 @@ bool exchange_admit(struct exchange *x) {
         return false;
     }
     if (exchange_allow(x) && check_route(x) && check_size(x) && check_types(x) && check_query(x) &&
-        check_parts(x) && decode_places(x) && begin_log(x))
+        check_parts(x) && decode_places(x) && check_key(x) && begin_log(x))
         return true;
     x->refused = has_body(x) && (x->expects_continue || x->content_length > most_drained(x));
     return !x->refused;

@@ -14,6 +14,7 @@
 #include "api/registry.h"
 #include "server/body.h"
 #include "server/engine.h"
+#include "server/idempotency.h"
 
 enum { EXCHANGE_ID = 64, CHALLENGE = 128 };
 
@@ -32,7 +33,8 @@ struct exchange {
     bool http_1_0;
     const char *method_name, *path; /* these and the headers are the transport's */
     const char *accept, *content_type, *content_encoding, *if_match, *if_none_match, *origin,
-        *request_id, *transfer_encoding, *last_event_id, *host, *authorization, *preflight_method;
+        *request_id, *transfer_encoding, *last_event_id, *idempotency_key, *host, *authorization,
+        *preflight_method;
     int64_t content_length; /* -1: none */
     int lengths, encodings, hosts, authorizations;
     bool expects_continue, bad_header;
@@ -54,8 +56,9 @@ struct exchange {
     struct seat *seat;    /* of the session, while it is held */
     struct waiter waiter; /* for it */
     struct operation_waiter operation_waiter;
-    bool has_waited;       /* for an operation */
-    struct event_log *log; /* of a run that is to be followed while it goes on; NULL: it is not */
+    bool has_waited;         /* for an operation */
+    struct idempotent again; /* whether it was sent before */
+    struct event_log *log;   /* of a run that is to be followed while it goes on; NULL: it is not */
     char id[EXCHANGE_ID + 1];
     struct error error;
     struct writer out; /* what the run wrote */

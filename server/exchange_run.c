@@ -18,6 +18,7 @@ static void conclude(struct exchange *x) {
     if (x->reply.created) registry_release(registry, x->reply.created, clock_coarse());
     if (x->seat) registry_release(registry, x->seat, clock_coarse());
     if (x->reply.function) function_release(x->reply.function);
+    idempotency_leave(&x->engine->idempotency, &x->again);
     x->wake(x, true);
 }
 
@@ -37,24 +38,66 @@ static void on_stored(void *context, const struct error *error) {
     conclude(x);
 }
 
-/* Hands what has changed to the store; the exchange may be gone when this returns. */
-static void commit(struct exchange *x) {
+static struct store_change what_changed(const struct exchange *x) {
     const struct service_change *change = &x->reply.change;
-    if (x->error.code || change->kind == CHANGE_NONE) {
-        conclude(x);
-        return;
-    }
     const struct seat *seat = x->reply.created ? x->reply.created : x->seat;
     const bool of_session = change->kind == CHANGE_SESSION;
-    const struct store_change changes[] = {
-        {.kind = of_session ? STORE_SESSION : STORE_FUNCTION,
-         .deleted = change->deleted,
-         .tenant = x->tenant->name,
-         .id = change->id,
-         .encode = of_session ? session_encode : function_encode,
-         .object = of_session ? (const void *)seat_session(seat) : x->reply.function}};
+    return (struct store_change){.kind = of_session ? STORE_SESSION : STORE_FUNCTION,
+                                 .deleted = change->deleted,
+                                 .tenant = x->tenant->name,
+                                 .id = change->id,
+                                 .encode = of_session ? session_encode : function_encode,
+                                 .object = of_session ? (const void *)seat_session(seat)
+                                                      : x->reply.function};
+}
+
+static bool encode_answer(const void *object, struct writer *out) {
+    const struct exchange *x = object;
+    idempotency_write(out, &x->again, &x->reply, &x->out);
+    return !out->full;
+}
+
+/* Hands what has changed to the store, and with it the answer where that may be asked for again; the
+ * exchange may be gone when this returns. */
+static void commit(struct exchange *x) {
+    struct store_change changes[2];
+    size_t n = 0;
+    if (!x->error.code && x->reply.change.kind != CHANGE_NONE) changes[n++] = what_changed(x);
+    if (!x->error.code && x->again.is_new)
+        changes[n++] = (struct store_change){.kind = STORE_ANSWER,
+                                             .tenant = x->tenant->name,
+                                             .id = x->again.key,
+                                             .encode = encode_answer,
+                                             .object = x};
     struct store *store = x->engine->store;
-    store->verbs->save(store, changes, 1, on_stored, x);
+    if (n)
+        store->verbs->save(store, changes, n, on_stored, x);
+    else
+        conclude(x);
+}
+
+/* Whether a request with a key is new, and to be run; else it has been answered. On a worker, as it may
+ * ask a disk. */
+static bool is_new(struct exchange *x) {
+    struct store *store = x->engine->store;
+    struct idempotent *again = &x->again;
+    struct writer record;
+    again->tenant = x->tenant->name;
+    idempotency_digest(again, x->method_name, x->path, x->body.data, x->body.length);
+    writer_init(&record, SIZE_MAX);
+    writer_init(&x->out, SIZE_MAX);
+    if (idempotency_enter(&x->engine->idempotency, again, &x->error)) {
+        if (store->verbs->load(store, STORE_ANSWER, again->tenant, again->key, &record, &x->error))
+            idempotency_read(&record, again, &x->reply, &x->out, &x->error);
+        else
+            again->is_new = x->error.code == ERROR_NOT_FOUND;
+    }
+    writer_free(&record);
+    if (again->is_new)
+        error_clear(&x->error);
+    else
+        conclude(x);
+    return again->is_new;
 }
 
 /* ---- the run ---- */
@@ -123,9 +166,15 @@ static void fail_quota(struct exchange *x) {
 
 static bool run(struct exchange *x, const struct service_limits *given,
                 const atomic_bool *cancelled) {
-    struct service_limits own;
+    struct service_limits own, shorter;
     const struct service_limits *limits =
         x->route->kind == ROUTE_STATE ? bound(x, given, &own) : given;
+    const bool by_quota = limits != given;
+    if (x->again.is_new && limits->max_answer_bytes > IDEMPOTENCY_ANSWER) {
+        shorter = *limits;
+        shorter.max_answer_bytes = IDEMPOTENCY_ANSWER;
+        limits = &shorter;
+    }
     const struct service_call call = make_call(x, limits, cancelled);
     writer_init(&x->out, (size_t)limits->max_answer_bytes);
     bool ok = x->route->serve(&call, &x->out, &x->error);
@@ -134,7 +183,7 @@ static bool run(struct exchange *x, const struct service_limits *given,
                        "the answer has more than %" PRId64 " bytes (max_answer_bytes)",
                        limits->max_answer_bytes);
     if (!ok && !x->error.code) error_set(&x->error, ERROR_MEMORY_BUDGET, "out of memory");
-    if (x->error.code == ERROR_SESSION_MEMORY && limits != given) fail_quota(x);
+    if (x->error.code == ERROR_SESSION_MEMORY && by_quota) fail_quota(x);
     if (!ok) writer_free(&x->out);
     return ok;
 }
@@ -226,6 +275,7 @@ bool exchange_run(struct exchange *x) {
     const bool runs =
         !x->error.code && x->method != METHOD_OPTIONS && x->route->kind != ROUTE_CONSTANT;
     if (x->log) exchange_set_id(x);
+    if (runs && x->again.key) return false;
     if (runs && x->route->flags & ROUTE_SESSION && !take_session(x)) return true;
     if (runs && (x->log || !run_inline(x))) return false;
     stats_add(STAT_INLINE, 1);
@@ -234,6 +284,9 @@ bool exchange_run(struct exchange *x) {
 }
 
 void exchange_work(struct exchange *x) {
+    const bool comes = x->again.key && !x->again.is_new;
+    if (comes && !is_new(x)) return;
+    if (comes && x->route->flags & ROUTE_SESSION && !take_session(x)) return;
     if (atomic_load_explicit(x->left, memory_order_relaxed))
         error_set(&x->error, ERROR_CANCELLED, "the client left before its turn came");
     else

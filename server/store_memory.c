@@ -85,7 +85,7 @@ static struct held_answer *make(const struct store_change *change) {
     a->id = strcpy(a->tenant + n, change->id);
     a->bucket = bucket_of(a->tenant, a->id);
     a->saved = clock_now();
-    writer_init(&a->out, MOST_BYTES / 4);
+    writer_init(&a->out, MOST_BYTES / 2);
     if (change->encode(change->object, &a->out)) return a;
     writer_free(&a->out);
     free(a);
@@ -102,27 +102,21 @@ static void put(struct memory *m, struct held_answer *a) {
     m->bytes += a->out.capacity;
 }
 
-/* Of a batch at most one is an answer, and what else is in it cannot fail. */
+/* What has changed lives elsewhere and cannot be taken back: where there is no room for an answer, it is
+ * not kept, and a request that is sent again is run again. */
 static void memory_save(struct store *store, const struct store_change *changes, size_t n,
                         store_done done, void *context) {
     struct memory *m = (struct memory *)store;
-    struct error error;
-    error_clear(&error);
-    for (size_t i = 0; i < n && !error.code; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (changes[i].kind != STORE_ANSWER) continue;
         struct held_answer *a = changes[i].deleted ? NULL : make(&changes[i]);
-        if (!a && !changes[i].deleted) {
-            error_set(&error, ERROR_MEMORY_BUDGET,
-                      "no room to keep the answer, which may have %d bytes", MOST_BYTES / 4);
-            continue;
-        }
         pthread_mutex_lock(&m->lock);
         struct held_answer *old = find(m, changes[i].tenant, changes[i].id);
         if (old) drop(m, old);
         if (a) put(m, a);
         pthread_mutex_unlock(&m->lock);
     }
-    done(context, error.code ? &error : NULL);
+    done(context, NULL);
 }
 
 static bool memory_load(struct store *store, enum store_kind kind, const char *tenant,

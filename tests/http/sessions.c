@@ -94,6 +94,23 @@ static bool answers_others_while_a_session_is_busy(void) {
     return end(&usual, "s") && end(&usual, "other");
 }
 
+/* The first that has the key waits for its session, and is the one that runs. */
+static bool runs_a_request_of_a_key_once_at_a_time(void) {
+    static const char request[] =
+        "POST /v1/sessions/s/variables/x/assign_add HTTP/1.1\r\nHost: localhost\r\n"
+        "Idempotency-Key: k\r\nContent-Length: 11\r\n\r\n{\"value\":1}";
+    CHECK(make(&usual, "s"));
+    int busy = fresh(), first = fresh(), second = fresh();
+    CHECK(occupy(&usual, busy, "s") && say(first, "%s", request) && waiting_is(&usual, 1));
+    CHECK(say(second, "%s", request) && hear(second) == 409 && says("in_progress"));
+    close(busy);
+    CHECK(hear_one(first, false, 60000) == 200 && says("\"value\":2.0"));
+    CHECK(say(second, "%s", request) && hear(second) == 200 && says("\"value\":2.0"));
+    close(first);
+    close(second);
+    return end(&usual, "s");
+}
+
 static bool adds_up_what_many_clients_add(void) {
     enum { CLIENTS = 8, ROUNDS = 50 };
     int fds[CLIENTS];
@@ -228,6 +245,7 @@ static bool answers_those_that_wait_when_told_to_end(void) {
 #define TESTS(X)                                                                                   \
     X(works_for_one_session_while_another_is_busy)                                                 \
     X(answers_others_while_a_session_is_busy)                                                      \
+    X(runs_a_request_of_a_key_once_at_a_time)                                                      \
     X(adds_up_what_many_clients_add)                                                               \
     X(goes_on_with_those_that_wait_in_their_order)                                                 \
     X(forgets_who_leaves_while_waiting)                                                            \
