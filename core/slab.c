@@ -126,6 +126,13 @@ void slab_keep(size_t bytes) {
     pthread_mutex_unlock(&kept.lock);
 }
 
+size_t slab_kept(void) {
+    pthread_mutex_lock(&kept.lock);
+    const size_t bytes = kept.bytes;
+    pthread_mutex_unlock(&kept.lock);
+    return bytes;
+}
+
 void slab_sweep(void) {
     struct slab dropped[SLABS_MOST];
     size_t n = 0;

@@ -13,6 +13,9 @@ void slab_give(void *slab, size_t size);
 /* Sets how many bytes of large slabs are kept for the next run, 128 MiB at first. */
 void slab_keep(size_t bytes);
 
+/* Bytes of large slabs that are kept now. */
+size_t slab_kept(void);
+
 /* Lets go what nobody has taken for ten sweeps. */
 void slab_sweep(void);
 

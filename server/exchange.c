@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/plan.h"
 #include "server/exchange_access.h"
 #include "server/negotiate.h"
 #include "server/query.h"
@@ -15,6 +16,7 @@ enum { QUOTED = 160, STRANGERS_BODY = 64 << 10 };
 
 void exchange_begin(struct exchange *x, struct engine *engine, const char *method, const char *path,
                     bool http_1_0, exchange_wake wake, const atomic_bool *left) {
+    x->began = clock_now();
     x->engine = engine;
     x->tenant = engine->tenant;
     x->wake = wake;

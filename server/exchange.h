@@ -50,6 +50,7 @@ struct exchange {
     size_t n_query, query_capacity;
     struct body body;
     bool refused; /* answered without its body having been read: the connection cannot go on */
+    int64_t began, ended; /* when its headers had been read, and its answer was there; clock_now */
     int64_t deadline;
     const atomic_bool *left; /* the transport sets it when the client has gone */
     exchange_wake wake;

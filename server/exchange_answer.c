@@ -5,6 +5,7 @@
 
 #include "api/etag.h"
 #include "api/problem.h"
+#include "core/plan.h"
 #include "server/exchange_access.h"
 #include "server/log.h"
 #include "server/quote.h"
@@ -129,12 +130,10 @@ static void answer_stream(struct exchange *x, struct answer *out) {
     out->resumable = !x->log;
 }
 
-static void count(int status) {
-    stats_add(status < 300   ? STAT_2XX
-              : status < 400 ? STAT_3XX
-              : status < 500 ? STAT_4XX
-                             : STAT_5XX,
-              1);
+static void count(struct exchange *x, int status) {
+    x->ended = clock_now();
+    stats_answer(route_number(x->route), route_method_number(x->method), status,
+                 x->ended - x->began);
 }
 
 static void log_answer(struct exchange *x, const struct answer *out) {
@@ -157,6 +156,6 @@ void exchange_answer(struct exchange *x, struct answer *out) {
     else
         answer_result(x, out);
     exchange_tell_page(x, out);
-    count(out->status);
+    count(x, out->status);
     if (log_enabled(LOG_DEBUG)) log_answer(x, out);
 }

@@ -44,8 +44,8 @@ bool handle_stats(const struct service_call *call, struct writer *out, struct er
     WRITE_GROUP(out, "requests", {"total", stats_sum(STAT_REQUESTS)},
                 {"in_flight", stats_sum(STAT_IN_FLIGHT)}, {"inline", stats_sum(STAT_INLINE)},
                 {"queued", stats_sum(STAT_QUEUED)}, {"cancelled", stats_sum(STAT_CANCELLED)});
-    WRITE_GROUP(out, "responses", {"2xx", stats_sum(STAT_2XX)}, {"3xx", stats_sum(STAT_3XX)},
-                {"4xx", stats_sum(STAT_4XX)}, {"5xx", stats_sum(STAT_5XX)});
+    WRITE_GROUP(out, "responses", {"2xx", stats_answers_of(2)}, {"3xx", stats_answers_of(3)},
+                {"4xx", stats_answers_of(4)}, {"5xx", stats_answers_of(5)});
     WRITE_GROUP(out, "connections", {"open", stats_sum(STAT_CONNECTIONS)},
                 {"accepted", stats_sum(STAT_ACCEPTED)}, {"timed_out", stats_sum(STAT_TIMED_OUT)},
                 {"refused", stats_sum(STAT_REFUSED)});

@@ -162,6 +162,7 @@ static void on_ring(struct listener *l) {
 static void begin_stream(struct connection *c, struct event_log *log, uint64_t seen,
                          bool resumable) {
     c->streams = true;
+    stats_add(STAT_STREAMS, 1);
     stream_begin(&c->house->http->streams, &c->stream, log, seen, resumable, &c->left, on_ring);
 }
 
@@ -206,7 +207,7 @@ static enum MHD_Result answer(struct connection *c) {
     struct answer a;
     exchange_answer(&c->x, &a);
     if (a.log) return answer_stream(c, &a);
-    set_deadline(c, clock_coarse() + limits_of(c)->answer_seconds * second + patience(a.length));
+    set_deadline(c, c->x.ended + limits_of(c)->answer_seconds * second + patience(a.length));
     return queue(c, &a, make_response(&a));
 }
 
@@ -281,12 +282,12 @@ static enum MHD_Result begin(struct connection *c, const char *path, const char 
     atomic_store(&c->left, false);
     c->streams = c->watched = false;
     c->task.run = work;
-    c->body_since = clock_coarse() + limits_of(c)->body_seconds * second;
-    set_deadline(c, c->body_since);
     stats_add(STAT_REQUESTS, 1);
     stats_add(STAT_IN_FLIGHT, 1);
     exchange_begin(&c->x, c->house->http->engine, method, path, strcmp(version, "HTTP/1.0") == 0,
                    on_wake, &c->left);
+    c->body_since = c->x.began + limits_of(c)->body_seconds * second;
+    set_deadline(c, c->body_since);
     c->x.trusts_host = c->local;
     MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND, on_value, &c->x);
     /* An answer at this place makes the library close the connection, and any later one does not. */
@@ -359,6 +360,7 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **state
     unwatch(c);
     set_deadline(c, clock_coarse() +
                         (limits_of(c)->idle_seconds + limits_of(c)->header_seconds) * second);
+    if (c->streams) stats_add(STAT_STREAMS, -1);
     const bool ended = !c->streams || stream_end(&c->house->http->streams, &c->stream);
     /* Where a run goes on, it is told to end, and finishes the exchange. */
     if (ended || !c->x.log)

@@ -2,6 +2,7 @@
  * versions of them; what is missing there limits nothing. */
 #include "server/machine.h"
 
+#include <dirent.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MOST_CORES = 4096 };
@@ -141,4 +143,24 @@ int64_t machine_resident(void) {
     long long total, resident;
     if (!read_numbers("/proc/self/statm", &total, &resident) || resident < 0) return 0;
     return resident * sysconf(_SC_PAGESIZE);
+}
+
+int64_t machine_open_files(void) {
+    DIR *directory = opendir("/proc/self/fd");
+    int64_t n = 0;
+    if (!directory) return 0;
+    while (readdir(directory)) n++;
+    closedir(directory);
+    return n - 3; /* . and .. and the directory itself */
+}
+
+int64_t machine_most_files(void) {
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (int64_t)limit.rlim_cur : 0;
+}
+
+double machine_cpu_seconds(void) {
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (double)used.tv_sec + (double)(used.tv_nsec / 1000000) / 1000;
 }

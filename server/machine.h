@@ -17,4 +17,11 @@ size_t machine_files(size_t wanted);
 /* Bytes of this process that are resident now; 0 where that cannot be read. */
 int64_t machine_resident(void);
 
+/* Files that are open; 0 where that cannot be read. */
+int64_t machine_open_files(void);
+/* The most that may be. */
+int64_t machine_most_files(void);
+/* Seconds of processors that this process has used. */
+double machine_cpu_seconds(void);
+
 #endif

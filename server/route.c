@@ -11,6 +11,7 @@
 #include "server/handle.h"
 
 static const char json[] = "application/json", text[] = "text/plain; charset=utf-8",
+                  metrics[] = "text/plain; version=0.0.4; charset=utf-8",
                   events[] = "text/event-stream";
 
 #define STATE(method, path, name, flags, scope)                                                    \
@@ -46,6 +47,7 @@ const struct route route_table[] = {
      SCOPE_COMPUTE},
     {METHOD_GET, "/v1/limits", service_limits, ROUTE_CONSTANT, json, 0, SCOPE_READ},
     {METHOD_GET, "/v1/stats", handle_stats, ROUTE_LIVE, json, 0, SCOPE_ADMIN},
+    {METHOD_GET, "/metrics", handle_metrics, ROUTE_LIVE, metrics, 0, SCOPE_ADMIN},
     {METHOD_GET, "/healthz", handle_health, ROUTE_LIVE, json, 0, SCOPE_NONE},
     {METHOD_GET, "/readyz", handle_ready, ROUTE_LIVE, json, 0, SCOPE_NONE},
     {METHOD_GET, "/version", handle_version, ROUTE_CONSTANT, json, 0, SCOPE_NONE},
@@ -128,6 +130,17 @@ static const struct {
                {METHOD_OPTIONS, "OPTIONS"}};
 
 enum { METHODS = sizeof methods / sizeof *methods };
+_Static_assert((int)METHODS + 1 == (int)METHOD_NUMBERS, "METHOD_NUMBERS is not right");
+
+size_t route_method_number(unsigned method) {
+    size_t i = 0;
+    while (i < METHODS && methods[i].method != method) i++;
+    return i;
+}
+
+const char *route_method_name(size_t number) {
+    return number < METHODS ? methods[number].name : "other";
+}
 
 unsigned route_method(const char *name) {
     for (size_t i = 0; i < METHODS; i++)
@@ -165,9 +178,18 @@ static void split(const char *path, struct segments *out) {
 /* The paths of the table in segments, split once. */
 static struct segments patterns[ROUTE_MOST];
 
+static size_t numbers[ROUTE_MOST];
+
 void route_init(void) {
-    for (size_t i = 0; i < route_count; i++) split(route_table[i].path, &patterns[i]);
+    for (size_t i = 0; i < route_count; i++) {
+        size_t first = 0;
+        split(route_table[i].path, &patterns[i]);
+        while (strcmp(route_table[first].path, route_table[i].path) != 0) first++;
+        numbers[i] = first + 1;
+    }
 }
+
+size_t route_number(const struct route *route) { return route ? numbers[route - route_table] : 0; }
 
 static bool is_place(const struct segment *s) { return s->length && *s->at == '{'; }
 

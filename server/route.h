@@ -51,6 +51,14 @@ extern const size_t route_count;
 /* Once, before any of the functions below. */
 void route_init(void);
 
+/* Paths as numbers, for who counts by them: all rows of a path have one number, 1 to route_count; 0 is
+ * that of no route. */
+size_t route_number(const struct route *route);
+/* And methods, below METHOD_NUMBERS; the last of them stands for all that no route has. */
+enum { METHOD_NUMBERS = 8 };
+size_t route_method_number(unsigned method);
+const char *route_method_name(size_t number);
+
 /* The method of a name, or 0: one that no route has. */
 unsigned route_method(const char *name);
 

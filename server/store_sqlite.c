@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/plan.h"
+#include "server/stats.h"
 #include "server/store.h"
 
 /* In the file's header: whose it is, and how its tables are. */
@@ -150,10 +152,17 @@ static bool commit(struct sqlite *s, bool ok, struct error *error) {
 /* All of these batches, or none. */
 static bool write_batches(struct sqlite *s, struct batch *first, const struct batch *end,
                           struct error *error) {
+    const int64_t begun = clock_now();
+    int64_t saves = 0;
     bool ok = step(s, SQL_BEGIN);
-    for (struct batch *b = first; ok && b != end; b = b->next)
+    for (struct batch *b = first; ok && b != end; b = b->next, saves++)
         for (size_t i = 0; ok && i < b->n; i++) ok = write_change(s, &b->changes[i]);
-    return commit(s, ok, error);
+    ok = commit(s, ok, error);
+    stats_add(ok ? STAT_STORE_COMMITS : STAT_STORE_ERRORS, 1);
+    if (!ok) return false;
+    stats_observe(HISTOGRAM_COMMIT, clock_now() - begun);
+    stats_observe(HISTOGRAM_BATCH, saves);
+    return true;
 }
 
 static void free_batch(struct batch *b) {

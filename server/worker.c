@@ -6,6 +6,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "core/plan.h"
+#include "server/stats.h"
+
 /* Less than the 2 MiB of a huge page, which a touched stack would else make resident; ThreadSanitizer
  * keeps 800 KiB of it for itself. */
 enum { STACK_BYTES = 3 << 19, LOWEST_PRIORITY = 19 };
@@ -37,7 +40,16 @@ static void *work(void *context) {
     /* The network threads go first. On Linux this is the priority of the one thread. */
     pthread_setname_np(pthread_self(), "worker");
     setpriority(PRIO_PROCESS, (id_t)gettid(), LOWEST_PRIORITY);
-    for (struct task *task; (task = next_task(context));) task->run(task);
+    stats_add(STAT_WORKERS, 1);
+    for (struct task *task; (task = next_task(context));) {
+        task->waited = clock_now() - task->since;
+        stats_observe(HISTOGRAM_QUEUE, task->waited);
+        stats_add(STAT_WAITING, -1);
+        stats_add(STAT_WORKING, 1);
+        task->run(task);
+        stats_add(STAT_WORKING, -1);
+    }
+    stats_add(STAT_WORKERS, -1);
     return NULL;
 }
 
@@ -78,6 +90,8 @@ bool worker_has_place(struct worker_pool *pool) {
 
 static void add(struct worker_pool *pool, struct task *task, int places) {
     task->next = NULL;
+    task->since = clock_now();
+    stats_add(STAT_WAITING, 1);
     pthread_mutex_lock(&pool->lock);
     pool->places -= places;
     *pool->last = task;

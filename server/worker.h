@@ -3,10 +3,12 @@
 #define GRADD_SERVER_WORKER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct task {
     struct task *next;
     void (*run)(struct task *task); /* the task may be gone when this returns */
+    int64_t since, waited;          /* in the queue: clock_now, and nanoseconds */
 };
 
 struct worker_pool;

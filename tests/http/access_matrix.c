@@ -94,5 +94,6 @@ const struct matrix_row matrix[] = {
     {"DELETE", "/v1/functions/{name}", "sessions"},
 
     {"GET", "/v1/stats", "admin"},
+    {"GET", "/metrics", "admin"},
 };
 const size_t matrix_rows = sizeof matrix / sizeof *matrix;
