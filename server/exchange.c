@@ -31,6 +31,7 @@ void exchange_begin(struct exchange *x, struct engine *engine, const char *metho
         x->allowed_origin = NULL;
     x->authorizations = x->retry_after = 0;
     x->trusts_host = false;
+    x->client = NULL;
     x->challenge[0] = '\0';
     x->has_waited = false;
     x->log = NULL;

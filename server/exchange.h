@@ -38,8 +38,9 @@ struct exchange {
     int64_t content_length; /* -1: none */
     int lengths, encodings, hosts, authorizations;
     bool expects_continue, bad_header;
-    bool trusts_host; /* the transport: what the request calls the server does not matter */
-    int retry_after;  /* seconds, where it is to come again later */
+    const char *client; /* the transport: the subject of the client's certificate; NULL: none */
+    bool trusts_host;   /* the transport: what the request calls the server does not matter */
+    int retry_after;    /* seconds, where it is to come again later */
     char challenge[CHALLENGE];  /* what WWW-Authenticate says; "": nothing */
     const char *allowed_origin; /* what Access-Control-Allow-Origin says; NULL: nothing */
     struct route_places places;

@@ -137,11 +137,12 @@ static void count(struct exchange *x, int status) {
 }
 
 static void log_answer(struct exchange *x, const struct answer *out) {
-    char path[256], method[32];
-    log_event(LOG_DEBUG, "request", "method=%s path=%s status=%d bytes=%zu id=%s",
+    char path[256], method[32], client[256];
+    log_event(LOG_DEBUG, "request", "method=%s path=%s status=%d bytes=%zu id=%s%s%s",
               quote_text(method, sizeof method, x->method_name),
               quote_text(path, sizeof path, x->path), out->status, out->length,
-              out->id[0] ? out->id : "-");
+              out->id[0] ? out->id : "-", x->client ? " client=" : "",
+              x->client ? quote_text(client, sizeof client, x->client) : "");
 }
 
 void exchange_answer(struct exchange *x, struct answer *out) {

@@ -9,10 +9,13 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "server/tls.h"
+
 enum { ANSWER = 8 << 10, PATIENCE_SECONDS = 5 };
 
 struct target {
     struct listen_address address;
+    bool tls;
     const char *path;
 };
 
@@ -23,13 +26,15 @@ static bool read_target(struct target *t, const char *what) {
         if (what) t->path = what;
         return true;
     }
+    t->tls = strncmp(what, "https://", 8) == 0;
     if (strncmp(what, "unix:", 5) == 0) return listen_parse(what, &t->address);
-    if (strncmp(what, "http://", 7) != 0) return false;
-    const size_t n = strcspn(what + 7, "/");
+    if (!t->tls && strncmp(what, "http://", 7) != 0) return false;
+    const char *at = strstr(what, "://") + 3;
+    const size_t n = strcspn(at, "/");
     if (n >= sizeof host) return false;
-    memcpy(host, what + 7, n);
+    memcpy(host, at, n);
     host[n] = '\0';
-    if (what[7 + n]) t->path = what + 7 + n;
+    if (at[n]) t->path = at + n;
     return listen_parse(host, &t->address);
 }
 
@@ -47,11 +52,13 @@ static int dial(const struct listen_address *address) {
 }
 
 /* Whether an answer came whole; it ends with the connection. */
-static bool ask(int fd, const char *path, char answer[ANSWER]) {
+static bool ask(int fd, bool tls, const char *path, char answer[ANSWER]) {
     char request[1024];
     const int n =
         snprintf(request, sizeof request, "GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n", path);
-    if (n >= (int)sizeof request || send(fd, request, (size_t)n, MSG_NOSIGNAL) != n) return false;
+    if (n >= (int)sizeof request) return false;
+    if (tls) return tls_ask(fd, request, answer, ANSWER);
+    if (send(fd, request, (size_t)n, MSG_NOSIGNAL) != n) return false;
     size_t have = 0;
     ssize_t got = 1;
     while (have + 1 < ANSWER && (got = recv(fd, answer + have, ANSWER - 1 - have, 0)) > 0)
@@ -60,10 +67,10 @@ static bool ask(int fd, const char *path, char answer[ANSWER]) {
     return got == 0;
 }
 
-int health_ask(const struct listen_address *address, const char *what) {
+int health_ask(const struct listen_address *address, bool tls, const char *what) {
     static char answer[ANSWER];
     char url[LISTEN_URL], reason[128];
-    struct target t = {.address = *address, .path = "/healthz"};
+    struct target t = {.address = *address, .tls = tls, .path = "/healthz"};
     if (!read_target(&t, what)) {
         fprintf(
             stderr,
@@ -72,9 +79,10 @@ int health_ask(const struct listen_address *address, const char *what) {
             what);
         return EXIT_FAILURE;
     }
-    listen_url(&t.address, url);
+    listen_socket_url(&(struct listen_socket){.address = t.address, .tls = t.tls}, url);
+    errno = 0;
     const int fd = dial(&t.address);
-    const bool came = fd >= 0 && ask(fd, t.path, answer);
+    const bool came = fd >= 0 && ask(fd, t.tls, t.path, answer);
     if (!came)
         fprintf(stderr, "gradd health: no answer from %s: %s\n", url,
                 fd >= 0 && errno == 0 ? "it was cut" : strerror_r(errno, reason, sizeof reason));
@@ -82,8 +90,10 @@ int health_ask(const struct listen_address *address, const char *what) {
     if (!came) return EXIT_FAILURE;
     int status = 0;
     const char *body = strstr(answer, "\r\n\r\n");
-    if (sscanf(answer, "HTTP/1.%*c %d", &status) != 1) status = 0;
-    const bool well = status == 200;
-    fprintf(well ? stdout : stderr, "%s\n", body ? body + 4 : "no HTTP");
-    return well ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (sscanf(answer, "HTTP/1.%*c %d", &status) != 1 || !body) {
+        fprintf(stderr, "gradd health: what %s answers is no HTTP\n", url);
+        return EXIT_FAILURE;
+    }
+    fprintf(status == 200 ? stdout : stderr, "%s\n", body + 4);
+    return status == 200 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -4,9 +4,10 @@
 
 #include "server/listen.h"
 
-/* Asks /healthz of the address; `what` may be another path, or a URL (http://HOST:PORT/path, or
- * unix:/path of a socket) in place of both. Prints the answer, or one sentence on standard error.
- * Returns 0 where the answer is 200, else 1. */
-int health_ask(const struct listen_address *address, const char *what);
+/* Asks /healthz of the address, by TLS or not; `what` may be another path, or a URL
+ * (http://HOST:PORT/path, https:, or unix:/path of a socket) in place of all that. Whose certificate a
+ * server shows is not verified: nothing is told it. Prints the answer, or one sentence on standard
+ * error. Returns 0 where the answer is 200, else 1. */
+int health_ask(const struct listen_address *address, bool tls, const char *what);
 
 #endif

@@ -18,7 +18,7 @@
 #include "server/stream.h"
 #include "server/worker.h"
 
-enum { QUEUE = 256, STREAM_BLOCK = 16 << 10 };
+enum { QUEUE = 256, STREAM_BLOCK = 16 << 10, SUBJECT = 512 };
 _Static_assert((int)LISTEN_MOST <= (int)KEEPER_DOORS, "there are more sockets than doors");
 enum { IDLE_SECONDS = 75, HEADER_SECONDS = 10, BODY_SECONDS = 30, ANSWER_SECONDS = 30 };
 /* Whoever is slower than this, on the average and beyond the seconds above, is cut. */
@@ -35,6 +35,7 @@ static const int64_t second = 1000000000;
 /* One network thread. */
 struct house {
     struct http *http;
+    struct tls *tls; /* NULL: its guests speak plainly */
     struct MHD_Daemon *daemon;
     atomic_int guests;
 };
@@ -44,7 +45,8 @@ struct http {
     struct keeper *keeper;
     struct worker_pool *workers;
     struct stream_set streams;
-    char refusal[RAW_REFUSAL]; /* for whom there is no descriptor */
+    char refusal[RAW_REFUSAL];   /* for whom there is no descriptor */
+    bool tls_doors[LISTEN_MOST]; /* of each door: what is spoken there */
     int n_houses;
     struct house houses[];
 };
@@ -63,8 +65,11 @@ struct connection {
     atomic_int gate;  /* enum gate */
     atomic_bool left; /* the client, while the connection is suspended */
     int64_t body_since;
-    atomic_int users;      /* the transport, and the run that is streamed; the last one frees */
-    bool local;            /* it came by a Unix socket, as no web page can */
+    atomic_int users; /* the transport, and the run that is streamed; the last one frees */
+    bool local;       /* it came by a Unix socket, as no web page can */
+    void *session;    /* of TLS; NULL: it is plain */
+    struct tls_identity *identity;
+    char *subject;         /* of the client's certificate; NULL: it has none */
     bool streams, watched; /* the present request */
     struct stream stream;
     struct exchange x;
@@ -219,8 +224,11 @@ static enum MHD_Result answer_by_hand(struct connection *c) {
     char head[RAW_HEAD];
     const size_t n = raw_head(&a, head);
     struct iovec parts[] = {{head, n}, {a.data, a.length}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-    sendmsg(c->guest.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    if (c->session)
+        tls_send(c->session, parts, 2);
+    else
+        sendmsg(c->guest.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (a.owned) writer_release(a.data);
     return MHD_NO;
 }
@@ -247,7 +255,9 @@ static void settle(struct connection *c) {
 
 /* Nobody is there any more for the connection, or for the run that it was to see. */
 static void drop(struct connection *c) {
-    if (atomic_fetch_sub(&c->users, 1) == 1) free(c);
+    if (atomic_fetch_sub(&c->users, 1) != 1) return;
+    free(c->subject);
+    free(c);
 }
 
 /* Behind the end of an exchange. */
@@ -276,6 +286,15 @@ static void on_wake(struct exchange *x, bool over) {
     worker_add(c->house->http->workers, &c->task);
 }
 
+/* Known when the hands are shaken, which is when the first request is there. */
+static void learn_subject(struct connection *c) {
+    char subject[SUBJECT];
+    if (!c->subject && tls_wants_clients(c->identity) &&
+        tls_subject(c->session, subject, sizeof subject))
+        c->subject = strdup(subject);
+    c->x.client = c->subject;
+}
+
 static enum MHD_Result begin(struct connection *c, const char *path, const char *method,
                              const char *version) {
     atomic_store(&c->gate, GATE_OPEN);
@@ -289,6 +308,7 @@ static enum MHD_Result begin(struct connection *c, const char *path, const char 
     c->body_since = c->x.began + limits_of(c)->body_seconds * second;
     set_deadline(c, c->body_since);
     c->x.trusts_host = c->local;
+    if (c->identity) learn_subject(c);
     MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND, on_value, &c->x);
     /* An answer at this place makes the library close the connection, and any later one does not. */
     return exchange_admit(&c->x) ? MHD_YES : answer(c);
@@ -372,14 +392,27 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **state
 /* ---- connections ---- */
 
 static void welcome(void *context, int door, int fd, const struct sockaddr *from, socklen_t size) {
-    (void)door;
     struct http *h = context;
-    struct house *best = &h->houses[0];
-    for (int i = 1; i < h->n_houses; i++)
-        if (atomic_load(&h->houses[i].guests) < atomic_load(&best->guests)) best = &h->houses[i];
+    struct house *best = NULL;
+    for (struct house *house = h->houses; house < h->houses + h->n_houses; house++)
+        if (!house->tls == !h->tls_doors[door] &&
+            (!best || atomic_load(&house->guests) < atomic_load(&best->guests)))
+            best = house;
     atomic_fetch_add(&best->guests, 1);
     if (MHD_add_connection(best->daemon, fd, from, size) != MHD_YES)
         atomic_fetch_sub(&best->guests, 1);
+}
+
+static void meet(struct connection *c, struct house *house, struct MHD_Connection *mhd) {
+    c->house = house;
+    c->mhd = mhd;
+    atomic_init(&c->users, 1);
+    c->local =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr->sa_family ==
+        AF_UNIX;
+    if (!house->tls) return;
+    c->session = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION)->tls_session;
+    c->identity = tls_begin(house->tls, c->session);
 }
 
 static void on_connection(void *context, struct MHD_Connection *mhd, void **socket,
@@ -389,12 +422,8 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **sock
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         *socket = c = calloc(1, sizeof *c);
         if (!c) return;
-        c->house = house;
-        c->mhd = mhd;
-        atomic_init(&c->users, 1);
+        meet(c, house, mhd);
         int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-        c->local = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
-                       ->client_addr->sa_family == AF_UNIX;
         keeper_admit(house->http->keeper, &c->guest, fd,
                      clock_coarse() + limits_of(c)->header_seconds * second);
         return;
@@ -402,6 +431,8 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **sock
     atomic_fetch_sub(&house->guests, 1);
     if (!c) return;
     keeper_dismiss(house->http->keeper, &c->guest, c->x.refused);
+    /* The session has ended before. */
+    if (c->identity) tls_end(c->identity);
     drop(c);
 }
 
@@ -412,48 +443,76 @@ static size_t keep_escapes(void *context, struct MHD_Connection *mhd, char *text
 }
 
 static struct MHD_Daemon *start_daemon(struct house *house, unsigned connections) {
+    struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}}, *more = none;
+    unsigned flags =
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET;
+    /* The library wants a pair, and says that it does not change these texts; each connection is given
+     * the present one. */
+    struct MHD_OptionItem pair[4] = {{MHD_OPTION_END, 0, NULL}};
+    if (house->tls) {
+        const char *texts[] = {tls_certificate_text(house->tls), tls_key_text(house->tls),
+                               tls_priorities};
+        const enum MHD_OPTION options[] = {MHD_OPTION_HTTPS_MEM_CERT, MHD_OPTION_HTTPS_MEM_KEY,
+                                           MHD_OPTION_HTTPS_PRIORITIES};
+        for (int i = 0; i < 3; i++)
+            pair[i] = (struct MHD_OptionItem){options[i], 0, (void *)(uintptr_t)texts[i]};
+        pair[3] = none[0];
+        more = pair;
+        flags |= MHD_USE_TLS;
+    }
     return MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0,
-        NULL, NULL, on_request, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        flags, 0, NULL, NULL, on_request, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, house, MHD_OPTION_UNESCAPE_CALLBACK,
         keep_escapes, NULL, MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)house->http->engine->limits.idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        pool_bytes, MHD_OPTION_THREAD_STACK_SIZE, stack_bytes, MHD_OPTION_END);
+        pool_bytes, MHD_OPTION_THREAD_STACK_SIZE, stack_bytes, MHD_OPTION_ARRAY, more,
+        MHD_OPTION_END);
 }
 
 /* ---- start and end ---- */
 
 /* Opens the doors last, when there is somebody to be led to. */
-static bool open_doors(struct http *h, const struct listen_sockets *sockets) {
+static bool open_doors(struct http *h, const struct http_setup *setup) {
+    const struct listen_sockets *sockets = setup->sockets;
     const size_t most = (size_t)h->engine->limits.max_connections;
     const int64_t drain = drain_bytes + 2 * h->engine->limits.max_body_bytes;
     struct keeper_door doors[LISTEN_MOST];
     raw_refusal("the server has no file descriptor left for this connection", h->refusal);
-    for (int i = 0; i < sockets->n; i++)
-        doors[i] = (struct keeper_door){.fd = sockets->at[i].fd, .refusal = h->refusal};
+    for (int i = 0; i < sockets->n; i++) {
+        h->tls_doors[i] = sockets->at[i].tls;
+        doors[i] = (struct keeper_door){.fd = sockets->at[i].fd,
+                                        .refusal = sockets->at[i].tls ? NULL : h->refusal};
+    }
     return keeper_start(&h->keeper, doors, sockets->n, most, drain, welcome, h);
 }
 
-struct http *http_start(struct engine *engine, const struct listen_sockets *sockets, int threads,
-                        int workers, char *problem, size_t size) {
-    struct http *h = calloc(1, sizeof *h + (size_t)threads * sizeof *h->houses);
-    if (h) h->engine = engine;
-    if (h) stream_set_init(&h->streams);
-    if (h) h->workers = worker_start(workers, (int)engine->limits.max_queue);
-    bool started = h && h->workers;
-    while (started && h->n_houses < threads) {
+/* The houses of those who speak TLS, or of those who do not, where there is a door for such. */
+static bool build_houses(struct http *h, const struct http_setup *setup, bool tls) {
+    bool wanted = false;
+    for (int i = 0; i < setup->sockets->n; i++) wanted = wanted || setup->sockets->at[i].tls == tls;
+    for (int i = 0; wanted && i < setup->threads; i++) {
         struct house *house = &h->houses[h->n_houses];
         house->http = h;
-        house->daemon = start_daemon(house, (unsigned)engine->limits.max_connections + 1024);
-        if (house->daemon)
-            h->n_houses++;
-        else
-            started = false;
+        house->tls = tls ? setup->tls : NULL;
+        house->daemon = start_daemon(house, (unsigned)h->engine->limits.max_connections + 1024);
+        if (!house->daemon) return false;
+        h->n_houses++;
     }
-    if (started && open_doors(h, sockets)) return h;
+    return true;
+}
+
+struct http *http_start(struct engine *engine, const struct http_setup *setup, char *problem,
+                        size_t size) {
+    struct http *h = calloc(1, sizeof *h + 2 * (size_t)setup->threads * sizeof *h->houses);
+    if (h) h->engine = engine;
+    if (h) stream_set_init(&h->streams);
+    if (h) h->workers = worker_start(setup->workers, (int)engine->limits.max_queue);
+    if (h && h->workers && build_houses(h, setup, false) && build_houses(h, setup, true) &&
+        open_doors(h, setup))
+        return h;
     snprintf(problem, size,
-             "cannot start %d network threads and %d workers: the system has no room", threads,
-             workers);
+             "cannot start %d network threads and %d workers: the system has no room",
+             setup->threads, setup->workers);
     if (h) http_stop(h);
     return NULL;
 }

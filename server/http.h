@@ -4,13 +4,19 @@
 
 #include "server/engine.h"
 #include "server/listen.h"
+#include "server/tls.h"
 
 struct http;
 
-/* Serves listening sockets, which it owns from now on, with `threads` network threads and `workers`
- * for heavy work. NULL, with one sentence, on failure. */
-struct http *http_start(struct engine *engine, const struct listen_sockets *sockets, int threads,
-                        int workers, char *problem, size_t size);
+struct http_setup {
+    const struct listen_sockets *sockets; /* which it owns from now on */
+    struct tls *tls;                      /* for the sockets that say so; may be NULL */
+    int threads, workers;                 /* of the network, and for heavy work */
+};
+
+/* Serves what comes. NULL, with one sentence, on failure. */
+struct http *http_start(struct engine *engine, const struct http_setup *setup, char *problem,
+                        size_t size);
 
 /* Accepts no more, and closes each connection behind its next answer. */
 void http_drain(struct http *h);

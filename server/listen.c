@@ -107,6 +107,16 @@ const char *listen_url(const struct listen_address *address, char out[LISTEN_URL
     return out;
 }
 
+const char *listen_socket_url(const struct listen_socket *s, char out[LISTEN_URL]) {
+    listen_url(&s->address, out);
+    char *scheme_end = strchr(out, ':');
+    if (!s->tls) return out;
+    /* The URL of a port is far shorter than the room for it. */
+    memmove(scheme_end + 1, scheme_end, strlen(scheme_end) + 1);
+    *scheme_end = 's';
+    return out;
+}
+
 /* ---- sockets ---- */
 
 static bool fail(const struct listen_address *address, char *problem, size_t size) {

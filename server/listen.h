@@ -43,7 +43,7 @@ const char *listen_url(const struct listen_address *address, char out[LISTEN_URL
 /* A listening, non-blocking socket. */
 struct listen_socket {
     int fd;
-    bool tls;                      /* for whoever speaks on it: set by the caller */
+    bool tls;                      /* what is spoken on it; set by the caller */
     struct listen_address address; /* with the port that it really has */
     bool made; /* the file of a Unix socket was made here, and this one it is: */
     dev_t device;
@@ -58,6 +58,9 @@ struct listen_sockets {
  * more is replaced. False with one sentence in `problem`, and then none is open. */
 bool listen_open(const struct listen_list *list, mode_t mode, struct listen_sockets *out,
                  char *problem, size_t size);
+
+/* The same of a socket: of one with TLS https://... */
+const char *listen_socket_url(const struct listen_socket *s, char out[LISTEN_URL]);
 
 /* Adds an open socket, of whoever started this process. False where it does not listen for streams. */
 bool listen_adopt(struct listen_sockets *sockets, int fd);

@@ -141,7 +141,7 @@ static const char *print_urls(const struct listen_sockets *sockets, char *out, s
     for (int i = 0; i < sockets->n && n < size; i++) {
         char url[LISTEN_URL];
         n += (size_t)snprintf(out + n, size - n, "%s%s", i ? " " : "",
-                              listen_url(&sockets->at[i].address, url));
+                              listen_socket_url(&sockets->at[i], url));
     }
     return out;
 }
@@ -153,19 +153,21 @@ static void log_refusal(const char *event, const char *problem) {
 }
 
 /* Reads anew what may change while the process runs. */
-static void reload(struct engine *engine) {
+static void reload(struct engine *engine, struct tls *tls) {
     char problem[512];
     supervisor_reloading();
     if (engine->access && !access_reload(engine->access, problem, sizeof problem))
         log_refusal("tokens_refused", problem);
+    if (tls && !tls_reload(tls, problem, sizeof problem)) log_refusal("tls_refused", problem);
     log_event(LOG_INFO, "reloaded", "version=%s", GRADD_VERSION);
     supervisor_ready();
 }
 
-static void run(struct http *http, struct engine *engine, const sigset_t *signals) {
+static void run(struct http *http, struct engine *engine, struct tls *tls,
+                const sigset_t *signals) {
     const long nap = supervisor_patience_ms(SWEEP_MS);
     for (int number; !(number = wait_signal(signals, nap)) || number == SIGHUP;) {
-        if (number == SIGHUP) reload(engine);
+        if (number == SIGHUP) reload(engine, tls);
         sweep(http, engine);
     }
 }
@@ -181,10 +183,24 @@ static struct tenant *make_tenant(void *context, const char *name, const struct 
     return engine_tenant(context, name, quotas, problem, size);
 }
 
+/* TLS is for the ports: a Unix socket does not leave the machine, and its file says who may use it. */
+static bool open_tls(const struct options *options, struct listen_sockets *sockets,
+                     struct tls **out, char *problem, size_t size) {
+    const struct tls_files files = {options->tls_cert, options->tls_key, options->tls_client_ca};
+    *out = NULL;
+    if (!files.certificate) return true;
+    for (int i = 0; i < sockets->n; i++)
+        sockets->at[i].tls = sockets->at[i].address.to.any.sa_family != AF_UNIX;
+    return (*out = tls_open(&files, problem, size));
+}
+
 /* What is read again at SIGHUP, and the files of sockets, which go at the end. */
 static void enter_sandbox(const struct options *options, const struct listen_sockets *sockets) {
-    struct sandbox_path paths[LISTEN_MOST + 1] = {{options->tokens, SANDBOX_BESIDE}};
-    size_t n = 1;
+    struct sandbox_path paths[LISTEN_MOST + 4] = {{options->tokens, SANDBOX_BESIDE},
+                                                  {options->tls_cert, SANDBOX_BESIDE},
+                                                  {options->tls_key, SANDBOX_BESIDE},
+                                                  {options->tls_client_ca, SANDBOX_BESIDE}};
+    size_t n = 4;
     for (int i = 0; i < sockets->n; i++)
         if (sockets->at[i].made)
             paths[n++] =
@@ -195,6 +211,7 @@ static void enter_sandbox(const struct options *options, const struct listen_soc
 static int serve(const struct options *options) {
     static struct engine engine;
     struct listen_sockets sockets;
+    struct tls *tls;
     char problem[512], urls[LISTEN_MOST * LISTEN_URL];
     int cores = machine_cores();
     int threads = options->threads ? options->threads : cores;
@@ -211,6 +228,8 @@ static int serve(const struct options *options) {
     if (options->user && !sandbox_become(options->user, problem, sizeof problem))
         return give_up(&sockets, problem);
     if (options->sandbox) enter_sandbox(options, &sockets);
+    if (!open_tls(options, &sockets, &tls, problem, sizeof problem))
+        return give_up(&sockets, problem);
     if (!engine_init(&engine, &limits, problem, sizeof problem)) return give_up(&sockets, problem);
     if (options->tokens) {
         engine.access = access_open(options->tokens, make_tenant, &engine, problem, sizeof problem);
@@ -223,7 +242,9 @@ static int serve(const struct options *options) {
                               .n_origins = options->cors_origin.n};
     engine.pool = pool_start(workers);
     if (!engine.pool) return give_up(&sockets, "cannot start helpers: the system has no room");
-    struct http *http = http_start(&engine, &sockets, threads, workers, problem, sizeof problem);
+    const struct http_setup setup = {
+        .sockets = &sockets, .tls = tls, .threads = threads, .workers = workers};
+    struct http *http = http_start(&engine, &setup, problem, sizeof problem);
     if (!http) return give_up(&sockets, problem);
     struct jobs *jobs = jobs_start(&engine);
     if (!jobs) return give_up(&sockets, "cannot start the threads of jobs: the system has no room");
@@ -236,11 +257,19 @@ static int serve(const struct options *options) {
     printf("gradd %s listening on %s\n", GRADD_VERSION, urls);
     fflush(stdout);
     supervisor_ready();
-    run(http, &engine, &signals);
+    run(http, &engine, tls, &signals);
     supervisor_stopping();
     listen_unlink(&sockets);
     finish(http, jobs, &engine, &signals);
+    if (tls) tls_close(tls);
     return EXIT_SUCCESS;
+}
+
+static bool check_tls(const struct options *options, char *problem, size_t size) {
+    struct tls *tls;
+    if (!open_tls(options, &(struct listen_sockets){0}, &tls, problem, size)) return false;
+    if (tls) tls_close(tls);
+    return true;
 }
 
 /* Whether gradd would start with these options, and what they are. */
@@ -248,6 +277,7 @@ static int check(const struct options *options) {
     char problem[512];
     struct token_file tokens = {0};
     if (!options_check_files(options, problem, sizeof problem) ||
+        !check_tls(options, problem, sizeof problem) ||
         (options->tokens && !token_file_read(&tokens, options->tokens, problem, sizeof problem)))
         return fail(problem, EXIT_OPTIONS);
     token_file_free(&tokens);
@@ -264,7 +294,12 @@ static int ask_health(int argc, char **argv) {
     if (options_read(&options, argc - skipped, argv + skipped, getenv, problem, sizeof problem) !=
         OPTIONS_RUN)
         return fail(problem, EXIT_OPTIONS);
-    return health_ask(&options.listen.at[0], what);
+    /* By a Unix socket, where there is one, no client needs a certificate. */
+    const struct listen_list *list = &options.listen;
+    int i = 0;
+    while (i < list->n && list->at[i].to.any.sa_family != AF_UNIX) i++;
+    return i < list->n ? health_ask(&list->at[i], false, what)
+                       : health_ask(&list->at[0], options.tls_cert, what);
 }
 
 int main(int argc, char **argv) {

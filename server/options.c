@@ -271,6 +271,15 @@ bool options_check_reach(const struct options *o, const struct listen_list *addr
     return true;
 }
 
+static bool check_tls(const struct options *o, char *problem, size_t size) {
+    if (!o->tls_cert == !o->tls_key && (o->tls_cert || !o->tls_client_ca)) return true;
+    return bad(problem, size, "%s wants %s beside it",
+               o->tls_cert  ? "--tls-cert"
+               : o->tls_key ? "--tls-key"
+                            : "--tls-client-ca",
+               o->tls_cert ? "--tls-key" : "--tls-cert");
+}
+
 enum options_outcome options_read(struct options *o, int argc, char *const *argv,
                                   char *(*variable)(const char *name), char *problem, size_t size) {
     enum options_outcome outcome = OPTIONS_RUN;
@@ -281,7 +290,8 @@ enum options_outcome options_read(struct options *o, int argc, char *const *argv
     read_variables(o, variable);
     if (!set(o, find("config", 6), problem, size)) return OPTIONS_BAD;
     if (o->config && !read_config(o, problem, size)) return OPTIONS_BAD;
-    if (!set_all(o, problem, size) || !options_check_reach(o, &o->listen, problem, size))
+    if (!set_all(o, problem, size) || !check_tls(o, problem, size) ||
+        !options_check_reach(o, &o->listen, problem, size))
         return OPTIONS_BAD;
     return outcome;
 }

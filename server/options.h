@@ -56,6 +56,11 @@ struct option_list {
     X("Access", listen, addresses, "ADDRESS,...", "127.0.0.1:8080",                                \
       "where to listen: HOST:PORT, where port 0 takes a free one, or unix:/path")                  \
     X("Access", socket_mode, mode, "OCTAL", "0660", "permissions of the Unix sockets")             \
+    X("Access", tls_cert, file, "FILE", "(none: ports speak plain HTTP)",                          \
+      "certificate (PEM, with its chain) for TLS on the ports; SIGHUP reads it again")             \
+    X("Access", tls_key, file, "FILE", "(none)", "its key")                                        \
+    X("Access", tls_client_ca, file, "FILE", "(none)",                                             \
+      "authority whose certificates clients must then have")                                       \
     X("Access", tokens, file, "FILE", "(none: nobody is asked for one)",                           \
       "file of those who may ask; \"gradd token\" makes a line of it, SIGHUP reads it again")      \
     X("Access", insecure, flag, "", "(not so)",                                                    \
