@@ -113,6 +113,7 @@ static bool limit_steps(struct fitting *t) {
         const int64_t most = service_limits_default.max_work / n;
         m->steps = work < most - BEGIN ? most / (work + BEGIN) - 1 : 0;
         m->steps = m->steps < 1 ? 1 : m->steps < STEPS ? m->steps : STEPS;
+        if (m->steps > m->o.call->limits->max_steps) m->steps = m->o.call->limits->max_steps;
     }
     if (__builtin_add_overflow(m->steps, 1, &runs) || __builtin_mul_overflow(runs, n, &runs))
         runs = INT64_MAX;

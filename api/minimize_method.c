@@ -150,7 +150,11 @@ static bool read_stop(struct method_run *r) {
         error_under(m->o.error, "grad_norm");
         return error_under(m->o.error, "stop");
     }
-    if (m->steps >= 0) stop->evaluations = m->steps;
+    const int64_t most = m->o.call->limits->max_steps;
+    if (m->steps >= 0)
+        stop->evaluations = m->steps;
+    else if (stop->evaluations > most)
+        stop->evaluations = most;
     return true;
 }
 

@@ -30,6 +30,14 @@ bool minimize_int(struct minimize *m, const struct json *v, const char *name, in
     return fail_number(m, v, name, wants);
 }
 
+bool minimize_steps_within(struct minimize *m, int64_t steps, const char *name) {
+    const int64_t most = m->o.call->limits->max_steps;
+    if (steps <= most) return true;
+    error_set(m->o.error, ERROR_TOO_MUCH_WORK,
+              "asked for %" PRId64 " steps; the limit is %" PRId64 " (max_steps)", steps, most);
+    return error_under(m->o.error, name);
+}
+
 bool minimize_bool(struct minimize *m, const struct json *v, const char *name, bool *out) {
     if (!v) return true;
     if (json_type(v) == JSON_BOOL) return *out = json_bool(v), true;
@@ -167,7 +175,8 @@ bool minimize_options(struct minimize *m) {
     if (r->route & ROUTES_MINIMIZE && !check_together(m)) return false;
     if (!minimize_int(m, r->steps, "steps", 0, &m->steps) ||
         !minimize_int(m, r->record_every, "record_every", 1, &m->record_every) ||
-        !minimize_int(m, r->batch_size, "batch_size", 1, &rows) || !read_stop(m))
+        !minimize_int(m, r->batch_size, "batch_size", 1, &rows) || !read_stop(m) ||
+        !minimize_steps_within(m, m->steps, "steps"))
         return false;
     if (r->inputs && !r->method) o->rows.size = rows;
     return true;

@@ -10,17 +10,16 @@
 #include "api/names.h"
 #include "api/session.h"
 
-enum { WAITING_MOST = 64 };
-
 struct session *seat_session(const struct seat *seat) {
     return seat->session;
 }
 
-struct registry *registry_new(int64_t max_sessions, uint64_t seed) {
+struct registry *registry_new(int64_t max_sessions, int64_t max_waiting, uint64_t seed) {
     struct registry *r = aligned_alloc(_Alignof(struct registry), sizeof *r);
     if (!r) return NULL;
     memset(r, 0, sizeof *r);
     r->most = max_sessions;
+    r->most_waiting = max_waiting;
     registry_set_quota(r, -1, -1);
     r->seed = seed;
     for (int i = 0; i < SHARDS; i++) {
@@ -192,15 +191,16 @@ static bool fail_not_found(const char *id, struct error *error) {
     return error_set(error, ERROR_NOT_FOUND, "there is no session \"%.80s\"", id);
 }
 
-static enum registry_outcome queue_up(struct shard *shard, struct seat *seat, struct waiter *w,
-                                      struct error *error) {
+static enum registry_outcome queue_up(struct registry *r, struct shard *shard, struct seat *seat,
+                                      struct waiter *w, struct error *error) {
     if (!w) {
         error_set(error, ERROR_DRAINING, "the server is shutting down and the session is in use");
         return REGISTRY_REFUSED;
     }
-    if (seat->n_waiting >= WAITING_MOST) {
-        error_set(error, ERROR_OVERLOADED, "%d requests wait for this session already",
-                  WAITING_MOST);
+    if (seat->n_waiting >= r->most_waiting) {
+        error_set(error, ERROR_OVERLOADED,
+                  "%" PRId64 " requests wait for this session already (max_session_queue)",
+                  r->most_waiting);
         return REGISTRY_REFUSED;
     }
     link_waiter(shard, seat, w);
@@ -218,7 +218,7 @@ enum registry_outcome registry_acquire(struct registry *r, const char *id, struc
         fail_not_found(id, error);
         outcome = REGISTRY_REFUSED;
     } else if (seat->held) {
-        outcome = queue_up(shard, seat, w, error);
+        outcome = queue_up(r, shard, seat, w, error);
     } else {
         seat->held = true;
         *out = seat;

@@ -18,8 +18,9 @@ struct seat; /* where a session has its place in the registry */
 
 struct session *seat_session(const struct seat *seat);
 
-/* `seed` makes the hash unpredictable; NULL without memory. */
-struct registry *registry_new(int64_t max_sessions, uint64_t seed);
+/* At most `max_waiting` requests wait for a session. `seed` makes the hash unpredictable; NULL without
+ * memory. */
+struct registry *registry_new(int64_t max_sessions, int64_t max_waiting, uint64_t seed);
 /* Frees all sessions; nobody may hold one or wait. */
 void registry_free(struct registry *r);
 

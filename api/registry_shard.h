@@ -40,7 +40,7 @@ struct registry {
     atomic_uint_fast64_t orders;
     atomic_int_fast64_t n, bytes;
     _Atomic int64_t quota, bytes_quota; /* INT64_MAX: none */
-    int64_t most;
+    int64_t most, most_waiting;
     uint64_t seed;
 };
 

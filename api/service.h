@@ -24,9 +24,11 @@
       "estimated elementary operations of a request")                                              \
     X(max_answer_bytes, 1LL << 30, 1, 1LL << 40, "bytes of an answer")                             \
     X(max_seconds, 60, 1, 86400, "seconds a request may run")                                      \
+    X(max_steps, 1000000000, 1, SERVICE_LIMIT_MOST, "steps of a minimisation or a fit")            \
     X(max_sessions, 1LL << 17, 0, SERVICE_LIMIT_MOST, "sessions at a time")                        \
     X(max_session_bytes, 1LL << 30, 1, 1LL << 40, "bytes that a session may hold")                 \
     X(max_session_nodes, 2000000, 1, 4294967294, "nodes that the tapes of a session may hold")     \
+    X(max_session_queue, 64, 0, 1000000, "requests that wait for a session")                       \
     X(max_tapes, 1024, 0, 1000000, "tapes of a session")                                           \
     X(max_functions, 10000, 0, SERVICE_LIMIT_MOST, "functions at a time")                          \
     X(max_running_jobs, 4, 1, 256, "jobs that run at a time")                                      \
@@ -40,6 +42,9 @@
     X(max_operation_seconds, 86400, 1, 31536000, "seconds an operation is kept once it is done")   \
     X(max_queue, 256, 1, 1000000, "requests that wait for a worker")                               \
     X(max_connections, 10000, 1, 1000000, "connections at a time")                                 \
+    X(max_address_connections, 5000, 1, 1000000,                                                   \
+      "connections at a time of one address, or of a /64 of IPv6")                                 \
+    X(max_streams, 1000, 0, 1000000, "streams of events at a time")                                \
     X(header_seconds, 10, 1, 86400, "seconds a request's headers may take")                        \
     X(body_seconds, 30, 1, 86400, "seconds its body may take, beyond a second for every 16 KiB")   \
     X(answer_seconds, 30, 1, 86400, "seconds a client may take over an answer, beyond the same")   \

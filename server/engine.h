@@ -39,7 +39,8 @@ struct engine {
     int sweeps;              /* since what is kept for a while was looked through */
     int64_t held, most_held; /* bytes of sessions at the last sweep, and since memory went back */
     const char *directory;   /* of what is kept; NULL: nothing is */
-    atomic_bool draining;    /* the process is about to end: nothing new that is large */
+    atomic_int_fast64_t streams; /* of events, that are open */
+    atomic_bool draining;        /* the process is about to end: nothing new that is large */
 };
 
 /* False, with one sentence, where memory or randomness is missing. */

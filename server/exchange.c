@@ -2,6 +2,7 @@
  * what is answered, and with which headers, in exchange_answer.c. */
 #include "server/exchange.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -33,7 +34,7 @@ void exchange_begin(struct exchange *x, struct engine *engine, const char *metho
     x->trusts_host = false;
     x->client = NULL;
     x->challenge[0] = '\0';
-    x->has_waited = false;
+    x->has_waited = x->has_stream = false;
     x->log = NULL;
     x->id[0] = '\0';
     x->content_length = -1;
@@ -274,9 +275,19 @@ static bool check_key(struct exchange *x) {
                "a stream of events has no Idempotency-Key: ask for application/json, or for a job");
 }
 
+bool exchange_take_stream(struct exchange *x) {
+    const int64_t most = x->engine->limits.max_streams;
+    if (x->has_stream || atomic_fetch_add(&x->engine->streams, 1) < most)
+        return x->has_stream = true;
+    atomic_fetch_sub(&x->engine->streams, 1);
+    return error_set(&x->error, ERROR_TOO_MANY_REQUESTS,
+                     "there are %" PRId64 " streams of events already (max_streams)", most);
+}
+
 /* Last of all, so that what is refused has none. */
 static bool begin_log(struct exchange *x) {
     if (!wants_events(x)) return true;
+    if (!exchange_take_stream(x)) return false;
     x->log = malloc(sizeof *x->log);
     if (!x->log) return error_set(&x->error, ERROR_MEMORY_BUDGET, "no memory for a log of events");
     event_log_init(x->log);
@@ -328,4 +339,6 @@ void exchange_end(struct exchange *x) {
     x->log = NULL;
     if (x->reply.operation) operation_release(x->reply.operation);
     x->reply.operation = NULL;
+    if (x->has_stream) atomic_fetch_sub(&x->engine->streams, 1);
+    x->has_stream = false;
 }

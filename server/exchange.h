@@ -59,6 +59,7 @@ struct exchange {
     struct waiter waiter; /* for it */
     struct operation_waiter operation_waiter;
     bool has_waited;         /* for an operation */
+    bool has_stream;         /* one of those that there may be */
     struct idempotent again; /* whether it was sent before */
     struct event_log *log;   /* of a run that is to be followed while it goes on; NULL: it is not */
     char id[EXCHANGE_ID + 1];
@@ -113,5 +114,8 @@ void exchange_fail(struct exchange *x, enum error_code code, const char *sentenc
 void exchange_set_id(struct exchange *x);
 void exchange_answer(struct exchange *x, struct answer *out);
 void exchange_end(struct exchange *x);
+
+/* Takes one of the streams that there may be, until the end; false, with the error, where none is left. */
+bool exchange_take_stream(struct exchange *x);
 
 #endif

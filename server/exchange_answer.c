@@ -118,7 +118,7 @@ bool exchange_end_log(struct exchange *x) {
  * one that goes on nothing but the log may be looked at. */
 static bool is_stream(struct exchange *x) {
     if (x->log) return !event_log_is_bare(x->log) || !x->error.code;
-    return !x->error.code && x->reply.streams;
+    return !x->error.code && x->reply.streams && exchange_take_stream(x);
 }
 
 static void answer_stream(struct exchange *x, struct answer *out) {

@@ -46,6 +46,7 @@ struct http {
     struct worker_pool *workers;
     struct stream_set streams;
     char refusal[RAW_REFUSAL];   /* for whom there is no descriptor */
+    char crowded[RAW_REFUSAL];   /* for whose address there are enough */
     bool tls_doors[LISTEN_MOST]; /* of each door: what is spoken there */
     int n_houses;
     struct house houses[];
@@ -471,19 +472,32 @@ static struct MHD_Daemon *start_daemon(struct house *house, unsigned connections
 
 /* ---- start and end ---- */
 
+static void write_refusals(struct http *h) {
+    char sentence[96];
+    snprintf(sentence, sizeof sentence,
+             "this address has %lld connections already (max_address_connections)",
+             (long long)h->engine->limits.max_address_connections);
+    raw_refusal(ERROR_TOO_MANY_REQUESTS, sentence, h->crowded);
+    raw_refusal(ERROR_OVERLOADED, "the server has no file descriptor left for this connection",
+                h->refusal);
+}
+
 /* Opens the doors last, when there is somebody to be led to. */
 static bool open_doors(struct http *h, const struct http_setup *setup) {
     const struct listen_sockets *sockets = setup->sockets;
     const size_t most = (size_t)h->engine->limits.max_connections;
+    const size_t most_of_address = (size_t)h->engine->limits.max_address_connections;
     const int64_t drain = drain_bytes + 2 * h->engine->limits.max_body_bytes;
     struct keeper_door doors[LISTEN_MOST];
-    raw_refusal("the server has no file descriptor left for this connection", h->refusal);
+    write_refusals(h);
     for (int i = 0; i < sockets->n; i++) {
-        h->tls_doors[i] = sockets->at[i].tls;
+        const bool tls = sockets->at[i].tls;
+        h->tls_doors[i] = tls;
         doors[i] = (struct keeper_door){.fd = sockets->at[i].fd,
-                                        .refusal = sockets->at[i].tls ? NULL : h->refusal};
+                                        .refusal = tls ? NULL : h->refusal,
+                                        .crowded = tls ? NULL : h->crowded};
     }
-    return keeper_start(&h->keeper, doors, sockets->n, most, drain, welcome, h);
+    return keeper_start(&h->keeper, doors, sockets->n, most, most_of_address, drain, welcome, h);
 }
 
 /* The houses of those who speak TLS, or of those who do not, where there is a door for such. */

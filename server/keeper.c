@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "server/crowd.h"
 #include "server/log.h"
 #include "server/stats.h"
 
@@ -52,6 +53,7 @@ struct keeper {
     struct keeper_door doors[KEEPER_DOORS];
     int n_doors; /* 0: they are closed */
     bool closing, stopping;
+    struct crowd *addresses; /* of guests, from the door on */
     size_t n_guests, n_drains;
     uint64_t watches;
     struct guest *guests, *watched;
@@ -94,6 +96,26 @@ static bool has_room(struct keeper *k) {
     return room;
 }
 
+static void drain_start(struct keeper *k, int fd);
+
+/* Whether its address may have one more; else it is told that it may not, and shown out. */
+static bool let_in(struct keeper *k, const struct keeper_door *door, int fd,
+                   const struct sockaddr *from) {
+    pthread_mutex_lock(&k->lock);
+    const bool welcome = crowd_enter(k->addresses, fd, from);
+    if (!welcome) {
+        if (door->crowded)
+            send(fd, door->crowded, strlen(door->crowded), MSG_NOSIGNAL | MSG_DONTWAIT);
+        /* To close what has unread bytes is to take the answer back. */
+        shutdown(fd, SHUT_WR);
+        if (k->n_drains < DRAINS / 2) drain_start(k, fd);
+        close(fd);
+        stats_add(STAT_REFUSED, 1);
+    }
+    pthread_mutex_unlock(&k->lock);
+    return welcome;
+}
+
 static void take_spare(struct keeper *k) {
     if (k->spare < 0) k->spare = eventfd(0, EFD_CLOEXEC);
 }
@@ -129,7 +151,8 @@ static bool accept_one(struct keeper *k, int door) {
     if (fd >= 0) {
         k->out_of_files = false;
         stats_add(STAT_ACCEPTED, 1);
-        k->welcome(k->context, door, fd, (struct sockaddr *)&from, size);
+        if (let_in(k, &k->doors[door], fd, (struct sockaddr *)&from))
+            k->welcome(k->context, door, fd, (struct sockaddr *)&from, size);
         return true;
     }
     if (errno == ECONNABORTED || errno == EINTR) return true;
@@ -245,6 +268,7 @@ void keeper_dismiss(struct keeper *k, struct guest *guest, bool drain) {
     if (guest->next) guest->next->previous = guest->previous;
     if (k->cursor == guest) k->cursor = guest->next;
     k->n_guests--;
+    crowd_leave(k->addresses, guest->fd);
     if (drain && k->n_drains < DRAINS && !k->stopping) drain_start(k, guest->fd);
     pthread_mutex_unlock(&k->lock);
     stats_add(STAT_CONNECTIONS, -1);
@@ -413,6 +437,7 @@ static void keeper_free(struct keeper *k) {
     if (k->epoll >= 0) close(k->epoll);
     if (k->bell >= 0) close(k->bell);
     if (k->spare >= 0) close(k->spare);
+    crowd_free(k->addresses);
     pthread_mutex_destroy(&k->lock);
     pthread_cond_destroy(&k->doors_closed);
     free(k);
@@ -426,7 +451,7 @@ static bool listen_for_all(struct keeper *k) {
 }
 
 bool keeper_start(struct keeper **out, const struct keeper_door *doors, int n_doors, size_t most,
-                  int64_t drain, keeper_welcome welcome, void *context) {
+                  size_t most_of_address, int64_t drain, keeper_welcome welcome, void *context) {
     struct keeper *k = *out = malloc(sizeof *k);
     if (!k) return false;
     *k = (struct keeper){.n_doors = n_doors,
@@ -434,6 +459,7 @@ bool keeper_start(struct keeper **out, const struct keeper_door *doors, int n_do
                          .drain = drain,
                          .welcome = welcome,
                          .context = context,
+                         .addresses = crowd_new(most_of_address),
                          .spare = -1};
     memcpy(k->doors, doors, (size_t)n_doors * sizeof *doors);
     pthread_mutex_init(&k->lock, NULL);
@@ -441,7 +467,7 @@ bool keeper_start(struct keeper **out, const struct keeper_door *doors, int n_do
     k->epoll = epoll_create1(EPOLL_CLOEXEC);
     k->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     take_spare(k);
-    if (listen_for_all(k) && start_thread(k)) return true;
+    if (k->addresses && listen_for_all(k) && start_thread(k)) return true;
     keeper_free(k);
     *out = NULL;
     return false;

@@ -19,12 +19,12 @@ size_t raw_head(const struct answer *a, char out[RAW_HEAD]) {
     return (size_t)n;
 }
 
-void raw_refusal(const char *sentence, char out[RAW_REFUSAL]) {
+void raw_refusal(enum error_code code, const char *sentence, char out[RAW_REFUSAL]) {
     struct error error;
     struct writer problem;
     char head[RAW_HEAD];
     error_clear(&error);
-    error_set(&error, ERROR_OVERLOADED, "%s", sentence);
+    error_set(&error, code, "%s", sentence);
     writer_init(&problem, RAW_REFUSAL - RAW_HEAD);
     problem_write(&problem, &error, NULL);
     const struct answer a = {.status = problem_status(error.code),

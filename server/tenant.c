@@ -12,7 +12,7 @@ struct tenant *tenant_new(const char *name, const struct service_limits *limits,
     if (!t) return NULL;
     strcpy(t->name, name);
     t->limits = limits;
-    t->registry = registry_new(limits->max_sessions, seed);
+    t->registry = registry_new(limits->max_sessions, limits->max_session_queue, seed);
     t->functions = functions_new(limits->max_functions, seed);
     if (t->registry) t->operations = operations_new(limits, t->registry, jobs, t);
     if (t->functions && t->operations) return t;

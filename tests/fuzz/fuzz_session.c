@@ -289,7 +289,7 @@ static void import_again(struct session *s) {
     struct error error;
     struct service_reply reply = {0};
     struct service_call call = {.plans = plans(), .limits = &limits, .seed = 42, .reply = &reply};
-    call.registry = registry_new(1, 42);
+    call.registry = registry_new(1, 64, 42);
     error_clear(&error);
     writer_init(&answer, (size_t)limits.max_answer_bytes);
     writer_init(&text, (size_t)limits.max_body_bytes);

@@ -213,7 +213,7 @@ static void there_are_as_many_as_there_may_be(void **state) {
     (void)state;
     registry_free(engine.tenant->registry);
     functions_free(engine.tenant->functions);
-    engine.tenant->registry = registry_new(2, 1);
+    engine.tenant->registry = registry_new(2, 64, 1);
     engine.tenant->functions = functions_new(1, 1);
     assert_int_equal(ask_server("PUT", "/v1/sessions/a", "{}"), 201);
     assert_int_equal(ask_server("PUT", "/v1/sessions/b", "{}"), 201);
