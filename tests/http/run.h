@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { HEADERS_MAX = 16, STARTS_MAX = 8, ARGS_MAX = 16 };
+enum { HEADERS_MAX = 16, STARTS_MAX = 8, ARGS_MAX = 32 };
 
 /* A growing text, always followed by a NUL. */
 struct text {
