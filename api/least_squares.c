@@ -119,7 +119,8 @@ static bool limit_steps(struct fitting *t) {
         runs = INT64_MAX;
     if (m->steps <= STEPS && !m->record_every) m->record_every = 1;
     t->problem.max_steps = m->steps;
-    return oneshot_runs_within(&m->o, runs, work) && minimize_plan_history(m, m->steps + 1);
+    return oneshot_runs_within(&m->o, runs, work) && minimize_steps_within(m, m->steps) &&
+           minimize_plan_history(m, m->steps + 1);
 }
 
 /* All starts within the bounds, and what comes of them. */

@@ -93,8 +93,8 @@ bool minimize_build_again(struct minimize *m, int64_t rows);
 
 /* The members that need no graph; of minimize_begin. */
 bool minimize_options(struct minimize *m);
-/* Whether so many steps, of a member of the request, are not more than may be. */
-bool minimize_steps_within(struct minimize *m, int64_t steps, const char *name);
+/* Whether so many steps are not more than may be. */
+bool minimize_steps_within(struct minimize *m, int64_t steps);
 /* A whole number of at least `least` in a member of the request; *out stays where it was not sent. */
 bool minimize_int(struct minimize *m, const struct json *v, const char *name, int64_t least,
                   int64_t *out);

@@ -187,7 +187,8 @@ static bool check_work(struct method_run *r) {
             most / 100);
     }
     const double all = (own + graph) * fmax(1, (double)r->starts.n);
-    return oneshot_runs_within(o, r->stop.evaluations, all < 1e18 ? (int64_t)all : INT64_MAX / 2);
+    return oneshot_runs_within(o, r->stop.evaluations, all < 1e18 ? (int64_t)all : INT64_MAX / 2) &&
+           minimize_steps_within(r->m, r->stop.evaluations);
 }
 
 /* ---- the history --------------------------------------------------------------------------------- */

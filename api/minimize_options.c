@@ -30,12 +30,12 @@ bool minimize_int(struct minimize *m, const struct json *v, const char *name, in
     return fail_number(m, v, name, wants);
 }
 
-bool minimize_steps_within(struct minimize *m, int64_t steps, const char *name) {
+bool minimize_steps_within(struct minimize *m, int64_t steps) {
     const int64_t most = m->o.call->limits->max_steps;
     if (steps <= most) return true;
     error_set(m->o.error, ERROR_TOO_MUCH_WORK,
               "asked for %" PRId64 " steps; the limit is %" PRId64 " (max_steps)", steps, most);
-    return error_under(m->o.error, name);
+    return error_under(m->o.error, m->o.request.epochs ? "epochs" : "steps");
 }
 
 bool minimize_bool(struct minimize *m, const struct json *v, const char *name, bool *out) {
@@ -175,8 +175,7 @@ bool minimize_options(struct minimize *m) {
     if (r->route & ROUTES_MINIMIZE && !check_together(m)) return false;
     if (!minimize_int(m, r->steps, "steps", 0, &m->steps) ||
         !minimize_int(m, r->record_every, "record_every", 1, &m->record_every) ||
-        !minimize_int(m, r->batch_size, "batch_size", 1, &rows) || !read_stop(m) ||
-        !minimize_steps_within(m, m->steps, "steps"))
+        !minimize_int(m, r->batch_size, "batch_size", 1, &rows) || !read_stop(m))
         return false;
     if (r->inputs && !r->method) o->rows.size = rows;
     return true;

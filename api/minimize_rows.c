@@ -35,7 +35,6 @@ bool rows_read(struct descent *d) {
         error_set(o->error, ERROR_TOO_MUCH_WORK, "%" PRId64 " epochs are too many", epochs);
         return error_under(o->error, "epochs");
     }
-    if (epochs >= 0 && !minimize_steps_within(m, d->steps, "epochs")) return false;
     if (d->steps < 0)
         return error_set(o->error, ERROR_INVALID_REQUEST, "member \"steps\"%s is missing",
                          rows->n >= 0 ? " or \"epochs\"" : "");

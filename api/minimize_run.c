@@ -314,7 +314,9 @@ bool descent_begin(struct descent *d) {
     int64_t work = 0;
     for (int i = 0; i < d->n_stages; i++)
         if (plan_work(d->stages[i].plan) > work) work = plan_work(d->stages[i].plan);
-    if (!oneshot_runs_within(o, d->steps < INT64_MAX ? d->steps + 1 : d->steps, work)) return false;
+    if (!oneshot_runs_within(o, d->steps < INT64_MAX ? d->steps + 1 : d->steps, work) ||
+        !minimize_steps_within(d->m, d->steps))
+        return false;
     d->loss_dtype = tape_dtype(&o->b.tape, d->m->loss);
     if (!make_room(d) || !within_memory(d)) return false;
     d->control = o->call->control;

@@ -160,7 +160,7 @@ bool service_ops(const struct service_call *call, struct writer *out, struct err
 bool service_limits(const struct service_call *call, struct writer *out, struct error *error) {
     const struct service_limits *limits = call->limits;
     const char *separator = "{\"";
-#define SERVICE_LIMIT(limit, preset, least, most, text)                                                         \
+#define SERVICE_LIMIT(limit, preset, least, most, text)                                            \
     write_text(out, separator);                                                                    \
     write_text(out, #limit "\":");                                                                 \
     write_int(out, limits->limit);                                                                 \
