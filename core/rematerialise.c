@@ -5,6 +5,7 @@
  * of how much memory is too much. */
 #include "core/rematerialise.h"
 
+#include <math.h>
 #include <string.h>
 
 /* What is so much smaller than the mean of what is read late is not worth computing again. */
@@ -16,6 +17,9 @@ enum { SMALL = 64 };
 /* So many finer cuts in a row that gain little end the search. */
 enum { WORSE_MOST = 3 };
 
+/* Peaks that are cut, one after the other. */
+enum { PEAKS_MOST = 4 };
+
 /* A program and what is known of it, for all ways of cutting it. */
 struct lives {
     const struct program *p;
@@ -24,6 +28,7 @@ struct lives {
     uint8_t *late;   /* whether it is read behind the peak */
     size_t *bytes;   /* of a node that has memory of its own; else 0 */
     size_t *across;  /* of all that stands there behind a node and is read up to the peak */
+    double excess;   /* bytes alive beyond the room, over all nodes */
     size_t late_bytes;
     uint32_t n_late; /* of those with memory, up to the peak */
 };
@@ -74,8 +79,10 @@ static void find_last(const struct program *p, uint32_t *last) {
     }
 }
 
-/* The bytes that are alive at a node are those of its memory, its arguments', and what lies between. */
-static void find_peak(struct lives *l, const uint32_t *last, size_t *dies) {
+/* The bytes that are alive at a node are those of its memory, its arguments', and what lies between; a run takes about
+ * an eighth more. */
+static void find_peak(struct lives *l, size_t room, const uint32_t *last, size_t *dies) {
+    const size_t enough = room - room / 8;
     size_t alive = 0, most = 0;
     for (uint32_t i = 0; i < l->p->n; i++) {
         alive += l->bytes[i];
@@ -84,6 +91,7 @@ static void find_peak(struct lives *l, const uint32_t *last, size_t *dies) {
             most = alive;
             l->peak = i;
         }
+        if (alive > enough) l->excess += (double)(alive - enough);
         alive -= dies[i];
     }
 }
@@ -114,7 +122,7 @@ static void add_across(struct lives *l, size_t *dies) {
     }
 }
 
-static bool look(const struct program *p, struct arena *scratch, struct lives *out) {
+static bool look(const struct program *p, size_t room, struct arena *scratch, struct lives *out) {
     const size_t n = (size_t)p->n + 1;
     uint32_t *last = arena_alloc(scratch, n * sizeof *last);
     size_t *dies = arena_zalloc(scratch, n * sizeof *dies);
@@ -130,7 +138,7 @@ static bool look(const struct program *p, struct arena *scratch, struct lives *o
             out->bytes[i] = (size_t)shape_count(node->shape) * dtype_size((enum dtype)node->dtype);
     }
     find_last(p, last);
-    find_peak(out, last, dies);
+    find_peak(out, room, last, dies);
     find_readers(out);
     add_across(out, dies);
     for (uint32_t i = 0; i <= out->peak && i < p->n; i++) {
@@ -211,14 +219,21 @@ static bool write_again(struct writing *w, uint32_t s) {
     return true;
 }
 
+static uint32_t stage_of(const struct program *p, uint32_t i) {
+    return p->stage ? p->stage[p->node[i]] : 0;
+}
+
 static bool write_all(struct writing *w) {
     const struct program *p = w->l->p;
+    uint32_t was = 0;
     for (uint32_t i = 0; i < p->n; i++)
         if (is_leaf(p, i) && !write(w, i)) return false;
     for (uint32_t i = 0; i < p->n; i++) {
         const struct node *n = node_at(p, i);
         if (i == w->l->peak + 1) w->now++;
         if (is_leaf(p, i)) continue;
+        if (stage_of(p, i) != was) w->now++;
+        was = stage_of(p, i);
         for (uint32_t k = 0; i > w->l->peak && k < n->n_args; k++) {
             const uint32_t arg = arg_at(p, n, k);
             if (!w->again[arg] || w->written[w->segment[arg]]) continue;
@@ -273,17 +288,6 @@ static bool fail_memory(const struct arena *scratch, struct error *error) {
                      "the plan needs more than the %zu bytes a request may take", scratch->ceiling);
 }
 
-/* The plan of that cut; NULL after a failure. */
-static struct plan *place_cut(const struct lives *l, uint32_t segments, struct arena *scratch,
-                              struct error *error) {
-    const struct arena_mark mark = arena_mark(scratch);
-    const struct draft *d = write_cut(l, segments, scratch, error);
-    struct plan *plan = d ? plan_place(&d->p, scratch, error) : NULL;
-    if (!d) fail_memory(scratch, error);
-    arena_rewind(scratch, mark);
-    return plan;
-}
-
 /* The number of segments to try next: twice as many, or as many more as it takes for the last one, which is kept,
  * to fit. */
 static uint32_t finer(const struct lives *l, uint32_t segments, size_t room) {
@@ -292,24 +296,72 @@ static uint32_t finer(const struct lives *l, uint32_t segments, size_t room) {
     return segments;
 }
 
-/* Finer and finer cuts are tried, until one fits or they gain nothing. */
+struct search {
+    struct plan *best; /* so far; NULL after a failure */
+    size_t room;
+    int64_t work_most;
+    struct arena *scratch;
+    struct error *error;
+};
+
+static bool is_over(const struct search *s) {
+    return !s->best || plan_run_bytes(s->best) <= s->room;
+}
+
+/* Places a cut, and keeps its plan where that is the best one. The excess that the cut leaves; INFINITY where it works
+ * too much, or failed. */
+static double place(struct search *s, const struct lives *l, uint32_t segments) {
+    const struct arena_mark mark = arena_mark(s->scratch);
+    struct lives then;
+    const struct draft *d = write_cut(l, segments, s->scratch, s->error);
+    const bool whole = d && look(&d->p, s->room, s->scratch, &then);
+    struct plan *plan = whole ? plan_place(&d->p, s->scratch, s->error) : NULL;
+    if (!whole) fail_memory(s->scratch, s->error);
+    arena_rewind(s->scratch, mark);
+    const bool cheap = plan && plan->work <= s->work_most;
+    const bool better = !plan || (cheap && plan_run_bytes(plan) < plan_run_bytes(s->best));
+    plan_release(better ? s->best : plan);
+    if (better) s->best = plan;
+    return cheap ? then.excess : INFINITY;
+}
+
+/* Tries finer and finer cuts at the peak of a program, until one fits or they gain little. The one that leaves the
+ * least excess; 0: none. */
+static uint32_t find_cut(struct search *s, const struct lives *l) {
+    double least = l->excess;
+    uint32_t best = 0;
+    int worse = 0;
+    for (uint32_t n = 1; n <= l->n_late && worse < WORSE_MOST && !is_over(s);
+         n = finer(l, n, s->room)) {
+        const double excess = place(s, l, n);
+        worse++;
+        if (!(excess < least / 16 * 15)) continue;
+        least = excess;
+        best = n;
+        worse = 0;
+    }
+    return best;
+}
+
+/* Where one peak is cut and another is the highest now, that is cut too. */
 struct plan *rematerialise(struct plan *plan, const struct program *p, size_t room,
                            struct arena *scratch, struct error *error) {
-    struct lives l;
-    const int64_t work = plan->work;
-    bool whole = look(p, scratch, &l) || fail_memory(scratch, error);
-    int worse = 0;
-    for (uint32_t n = 1; whole && n <= l.n_late && worse < WORSE_MOST; n = finer(&l, n, room)) {
-        struct plan *other = place_cut(&l, n, scratch, error);
-        const bool better = other && other->work - work <= work / 2 &&
-                            plan_run_bytes(other) < plan_run_bytes(plan) / 16 * 15;
-        plan_release(better ? plan : other);
-        if (better) plan = other;
-        worse = better ? 0 : worse + 1;
-        whole = other;
-        if (plan_run_bytes(plan) <= room) break;
+    struct search s = {.best = plan, .room = room, .scratch = scratch, .error = error};
+    if (__builtin_add_overflow(plan->work, plan->work / 2, &s.work_most)) s.work_most = INT64_MAX;
+    for (int peak = 0; peak < PEAKS_MOST && !is_over(&s); peak++) {
+        struct lives l;
+        const struct draft *d = NULL;
+        bool whole = look(p, room, scratch, &l);
+        const uint32_t segments = whole ? find_cut(&s, &l) : 0;
+        if (is_over(&s)) break;
+        if (segments) whole = (d = write_cut(&l, segments, scratch, error));
+        if (!whole) {
+            plan_release(s.best);
+            s.best = NULL;
+            fail_memory(scratch, error);
+        }
+        if (!d) break;
+        p = &d->p;
     }
-    if (whole) return plan;
-    plan_release(plan);
-    return NULL;
+    return s.best;
 }

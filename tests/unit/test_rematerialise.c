@@ -115,21 +115,37 @@ static void a_chain_that_runs_in_tiles_is_left_alone(void **unused) {
 }
 
 /* A net of so many layers, each of which centres its lines and, or not, adds what it has read. */
-static struct taken take_net(int layers, bool adds, double part) {
-    static struct fixture f;
-    const struct shape lines = {.rank = 2, .dim = {2048, 64}},
-                       square = {.rank = 2, .dim = {64, 64}};
-    begin(&f);
-    struct tape *t = &f.tape;
-    node_id y = input(&f, &lines);
-    const node_id w = input(&f, &square);
+static node_id net(struct tape *t, node_id y, node_id w, int layers, bool adds) {
     for (int i = 0; i < layers; i++) {
         const node_id z = emit_matmul(t, y, w, false, false);
         const node_id mean = emit_reduce(t, OP_reduce_mean, z, 2, true);
         const node_id bent = unary(t, OP_tanh, emit_subtract(t, z, mean));
         y = adds ? emit_add(t, y, bent) : bent;
     }
-    want(&f, emit_reduce(t, OP_reduce_sum, emit_square(t, y), 3, false));
+    return emit_reduce(t, OP_reduce_sum, emit_square(t, y), 3, false);
+}
+
+static const struct shape lines = {.rank = 2, .dim = {2048, 64}},
+                          square = {.rank = 2, .dim = {64, 64}};
+
+static struct taken take_net(int layers, bool adds, double part) {
+    static struct fixture f;
+    begin(&f);
+    const node_id x = input(&f, &lines), w = input(&f, &square);
+    want(&f, net(&f.tape, x, w, layers, adds));
+    return take(&f, part, &lines);
+}
+
+/* The gradient of a net by its weights, which are those of another one after a step along its gradient. */
+static struct taken take_two_nets(double part) {
+    static struct fixture f;
+    begin(&f);
+    const node_id x = input(&f, &lines), w = input(&f, &square);
+    want(&f, net(&f.tape, x, w, 60, true));
+    f.inputs[0] = emit_subtract(&f.tape, w, f.wanted[2]);
+    f.n_inputs = 1;
+    f.n_wanted = 0;
+    want(&f, net(&f.tape, x, f.inputs[0], 60, true));
     return take(&f, part, &lines);
 }
 
@@ -138,6 +154,12 @@ static void a_net_keeps_some_of_its_layers(void **unused) {
     assert_true(take_net(60, true, 1).matrices > 120);
     const struct taken quarter = take_net(60, true, 0.25);
     assert_true(quarter.matrices < 30 && quarter.work < 1.34);
+}
+
+static void two_peaks_are_cut_one_after_the_other(void **unused) {
+    (void)unused;
+    assert_true(take_two_nets(1).matrices > 120);
+    assert_true(take_two_nets(0.3).matrices < 40);
 }
 
 /* What only the gradient reads is not computed before it then, which costs nothing. */
@@ -297,6 +319,7 @@ int main(void) {
         cmocka_unit_test(no_more_is_computed_again_than_must_be),
         cmocka_unit_test(a_chain_that_runs_in_tiles_is_left_alone),
         cmocka_unit_test(a_net_keeps_some_of_its_layers),
+        cmocka_unit_test(two_peaks_are_cut_one_after_the_other),
         cmocka_unit_test(what_is_read_late_is_first_computed_late),
         cmocka_unit_test(the_bits_are_those_of_what_is_kept),
         cmocka_unit_test(every_ceiling_of_memory_ends_in_a_failure_or_in_a_plan),
