@@ -9,6 +9,7 @@
 #include "api/operations.h"
 #include "api/place.h"
 #include "api/session_io.h"
+#include "core/budget.h"
 #include "core/op.h"
 
 enum { WAIT_MOST = 600, CANCEL_SECONDS = 10 };
@@ -65,8 +66,12 @@ static bool read_job(struct asked *a, struct operation *op) {
     const struct service_call *call = a->call;
     struct json *root;
     arena_init(&op->arena, (size_t)call->limits->max_request_bytes);
+    if (!budget_take(BUDGET_BODIES, call->body_length + 1)) return asked_fail_memory(a);
     op->body = malloc(call->body_length + 1);
-    if (!op->body) return asked_fail_memory(a);
+    if (!op->body) {
+        budget_give(BUDGET_BODIES, call->body_length + 1);
+        return asked_fail_memory(a);
+    }
     memcpy(op->body, call->body, call->body_length);
     op->body_length = call->body_length;
     if (!json_parse(&op->arena, op->body, op->body_length, (int)call->limits->max_json_depth, &root,

@@ -9,6 +9,7 @@
 #include "api/functions.h"
 #include "api/problem.h"
 #include "api/session_io.h"
+#include "core/budget.h"
 
 enum { PROBLEM_BYTES = 16 << 10 };
 
@@ -55,6 +56,7 @@ static void free_request(struct operation *op) {
     if (op->snapshot) session_free(op->snapshot);
     if (op->function) function_release(op->function);
     arena_free(&op->arena);
+    if (op->body) budget_give(BUDGET_BODIES, op->body_length + 1);
     free(op->body);
     op->snapshot = NULL;
     op->function = NULL;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/utf8.h"
+#include "core/budget.h"
 #include "core/numbers.h"
 #include "core/slab.h"
 
@@ -24,7 +25,8 @@ void writer_init(struct writer *w, size_t ceiling) { *w = (struct writer){.ceili
 
 /* What stands before the text. */
 struct head {
-    size_t slab; /* how much was taken of the slabs; 0: it is from malloc */
+    size_t size; /* that was taken */
+    bool slab;   /* of the slabs; else from malloc */
 };
 enum { HEAD = 64 }; /* bytes, which keep the text aligned */
 
@@ -32,10 +34,13 @@ static struct head *head_of(char *data) { return (struct head *)(void *)(data - 
 
 void writer_release(void *data) {
     struct head *head = data ? head_of(data) : NULL;
-    if (head && head->slab)
-        slab_give(head, head->slab);
-    else
-        free(head);
+    if (!head) return;
+    if (head->slab) {
+        slab_give(head, head->size);
+        return;
+    }
+    budget_give(BUDGET_ANSWERS, head->size);
+    free(head);
 }
 
 void writer_free(struct writer *w) {
@@ -47,16 +52,20 @@ void writer_free(struct writer *w) {
 static bool move(struct writer *w, size_t capacity, bool to_slab) {
     const size_t size = capacity + HEAD;
     const bool grows = w->data && !to_slab && !head_of(w->data)->slab;
-    char *memory = size < capacity ? NULL
-                   : to_slab       ? slab_take(size)
-                   : grows         ? realloc(head_of(w->data), size)
-                                   : malloc(size);
-    if (!memory) return false;
+    const size_t more = to_slab ? 0 : grows ? size - head_of(w->data)->size : size;
+    if (size < capacity || !budget_take(BUDGET_ANSWERS, more)) return false;
+    char *memory = to_slab ? slab_take(size)
+                   : grows ? realloc(head_of(w->data), size)
+                           : malloc(size);
+    if (!memory) {
+        budget_give(BUDGET_ANSWERS, more);
+        return false;
+    }
     if (!grows && w->data) memcpy(memory + HEAD, w->data, w->length);
     if (!grows) writer_release(w->data);
     w->data = memory + HEAD;
     w->capacity = capacity;
-    head_of(w->data)->slab = to_slab ? size : 0;
+    *head_of(w->data) = (struct head){.size = size, .slab = to_slab};
     return true;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/budget.h"
 #include "core/slab.h"
 
 enum { ALIGNMENT = 16, TENSOR_ALIGNMENT = 64, LARGEST_STEP = 4 << 20, SLAB_LEAST = 1 << 20 };
@@ -21,13 +22,21 @@ void arena_init(struct arena *a, size_t ceiling) {
 }
 
 /* Large chunks are slabs: fresh pages would cost more than what is done with them. */
-static void *take_chunk(size_t size) { return size < SLAB_LEAST ? malloc(size) : slab_take(size); }
+static void *take_chunk(size_t size) {
+    if (size >= SLAB_LEAST) return slab_take(size);
+    if (!budget_take(BUDGET_ARENAS, size)) return NULL;
+    void *chunk = malloc(size);
+    if (!chunk) budget_give(BUDGET_ARENAS, size);
+    return chunk;
+}
 
 static void give_chunk(struct arena_chunk *chunk) {
-    if (chunk->size < SLAB_LEAST)
-        free(chunk);
-    else
+    if (chunk->size >= SLAB_LEAST) {
         slab_give(chunk, chunk->size);
+        return;
+    }
+    budget_give(BUDGET_ARENAS, chunk->size);
+    free(chunk);
 }
 
 /* A new chunk with room for `need` bytes. Chunks double, so that n bytes take O(log n) calls of malloc. */

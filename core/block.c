@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/budget.h"
 #include "core/plan.h"
 
 bool account_charge(struct account *a, size_t bytes) {
@@ -14,24 +15,37 @@ bool account_charge(struct account *a, size_t bytes) {
 
 void account_discharge(struct account *a, size_t bytes) { a->bytes -= bytes; }
 
+/* The process pays as well for what is taken from the system here. */
+static bool take(struct account *a, size_t bytes) {
+    if (!account_charge(a, bytes)) return false;
+    if (budget_take(BUDGET_STATE, bytes)) return true;
+    account_discharge(a, bytes);
+    return false;
+}
+
+static void give(struct account *a, size_t bytes) {
+    account_discharge(a, bytes);
+    budget_give(BUDGET_STATE, bytes);
+}
+
 void *account_alloc(struct account *a, size_t size) { return account_grow(a, NULL, 0, size); }
 
 void *account_grow(struct account *a, void *memory, size_t old_size, size_t size) {
-    if (!account_charge(a, size - old_size)) return NULL;
+    if (!take(a, size - old_size)) return NULL;
     void *grown = realloc(memory, size);
-    if (!grown) account_discharge(a, size - old_size);
+    if (!grown) give(a, size - old_size);
     return grown;
 }
 
 void account_free(struct account *a, void *memory, size_t size) {
     if (!memory) return;
-    account_discharge(a, size);
+    give(a, size);
     free(memory);
 }
 
 void *account_shrink(struct account *a, void *memory, size_t old_size, size_t size) {
     if (size == old_size) return memory;
-    account_discharge(a, old_size - size);
+    give(a, old_size - size);
     void *shrunk = size ? realloc(memory, size) : NULL;
     if (!size) free(memory);
     return shrunk || !size ? shrunk : memory;
@@ -48,10 +62,10 @@ struct block *block_new(struct account *a, size_t size) {
     if (size > SIZE_MAX / 2) return NULL;
     const size_t head = head_size(size),
                  all = size <= SMALL ? head + SMALL : (head + size + 63) & ~(size_t)63;
-    if (!account_charge(a, all)) return NULL;
+    if (!take(a, all)) return NULL;
     struct block *b = size <= SMALL ? malloc(all) : aligned_alloc(ALIGNMENT, all);
     if (!b) {
-        account_discharge(a, all);
+        give(a, all);
         return NULL;
     }
     *b = (struct block){.references = 1, .account = a, .size = all};
@@ -82,7 +96,11 @@ struct block *block_hold(struct block *b) {
 
 void block_release(struct block *b) {
     if (!b || --b->references) return;
-    account_discharge(b->account, b->size);
+    /* A run and its plan stand in slabs and arenas, which count for themselves. */
+    if (b->run)
+        account_discharge(b->account, b->size);
+    else
+        give(b->account, b->size);
     run_end(b->run);
     plan_release(b->plan);
     free(b);

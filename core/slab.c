@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "core/budget.h"
+
 enum {
     SMALL = 64 << 10,
     LARGE_PAGE = 2 << 20,
@@ -77,11 +79,26 @@ static void *take_kept(size_t size) {
     return memory;
 }
 
+/* Large ones stand in large pages of their own. */
+static size_t real_size(size_t size) {
+    return size < LARGE_PAGE ? size : (size + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+}
+
 static void *fresh(size_t size) {
-    if (size < LARGE_PAGE) return aligned_alloc(64, size);
-    void *memory = aligned_alloc(LARGE_PAGE, (size + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE);
-    if (memory) madvise(memory, size, MADV_HUGEPAGE);
+    const size_t real = real_size(size);
+    if (!budget_take(BUDGET_RUNS, real)) return NULL;
+    void *memory = aligned_alloc(size < LARGE_PAGE ? 64 : LARGE_PAGE, real);
+    if (!memory) budget_give(BUDGET_RUNS, real);
+    if (memory && size >= LARGE_PAGE) madvise(memory, size, MADV_HUGEPAGE);
     return memory;
+}
+
+/* Nobody's any more. */
+static void drop(const struct slab *slabs, size_t n) {
+    while (n-- > 0) {
+        free(slabs[n].memory);
+        budget_give(BUDGET_RUNS, real_size(slabs[n].size));
+    }
 }
 
 static void give_large(struct slab slab) {
@@ -96,8 +113,8 @@ static void give_large(struct slab slab) {
         kept.bytes += slab.size;
     }
     pthread_mutex_unlock(&kept.lock);
-    if (!keep) free(slab.memory);
-    while (n > 0) free(dropped[--n].memory);
+    if (!keep) drop(&slab, 1);
+    drop(dropped, n);
 }
 
 /* ---- both -------------------------------------------------------------------------------------- */
@@ -144,5 +161,14 @@ void slab_sweep(void) {
             i++;
     }
     pthread_mutex_unlock(&kept.lock);
-    while (n > 0) free(dropped[--n].memory);
+    drop(dropped, n);
+}
+
+void slab_drop(void) {
+    struct slab dropped[SLABS_MOST];
+    size_t n = 0;
+    pthread_mutex_lock(&kept.lock);
+    while (kept.n) dropped[n++] = take_out(kept.n - 1);
+    pthread_mutex_unlock(&kept.lock);
+    drop(dropped, n);
 }

@@ -19,4 +19,7 @@ size_t slab_kept(void);
 /* Lets go what nobody has taken for ten sweeps. */
 void slab_sweep(void);
 
+/* Lets go all that is kept. */
+void slab_drop(void);
+
 #endif

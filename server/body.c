@@ -6,12 +6,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int64_t budget = INT64_MAX;
+#include "core/budget.h"
+
+static int64_t most = INT64_MAX;
 static _Atomic int64_t held;
 
-void body_set_budget(int64_t bytes) { budget = bytes; }
+void body_set_budget(int64_t bytes) { most = bytes; }
 
 int64_t body_held(void) { return atomic_load_explicit(&held, memory_order_relaxed); }
+
+/* Of what all bodies may hold, and of what the process may. */
+static bool take(int64_t bytes, size_t need, struct error *error) {
+    const int64_t before = atomic_fetch_add_explicit(&held, bytes, memory_order_relaxed);
+    if (bytes > most - before)
+        error_set(error, ERROR_MEMORY_BUDGET,
+                  "no room for a body of %zu bytes: all bodies together hold %" PRId64
+                  " of %" PRId64 " bytes",
+                  need, before, most);
+    else if (budget_take(BUDGET_BODIES, (size_t)bytes))
+        return true;
+    else
+        error_set(error, ERROR_MEMORY_BUDGET, "no room for a body of %zu bytes", need);
+    atomic_fetch_sub_explicit(&held, bytes, memory_order_relaxed);
+    return false;
+}
+
+static void give(int64_t bytes) {
+    atomic_fetch_sub_explicit(&held, bytes, memory_order_relaxed);
+    budget_give(BUDGET_BODIES, (size_t)bytes);
+}
 
 void body_init(struct body *b) {
     b->data = b->near;
@@ -22,7 +45,7 @@ void body_init(struct body *b) {
 void body_free(struct body *b) {
     if (b->data != b->near) {
         free(b->data);
-        atomic_fetch_sub_explicit(&held, (int64_t)b->capacity, memory_order_relaxed);
+        give((int64_t)b->capacity);
     }
     body_init(b);
 }
@@ -44,15 +67,12 @@ static bool grow(struct body *b, size_t need, int64_t total, struct error *error
 
     bool is_near = b->data == b->near;
     int64_t more = (int64_t)(is_near ? capacity : capacity - b->capacity);
-    int64_t before = atomic_fetch_add_explicit(&held, more, memory_order_relaxed);
-    char *data = NULL;
-    if (more <= budget - before) data = realloc(is_near ? NULL : b->data, capacity);
+    budget_begin();
+    if (!take(more, need, error)) return budget_explain(error), false;
+    char *data = realloc(is_near ? NULL : b->data, capacity);
     if (!data) {
-        atomic_fetch_sub_explicit(&held, more, memory_order_relaxed);
-        return error_set(error, ERROR_MEMORY_BUDGET,
-                         "no room for a body of %zu bytes: all bodies together hold %" PRId64
-                         " of %" PRId64 " bytes",
-                         need, before, budget);
+        give(more);
+        return error_set(error, ERROR_MEMORY_BUDGET, "no memory for a body of %zu bytes", need);
     }
     if (is_near) memcpy(data, b->near, b->length);
     b->data = data;

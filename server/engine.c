@@ -11,6 +11,7 @@
 
 #include "api/known.h"
 #include "api/session.h"
+#include "core/budget.h"
 #include "core/pool.h"
 #include "core/slab.h"
 #include "server/body.h"
@@ -72,7 +73,7 @@ bool engine_init(struct engine *e, const struct service_limits *limits, char *pr
     const int64_t max_body = limits->max_body_bytes;
     set_small(e);
     set_job(e);
-    int64_t memory = machine_memory();
+    const int64_t memory = least(machine_memory(), budget_limit());
     /* One body must always fit, however small the machine; a quarter is left to all of them. */
     body_set_budget(memory / 4 > 2 * max_body ? memory / 4 : 2 * max_body);
     if (getrandom(&e->seed, sizeof e->seed, 0) != sizeof e->seed ||
@@ -89,7 +90,7 @@ bool engine_init(struct engine *e, const struct service_limits *limits, char *pr
         return false;
     }
     /* A quarter is left to what a request holds beside its run. */
-    plan_cache_fit(e->plans, (size_t)e->limits.max_request_bytes / 4 * 3);
+    plan_cache_fit(e->plans, (size_t)least(e->limits.max_request_bytes, memory) / 4 * 3);
     if (!start_state(e, problem, size)) return false;
     route_init();
     for (size_t i = 0; i < route_count; i++)

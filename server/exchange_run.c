@@ -5,6 +5,7 @@
 #include "api/functions.h"
 #include "api/session.h"
 #include "api/session_services.h"
+#include "core/budget.h"
 #include "server/exchange.h"
 #include "server/keeper.h"
 #include "server/stats.h"
@@ -177,12 +178,14 @@ static bool run(struct exchange *x, const struct service_limits *given,
     }
     const struct service_call call = make_call(x, limits, cancelled);
     writer_init(&x->out, (size_t)limits->max_answer_bytes);
+    budget_begin();
     bool ok = x->route->serve(&call, &x->out, &x->error);
     if (ok && x->out.full && x->reply.change.kind == CHANGE_NONE)
         ok = error_set(&x->error, ERROR_MEMORY_BUDGET,
                        "the answer has more than %" PRId64 " bytes (max_answer_bytes)",
                        limits->max_answer_bytes);
     if (!ok && !x->error.code) error_set(&x->error, ERROR_MEMORY_BUDGET, "out of memory");
+    budget_explain(&x->error);
     if (x->error.code == ERROR_SESSION_MEMORY && by_quota) fail_quota(x);
     if (!ok) writer_free(&x->out);
     return ok;

@@ -1,4 +1,5 @@
 /* GET /v1/stats: the counters of this process as one JSON object. */
+#include "core/budget.h"
 #include "core/cache.h"
 #include "server/body.h"
 #include "server/engine.h"
@@ -56,7 +57,11 @@ bool handle_stats(const struct service_call *call, struct writer *out, struct er
     const struct operations_stats jobs = engine_operations(call->server);
     WRITE_GROUP(out, "operations", {"queued", jobs.queued}, {"running", jobs.running},
                 {"done", jobs.done}, {"bytes", jobs.bytes});
-    WRITE_GROUP(out, "memory", {"resident_bytes", machine_resident()}, {"body_bytes", body_held()});
+    WRITE_GROUP(out, "memory", {"resident_bytes", machine_resident()},
+                {"limit_bytes", budget_limit()}, {"held_bytes", budget_held_in_all()},
+                {"body_bytes", body_held()}, {"arena_bytes", budget_held(BUDGET_ARENAS)},
+                {"run_bytes", budget_held(BUDGET_RUNS)}, {"state_bytes", budget_held(BUDGET_STATE)},
+                {"answer_bytes", budget_held(BUDGET_ANSWERS)});
     const struct sandbox_state *sandbox = sandbox_state();
     WRITE_GROUP(out, "sandbox", {"no_capabilities", sandbox->no_capabilities},
                 {"no_new_privileges", sandbox->no_new_privileges}, {"seccomp", sandbox->seccomp},

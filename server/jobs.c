@@ -13,6 +13,7 @@
 #include "api/session.h"
 #include "api/session_follow.h"
 #include "api/session_services.h"
+#include "core/budget.h"
 #include "server/keeper.h"
 
 /* As those of the workers are. */
@@ -162,6 +163,7 @@ static void run(struct engine *e, struct operation *op) {
     error_clear(&error);
     error_clear(&job.error);
     writer_init(&out, (size_t)e->job.max_answer_bytes);
+    budget_begin();
     bool ok = op->serve(&call, &out, &error);
     if (ok && out.full)
         ok = error_set(&error, ERROR_MEMORY_BUDGET,
@@ -169,6 +171,7 @@ static void run(struct engine *e, struct operation *op) {
                        e->job.max_answer_bytes);
     if (op->snapshot) commit(&job);
     if (!ok && !error.code) error_set(&error, ERROR_MEMORY_BUDGET, "out of memory");
+    budget_explain(&error);
     operations_finish(tenant->operations, op, &out, job.error.code ? &job.error : &error);
 }
 

@@ -15,6 +15,7 @@
 #include "server/jobs.h"
 #include "server/listen.h"
 #include "server/machine.h"
+#include "server/memory.h"
 #include "server/options.h"
 #include "server/quote.h"
 #include "server/ready.h"
@@ -230,6 +231,9 @@ static int serve(const struct options *options) {
     if (options->sandbox) enter_sandbox(options, &sockets);
     if (!open_tls(options, &sockets, &tls, problem, sizeof problem))
         return give_up(&sockets, problem);
+    if (!memory_set(options->max_memory, threads + 2 * workers + (int)limits.max_running_jobs,
+                    problem, sizeof problem))
+        return give_up(&sockets, problem), EXIT_OPTIONS;
     if (!engine_init(&engine, &limits, problem, sizeof problem)) return give_up(&sockets, problem);
     if (options->tokens) {
         engine.access = access_open(options->tokens, make_tenant, &engine, problem, sizeof problem);

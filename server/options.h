@@ -47,6 +47,8 @@ struct option_list {
       "threads that read, answer, and compute what is small")                                      \
     X("Process", workers, threads, "N", "(one a core)",                                            \
       "threads that compute what is large, at low priority; one request may have them all")        \
+    X("Process", max_memory, bytes, "BYTES", "(three quarters of what there is)",                  \
+      "memory of the process; past it requests are refused, and never more is taken")              \
     X("Process", log_level, level, "LEVEL", "info",                                                \
       "what goes to standard error: error, warn, info or debug")                                   \
     X("Process", user, user, "NAME", "(none)",                                                     \
