@@ -119,7 +119,7 @@ static void write_head(struct writer *out, const struct function *f) {
     write_string(out, dtype_name(f->dtype));
 }
 
-static void write_tail(struct writer *out, const struct function *f) {
+static void write_inputs(struct writer *out, const struct function *f) {
     if (f->has_inputs) write_text(out, ",\"inputs\":{");
     for (size_t i = 0; i < f->n_inputs; i++) {
         if (i) write_text(out, ",");
@@ -127,6 +127,10 @@ static void write_tail(struct writer *out, const struct function *f) {
         write_kind(out, f->inputs[i].dtype, &f->inputs[i].shape);
     }
     if (f->has_inputs) write_text(out, "}");
+}
+
+static void write_tail(struct writer *out, const struct function *f) {
+    write_inputs(out, f);
     write_text(out, ",\"bytes\":");
     write_int(out, (int64_t)(sizeof *f + f->arena.held));
     write_text(out, "}");
@@ -147,6 +151,19 @@ void function_write_row(struct writer *out, const struct function *f) {
 }
 
 bool function_encode(const void *object, struct writer *out) {
-    function_write(out, object, FORMAT_BASE64, true);
+    const struct function *f = object;
+    write_text(out, "{\"name\":");
+    write_string(out, f->name);
+    write_text(out, ",\"etag\":");
+    write_string(out, f->etag);
+    write_text(out, ",\"created_at\":");
+    write_double(out, f->created_at);
+    write_text(out, ",\"dtype\":");
+    write_string(out, dtype_name(f->dtype));
+    write_text(out, ",\"graph\":");
+    write_json(out, f->graph);
+    write_constants(out, f, FORMAT_BASE64, true);
+    write_inputs(out, f);
+    write_text(out, "}");
     return !out->full;
 }

@@ -20,20 +20,24 @@ struct making {
     struct asked *asked;
     struct function *f;
     const struct json *graph, *constants, *inputs, *dtype;
+    const struct json *name, *etag, *created_at; /* of one out of a store alone */
 };
 
-static bool parse(struct making *m) {
-    static const char *const members[] = {"graph", "constants", "inputs", "dtype"};
+static bool parse(struct making *m, bool stored) {
+    static const char *const members[] = {"graph", "constants", "inputs",    "dtype",
+                                          "name",  "etag",      "created_at"};
     const struct service_call *call = m->asked->call;
-    const struct json **const to[] = {&m->graph, &m->constants, &m->inputs, &m->dtype};
+    const struct json **const to[] = {&m->graph, &m->constants, &m->inputs,    &m->dtype,
+                                      &m->name,  &m->etag,      &m->created_at};
+    const size_t n = stored ? 7 : 4;
     struct json *root;
     char *body = arena_copy_text(&m->f->arena, call->body, call->body_length);
     if (!body) return asked_fail_memory(m->asked);
     if (!json_parse(&m->f->arena, body, call->body_length, (int)call->limits->max_json_depth, &root,
                     m->asked->error))
         return false;
-    if (!asked_object(m->asked, root, members, 4)) return false;
-    for (int i = 0; i < 4; i++) *to[i] = json_member(root, members[i]);
+    if (!asked_object(m->asked, root, members, n)) return false;
+    for (size_t i = 0; i < n; i++) *to[i] = json_member(root, members[i]);
     return m->graph ||
            error_set(m->asked->error, ERROR_INVALID_REQUEST, "member \"graph\" is missing");
 }
@@ -190,16 +194,27 @@ static void tag(struct function *f, const struct service_call *call) {
              name_hash(~call->seed, call->body, call->body_length));
 }
 
+static bool read_parts(struct making *m) {
+    if (!read_dtype(m, m->dtype, &m->f->dtype) || !read_constants(m) || !read_inputs(m))
+        return false;
+    m->f->graph = m->graph;
+    return check_graph(m);
+}
+
 static bool make(struct asked *a, struct function *f) {
     struct making m = {.asked = a, .f = f};
     f->created_at = wall_clock();
     strcpy(f->name, a->call->places[0]);
     tag(f, a->call);
-    if (!parse(&m) || !read_dtype(&m, m.dtype, &f->dtype) || !read_constants(&m) ||
-        !read_inputs(&m))
-        return false;
-    f->graph = m.graph;
-    return check_graph(&m);
+    return parse(&m, false) && read_parts(&m);
+}
+
+static struct function *new_function(const struct service_call *call) {
+    struct function *f = calloc(1, sizeof *f);
+    if (!f) return NULL;
+    atomic_init(&f->references, 1);
+    arena_init(&f->arena, (size_t)call->limits->max_request_bytes);
+    return f;
 }
 
 static void reply(const struct service_call *call, struct function *f, const char *name,
@@ -215,10 +230,8 @@ static bool put(struct asked *a) {
     const struct service_call *call = a->call;
     bool replaced;
     if (!check_name(a, call->places[0])) return false;
-    struct function *f = calloc(1, sizeof *f);
+    struct function *f = new_function(call);
     if (!f) return asked_fail_memory(a);
-    atomic_init(&f->references, 1);
-    arena_init(&f->arena, (size_t)call->limits->max_request_bytes);
     if (make(a, f)) function_write(a->out, f, FORMAT_NESTED, false);
     if (a->error->code || !asked_written(a)) {
         function_release(f);
@@ -250,6 +263,38 @@ bool service_function_put(const struct service_call *call, struct writer *out,
     ok = ok && put(&a);
     asked_end(&a);
     return ok;
+}
+
+/* ---- out of a store ---- */
+
+static bool restore(struct asked *a, struct function *f) {
+    struct making m = {.asked = a, .f = f};
+    if (!parse(&m, true)) return false;
+    const char *name = m.name && json_type(m.name) == JSON_STRING ? json_string(m.name) : "",
+               *etag = m.etag && json_type(m.etag) == JSON_STRING ? json_string(m.etag) : "";
+    if (!*name || strlen(name) > SERVICE_ID || strlen(etag) >= sizeof f->etag || !m.created_at ||
+        !json_double(m.created_at, &f->created_at))
+        return error_set(a->error, ERROR_INVALID_VALUE, "its name is not there");
+    strcpy(f->name, name);
+    strcpy(f->etag, etag);
+    return read_parts(&m);
+}
+
+struct function *function_decode(const struct service_call *call, struct error *error) {
+    static const struct takes takes = {0};
+    struct service_call headless = *call;
+    struct asked a;
+    struct writer unused;
+    writer_init(&unused, 0);
+    headless.body = NULL; /* It is parsed into the function. */
+    struct function *f = new_function(call);
+    bool ok = asked_begin(&a, &headless, &takes, &unused, error);
+    a.call = call;
+    ok = ok && (f || asked_fail_memory(&a)) && restore(&a, f);
+    asked_end(&a);
+    if (ok) return f;
+    if (f) function_release(f);
+    return NULL;
 }
 
 /* ---- GET, DELETE, the list ---- */

@@ -51,12 +51,16 @@ bool function_fits(const struct function *f, const struct function_input *input,
 /* Whether all inputs are among the names that were bound. */
 bool function_bound(const struct function *f, const struct names *names, struct error *error);
 
-/* Writes what GET answers, and what a store keeps. */
+/* Writes what GET answers. */
 void function_write(struct writer *out, const struct function *f, enum tensor_format format,
                     bool values);
 /* The same without graph and constants, for a list. */
 void function_write_row(struct writer *out, const struct function *f);
+/* Writes all of a function, for a store: `object` is a struct function. False without memory. */
 bool function_encode(const void *object, struct writer *out);
+/* The function whose bytes are the call's body, as it was, with one reference; it is in no table. NULL after
+ * a failure. */
+struct function *function_decode(const struct service_call *call, struct error *error);
 
 /* ---- all of them ---- */
 

@@ -14,6 +14,8 @@ struct session *seat_session(const struct seat *seat) {
     return seat->session;
 }
 
+const char *seat_id(const struct seat *seat) { return seat->id; }
+
 struct registry *registry_new(int64_t max_sessions, int64_t max_waiting, uint64_t seed) {
     struct registry *r = aligned_alloc(_Alignof(struct registry), sizeof *r);
     if (!r) return NULL;
@@ -89,7 +91,7 @@ static struct seat **bucket_of(const struct shard *shard, uint32_t hash) {
 static struct seat *find(const struct shard *shard, uint32_t hash, const char *id) {
     if (!shard->n_buckets) return NULL;
     for (struct seat *seat = *bucket_of(shard, hash); seat; seat = seat->next)
-        if (seat->hash == hash && strcmp(seat->session->id, id) == 0) return seat;
+        if (seat->hash == hash && strcmp(seat->id, id) == 0) return seat;
     return NULL;
 }
 
@@ -152,7 +154,7 @@ void shard_take_out(struct registry *r, struct shard *shard, struct seat *seat) 
     shard->ordered[shard_place_after(shard, seat->order) - 1] = NULL;
     shard->n--;
     if (2 * shard->n <= shard->n_ordered) close_gaps(shard);
-    shard->bytes -= (int64_t)seat->bytes;
+    if (seat->session) shard->bytes -= (int64_t)seat->bytes;
     atomic_fetch_sub(&r->bytes, (int64_t)seat->bytes);
     shard->tapes -= seat->tapes;
     seat->bytes = seat->tapes = 0;
@@ -251,20 +253,27 @@ static char *labels_text(const struct label *labels) {
     return text;
 }
 
+static void set_ttl(struct seat *seat, double seconds) {
+    const double most = 1e9; /* seconds, beyond which no clock here will run */
+    seat->ttl_seconds = seconds;
+    seat->ttl = seconds > 0 && seconds < most ? (int64_t)(seconds * 1e9) : 0;
+}
+
 static uint32_t tapes_of(const struct session *s) { return s->recorder ? s->recorder->n_tapes : 0; }
 
 /* What a list will say of the session. */
 static void describe(struct registry *r, struct shard *shard, struct seat *seat) {
     const struct session *s = seat->session;
+    if (!s) return;
     const int64_t more = (int64_t)session_bytes(s) - (int64_t)seat->bytes;
     shard->bytes += more;
     if (more) atomic_fetch_add_explicit(&r->bytes, more, memory_order_relaxed);
     seat->bytes = session_bytes(s);
     shard->tapes += (int64_t)tapes_of(s) - (int64_t)seat->tapes;
     seat->tapes = tapes_of(s);
-    const double most = 1e9; /* seconds, beyond which no clock here will run */
-    seat->ttl_seconds = s->ttl_seconds;
-    seat->ttl = s->ttl_seconds > 0 && s->ttl_seconds < most ? (int64_t)(s->ttl_seconds * 1e9) : 0;
+    set_ttl(seat, s->ttl_seconds);
+    seat->created_at = s->created_at;
+    seat->dtype = (int)s->dtype;
     if (same_labels(s->labels, seat->labels)) return;
     free(seat->labels);
     seat->labels = s->labels ? labels_text(s->labels) : NULL;
@@ -289,7 +298,7 @@ static void bury(struct shard *shard, struct seat *seat) {
     }
     pthread_mutex_unlock(&shard->lock);
     error_clear(&error);
-    fail_not_found(seat->session->id, &error);
+    fail_not_found(seat->id, &error);
     refuse_all(first, &error);
     free_seat(seat);
 }
@@ -356,10 +365,10 @@ static bool check_count(struct registry *r, struct error *error) {
 /* Puts a new seat into its shard. One of the same id that has expired is moved to *old. */
 static bool put_in(struct registry *r, struct shard *shard, struct seat *seat, int64_t now,
                    struct seat **old, struct error *error) {
-    struct seat *there = find(shard, seat->hash, seat->session->id);
+    struct seat *there = find(shard, seat->hash, seat->id);
     if (there && !seat_has_expired(there, now))
         return error_set(error, ERROR_ALREADY_EXISTS, "there is a session \"%s\" already",
-                         seat->session->id);
+                         seat->id);
     if (!make_room(shard))
         return error_set(error, ERROR_MEMORY_BUDGET, "no memory for one more session");
     if (there) {
@@ -376,9 +385,18 @@ static bool put_in(struct registry *r, struct shard *shard, struct seat *seat, i
     return true;
 }
 
+static struct seat *new_seat(const struct registry *r, const char *id) {
+    const size_t n = strlen(id) + 1;
+    struct seat *seat = calloc(1, sizeof *seat + n);
+    if (!seat) return NULL;
+    memcpy(seat->id, id, n);
+    seat->hash = name_hash(r->seed, id, n - 1);
+    return seat;
+}
+
 struct seat *registry_add(struct registry *r, struct session *s, int64_t now, struct error *error) {
     if (!check_count(r, error)) return NULL;
-    struct seat *seat = calloc(1, sizeof *seat), *old = NULL;
+    struct seat *seat = new_seat(r, s->id), *old = NULL;
     if (!seat) {
         atomic_fetch_sub(&r->n, 1);
         error_set(error, ERROR_MEMORY_BUDGET, "no memory for one more session");
@@ -386,7 +404,6 @@ struct seat *registry_add(struct registry *r, struct session *s, int64_t now, st
     }
     seat->session = s;
     seat->held = true;
-    seat->hash = name_hash(r->seed, s->id, strlen(s->id));
     struct shard *shard = shard_of(r, seat->hash);
     pthread_mutex_lock(&shard->lock);
     const bool ok = put_in(r, shard, seat, now, &old, error);
@@ -396,6 +413,59 @@ struct seat *registry_add(struct registry *r, struct session *s, int64_t now, st
     atomic_fetch_sub(&r->n, 1);
     free(seat);
     return NULL;
+}
+
+/* ---- sessions that are in the store alone ---- */
+
+bool registry_add_cold(struct registry *r, const struct registry_row *row, int64_t now) {
+    struct seat *seat = new_seat(r, row->id), *old = NULL;
+    struct error error;
+    if (!seat) return false;
+    if (*row->labels && !(seat->labels = malloc(labels_length(row->labels)))) {
+        free(seat);
+        return false;
+    }
+    if (*row->labels) memcpy(seat->labels, row->labels, labels_length(row->labels));
+    seat->created_at = row->created_at;
+    seat->dtype = row->dtype;
+    seat->bytes = row->bytes;
+    seat->used = now;
+    set_ttl(seat, row->ttl_seconds);
+    error_clear(&error);
+    struct shard *shard = shard_of(r, seat->hash);
+    pthread_mutex_lock(&shard->lock);
+    const bool ok = put_in(r, shard, seat, now, &old, &error);
+    if (ok) {
+        seat->tapes = row->tapes;
+        shard->tapes += seat->tapes;
+        atomic_fetch_add(&r->bytes, (int64_t)seat->bytes);
+        if (seat->ttl && now + seat->ttl < shard->expiry) shard->expiry = now + seat->ttl;
+    }
+    pthread_mutex_unlock(&shard->lock);
+    atomic_fetch_add(&r->n, ok);
+    if (!ok) free_seat(seat);
+    return ok;
+}
+
+void registry_warm(struct registry *r, struct seat *seat, struct session *s) {
+    struct shard *shard = shard_of(r, seat->hash);
+    pthread_mutex_lock(&shard->lock);
+    seat->session = s;
+    shard->bytes += (int64_t)seat->bytes;
+    pthread_mutex_unlock(&shard->lock);
+}
+
+void shard_cool(struct shard *shard, struct seat *seat) {
+    shard->bytes -= (int64_t)seat->bytes;
+    session_free(seat->session);
+    seat->session = NULL;
+}
+
+void registry_drop(struct registry *r, struct seat *seat) {
+    struct shard *shard = shard_of(r, seat->hash);
+    pthread_mutex_lock(&shard->lock);
+    if (seat->session) shard_cool(shard, seat);
+    pthread_mutex_unlock(&shard->lock);
 }
 
 void registry_remove(struct registry *r, struct seat *seat) {

@@ -16,7 +16,9 @@ struct session;
 struct registry;
 struct seat; /* where a session has its place in the registry */
 
+/* NULL: it is in the store alone, and who holds the seat loads it (registry_warm). */
 struct session *seat_session(const struct seat *seat);
+const char *seat_id(const struct seat *seat);
 
 /* At most `max_waiting` requests wait for a session. `seed` makes the hash unpredictable; NULL without
  * memory. */
@@ -66,20 +68,30 @@ bool registry_claimed(struct registry *r, struct seat *seat, char out[REGISTRY_I
 /* Adds a session under its id; it is held until registry_release. NULL where the id is taken or there
  * are too many, and the session stays the caller's. */
 struct seat *registry_add(struct registry *r, struct session *s, int64_t now, struct error *error);
-/* Takes a session that is held out of the registry; registry_release frees it. */
-void registry_remove(struct registry *r, struct seat *seat);
-
-/* Writes 128 random bits as an id. False where the system has none. */
-bool registry_new_id(char out[REGISTRY_ID + 1], struct error *error);
-
 /* What a list says of a session. Labels are "key\0value\0key\0value\0\0". */
 struct registry_row {
     uint64_t order; /* sessions are created one after the other */
     const char *id, *labels;
     double created_at, ttl_seconds;
     size_t bytes;
+    uint32_t tapes;
     int dtype;
 };
+
+/* A session that is in the store alone: what a list says of it is known (`row->order` is not read). False
+ * without memory. To be called before there are requests. */
+bool registry_add_cold(struct registry *r, const struct registry_row *row, int64_t now);
+/* The session of a seat that is held, which had none; it is the registry's from now on. */
+void registry_warm(struct registry *r, struct seat *seat, struct session *s);
+/* The session of a seat that is held is not as the store has it: the seat has none from now on. */
+void registry_drop(struct registry *r, struct seat *seat);
+/* Takes those out of memory that nobody has used for so long. False where there was none. */
+bool registry_cool(struct registry *r, int64_t now, int64_t idle);
+/* Takes a session that is held out of the registry; registry_release frees it. */
+void registry_remove(struct registry *r, struct seat *seat);
+
+/* Writes 128 random bits as an id. False where the system has none. */
+bool registry_new_id(char out[REGISTRY_ID + 1], struct error *error);
 
 struct registry_page {
     uint64_t after;          /* order of the last session of the page before; 0: the first page */

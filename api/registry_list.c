@@ -13,7 +13,7 @@ static bool has_label(const struct seat *seat, const char *key, const char *valu
     return false;
 }
 
-static size_t labels_length(const char *labels) {
+size_t labels_length(const char *labels) {
     const char *at = labels;
     while (*at) {
         at += strlen(at) + 1;
@@ -23,14 +23,14 @@ static size_t labels_length(const char *labels) {
 }
 
 static bool copy_row(const struct seat *seat, struct arena *arena, struct registry_row *out) {
-    const struct session *s = seat->session;
     *out = (struct registry_row){.order = seat->order,
-                                 .id = arena_copy_text(arena, s->id, strlen(s->id)),
+                                 .id = arena_copy_text(arena, seat->id, strlen(seat->id)),
                                  .labels = "",
-                                 .created_at = s->created_at,
+                                 .created_at = seat->created_at,
                                  .ttl_seconds = seat->ttl_seconds,
                                  .bytes = seat->bytes,
-                                 .dtype = (int)s->dtype};
+                                 .tapes = seat->tapes,
+                                 .dtype = seat->dtype};
     if (seat->labels) {
         const size_t n = labels_length(seat->labels);
         out->labels = arena_copy_text(arena, seat->labels, n);
@@ -112,6 +112,28 @@ static struct seat *take_expired(struct registry *r, struct shard *shard, int64_
         }
     }
     return first;
+}
+
+/* Not all of a shard at once: others wait for its lock. */
+bool registry_cool(struct registry *r, int64_t now, int64_t idle) {
+    enum { AT_ONCE = 256 };
+    bool any = false;
+    for (int i = 0; i < SHARDS; i++) {
+        struct shard *shard = &r->shards[i];
+        int left = AT_ONCE;
+        pthread_mutex_lock(&shard->lock);
+        for (size_t k = 0; k < shard->n_ordered && left > 0; k++) {
+            struct seat *seat = shard->ordered[k];
+            if (!seat || !seat->session || seat->held || atomic_load(&seat->claim) ||
+                now - seat->used < idle)
+                continue;
+            shard_cool(shard, seat);
+            any = true;
+            left--;
+        }
+        pthread_mutex_unlock(&shard->lock);
+    }
+    return any;
 }
 
 static void end_waiting(struct waiter *w) {

@@ -9,19 +9,23 @@
 enum { SHARDS = 64 };
 
 struct seat {
-    struct session *session;
-    struct seat *next; /* in its bucket, or of those that have expired */
-    uint64_t order;    /* of creation */
+    struct session *session; /* NULL: it is in the store alone, and has its size of then */
+    struct seat *next;       /* in its bucket, or of those that have expired */
+    uint64_t order;          /* of creation */
     uint32_t hash;
     uint32_t n_waiting;
     bool held, removed;
     _Atomic(const char *) claim; /* the operation that works on a copy; NULL: none */
     struct waiter *first, *last;
-    int64_t used, ttl;  /* when it was released; how long it may be idle, 0: for ever */
+    int64_t used, ttl; /* when it was released; how long it may be idle, 0: for ever */
+    bool unsaved;      /* the store does not have its latest state */
+    double created_at;
+    int dtype;
     double ttl_seconds; /* this and those below are as the session had them at the last release */
     size_t bytes;
     uint32_t tapes;
     char *labels;
+    char id[]; /* NUL-terminated */
 };
 
 struct shard {
@@ -49,10 +53,14 @@ static inline bool seat_has_expired(const struct seat *seat, int64_t now) {
            now - seat->used >= seat->ttl;
 }
 
+/* The bytes of a text of labels, its end included. */
+size_t labels_length(const char *labels);
 /* Where the first seat stands that was created after `order`. */
 size_t shard_place_after(const struct shard *shard, uint64_t order);
 /* Takes a seat out of the table and out of the order; those behind it may move up. */
 void shard_take_out(struct registry *r, struct shard *shard, struct seat *seat);
+/* Frees the session of a seat that keeps its place. */
+void shard_cool(struct shard *shard, struct seat *seat);
 /* Takes a waiter off its queue. */
 void shard_unlink(struct shard *shard, struct waiter *w);
 

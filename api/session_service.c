@@ -139,25 +139,33 @@ static struct session *new_session(struct asked *a, const char *id, enum dtype d
     return s;
 }
 
-/* `id` NULL: a random one. */
-static bool create(struct asked *a, const char *id) {
-    char random[REGISTRY_ID + 1];
+/* The session that the body describes; the caller's. */
+static struct session *build(struct asked *a, const char *id) {
     const struct json *labels = asked_member(a, "labels");
     enum dtype dtype;
     double ttl;
-    if (!id && !registry_new_id(random, a->error)) return false;
     if (!read_dtype(a, &dtype) || !ttl_read(a, asked_member(a, "ttl_seconds"), &ttl) ||
         !labels_check(a, labels))
-        return false;
-    struct session *s = a->session = new_session(a, id ? id : random, dtype);
-    if (!s) return false;
+        return NULL;
+    struct session *s = a->session = new_session(a, id, dtype);
+    if (!s) return NULL;
     s->ttl_seconds = ttl;
     bool made = labels_merge(a, s, labels) && replay(a) &&
                 add_items(a, "variables", ITEM_VARIABLE) &&
                 add_items(a, "constants", ITEM_CONSTANT) && add_items(a, "tensors", ITEM_TENSOR);
     if (made && asked_member(a, "tapes")) remove_rest(s);
-    made = made && add_optimizer(a);
-    if (made && register_new(a, s)) return true;
+    if (made && add_optimizer(a)) return s;
+    session_free(s);
+    return NULL;
+}
+
+/* `id` NULL: a random one. */
+static bool create(struct asked *a, const char *id) {
+    char random[REGISTRY_ID + 1];
+    if (!id && !registry_new_id(random, a->error)) return false;
+    struct session *s = build(a, id ? id : random);
+    if (!s) return false;
+    if (register_new(a, s)) return true;
     session_free(s);
     return false;
 }
@@ -204,6 +212,60 @@ bool service_session_put(const struct service_call *call, struct writer *out, st
                     create(&a, call->places[0]);
     asked_end(&a);
     return ok;
+}
+
+/* ---- out of a store ---- */
+
+static bool read_number(const struct json *object, const char *name, uint64_t *out) {
+    const struct json *v = object ? json_member(object, name) : NULL;
+    int64_t n;
+    if (!v || !json_int(v, &n) || n < 0) return false;
+    *out = (uint64_t)n;
+    return true;
+}
+
+/* What an import gives anew: when it was made, what its entity tags are made of, and its items' ids. */
+static bool restore_identity(struct asked *a, struct session *s) {
+    const struct json *created = asked_member(a, "created_at"),
+                      *identity = asked_member(a, "identity"),
+                      *versions = identity ? json_member(identity, "versions") : NULL,
+                      *ids = identity ? json_member(identity, "ids") : NULL;
+    uint64_t changes = 0, last_id = 0, version = 0;
+    bool ok = created && json_double(created, &s->created_at) &&
+              read_number(identity, "changes", &changes) &&
+              read_number(identity, "last_id", &last_id);
+    for (uint32_t i = 0; ok && i < s->items.n; i++) {
+        struct item *item = session_item(s, i);
+        ok = !item || (read_number(versions, item->name, &item->version) &&
+                       read_number(ids, item->name, &item->id));
+    }
+    if (ok && s->training) ok = read_number(identity, "optimizer", &version);
+    if (!ok) return error_set(a->error, ERROR_INVALID_VALUE, "its versions are not there");
+    if (s->training) training_set_version(s->training, version);
+    session_sort(s);
+    s->changes = changes;
+    s->last_id = last_id;
+    return true;
+}
+
+struct session *session_decode(const struct service_call *call, struct error *error) {
+    static const struct takes takes = {.members = {"id", "created_at", "identity", "variables",
+                                                   "constants", "tensors", "tapes", "optimizer",
+                                                   "dtype", "ttl_seconds", "labels"}};
+    struct asked a;
+    struct writer unused;
+    struct session *s = NULL;
+    writer_init(&unused, 0);
+    const struct json *id = NULL;
+    if (asked_begin(&a, call, &takes, &unused, error) && (id = asked_member(&a, "id")) &&
+        json_type(id) == JSON_STRING)
+        s = build(&a, json_string(id));
+    if (s && !restore_identity(&a, s)) {
+        session_free(s);
+        s = NULL;
+    }
+    asked_end(&a);
+    return s;
 }
 
 /* All of it again under a new id, tapes included. */
@@ -339,7 +401,7 @@ bool service_session_delete(const struct service_call *call, struct writer *out,
     const bool ok = asked_begin(&a, call, &takes, out, error) &&
                     asked_precondition(&a, etag, "session", call->session->id);
     if (ok) {
-        registry_remove(call->registry, call->seat);
+        /* It goes when the store has let it go. */
         reply_changed(call, call->session, true);
         call->reply->status = 204;
     }

@@ -64,5 +64,14 @@ SESSION_SERVICES(SESSION_SERVICE)
 
 /* Writes all of a session, for a store: `object` is a struct session. False without memory. */
 bool session_encode(const void *object, struct writer *out);
+/* The session whose bytes are the call's body, as it was; the caller's. It is not in the registry. NULL after
+ * a failure. */
+struct session *session_decode(const struct service_call *call, struct error *error);
+
+struct registry_row;
+/* Writes what a list says of a session, and reads it again: *out points into the summary, and has neither
+ * order nor id. False where it is none. */
+bool session_summarize(const void *object, struct writer *out);
+bool session_read_summary(const char *summary, size_t n, struct registry_row *out);
 
 #endif

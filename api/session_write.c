@@ -2,9 +2,11 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "api/registry.h"
 #include "api/session_io.h"
 #include "api/session_journal.h"
 #include "api/session_services.h"
@@ -175,6 +177,38 @@ void session_write_export(struct writer *out, const struct session *s) {
     journal_write(s, out);
 }
 
+/* Writes ,"member":{name: number} of all items. */
+static void write_numbers(struct writer *out, const char *member, const struct session *s,
+                          bool versions) {
+    const char *separator = "";
+    write_text(out, member);
+    for (uint32_t i = 0; i < s->items.n; i++) {
+        const struct item *item = session_item(s, i);
+        if (!item) continue;
+        write_text(out, separator);
+        write_string(out, item->name);
+        write_text(out, ":");
+        write_int(out, (int64_t)(versions ? item->version : item->id));
+        separator = ",";
+    }
+    write_text(out, "}");
+}
+
+/* What an import gives anew, and what comes back does not. */
+static void write_identity(struct writer *out, const struct session *s) {
+    write_text(out, ",\"identity\":{\"changes\":");
+    write_int(out, (int64_t)s->changes);
+    write_text(out, ",\"last_id\":");
+    write_int(out, (int64_t)s->last_id);
+    if (s->training) {
+        write_text(out, ",\"optimizer\":");
+        write_int(out, (int64_t)training_version(s->training));
+    }
+    write_numbers(out, ",\"versions\":{", s, true);
+    write_numbers(out, ",\"ids\":{", s, false);
+    write_text(out, "}");
+}
+
 bool session_encode(const void *object, struct writer *out) {
     const struct session *s = object;
     write_text(out, "{\"id\":");
@@ -183,6 +217,40 @@ bool session_encode(const void *object, struct writer *out) {
     write_double(out, s->created_at);
     write_text(out, ",");
     session_write_export(out, s);
+    write_identity(out, s);
     write_text(out, "}");
     return !out->full;
+}
+
+/* A line of numbers, and the labels as the registry has them. */
+bool session_summarize(const void *object, struct writer *out) {
+    const struct session *s = object;
+    write_double(out, s->created_at);
+    write_text(out, " ");
+    write_double(out, s->ttl_seconds);
+    write_text(out, " ");
+    write_int(out, (int64_t)s->dtype);
+    write_text(out, " ");
+    write_int(out, (int64_t)session_bytes(s));
+    write_text(out, " ");
+    write_int(out, s->recorder ? (int64_t)s->recorder->n_tapes : 0);
+    write_text(out, "\n");
+    for (const struct label *l = s->labels; l; l = l->next) {
+        write_bytes(out, l->key, strlen(l->key) + 1);
+        write_bytes(out, l->value, strlen(l->value) + 1);
+    }
+    write_bytes(out, "", 1);
+    return !out->full;
+}
+
+bool session_read_summary(const char *summary, size_t n, struct registry_row *out) {
+    char *at;
+    if (n == 0 || summary[n - 1] || !memchr(summary, '\n', n)) return false;
+    out->created_at = strtod(summary, &at);
+    out->ttl_seconds = strtod(at, &at);
+    out->dtype = (int)strtol(at, &at, 10);
+    out->bytes = (size_t)strtoull(at, &at, 10);
+    out->tapes = (uint32_t)strtoul(at, &at, 10);
+    out->labels = at + 1;
+    return *at == '\n' && out->dtype >= 0 && out->dtype < DTYPE_COUNT;
 }

@@ -14,6 +14,7 @@ enum { FIRST_SETTINGS = 512 };
 const struct optimizer_config *training_config(const struct training *tr) { return &tr->config; }
 
 uint64_t training_version(const struct training *tr) { return tr->version; }
+void training_set_version(struct training *tr, uint64_t version) { tr->version = version; }
 
 bool training_required(const struct session *s, struct error *error) {
     return s->training || error_set(error, ERROR_NOT_FOUND,

@@ -21,6 +21,8 @@ const struct optimizer_config *training_config(const struct training *tr);
 bool optimizer_skips(const struct optimizer_config *config);
 /* Another number after each change of settings or state. */
 uint64_t training_version(const struct training *tr);
+/* That of before, where a session comes back. */
+void training_set_version(struct training *tr, uint64_t version);
 
 /* Gives a session another optimizer, with new slots, or with the state that was sent (`sent->iterations`,
  * `sent->slots`); the settings are copied. False after a failure, and then nothing has changed. */

@@ -15,8 +15,10 @@
 #include "core/pool.h"
 #include "core/slab.h"
 #include "server/body.h"
+#include "server/durable.h"
 #include "server/keeper.h"
 #include "server/machine.h"
+#include "server/ready.h"
 
 static const char first_tenant[] = "default";
 
@@ -204,10 +206,8 @@ static void on_expired(void *context, struct seat *seat) {
         return;
     }
     *f = (struct farewell){.registry = registry, .seat = seat};
-    const struct store_change change = {.kind = STORE_SESSION,
-                                        .deleted = true,
-                                        .tenant = s->tenant->name,
-                                        .id = seat_session(seat)->id};
+    const struct store_change change = {
+        .kind = STORE_SESSION, .deleted = true, .tenant = s->tenant->name, .id = seat_id(seat)};
     store->verbs->save(store, &change, 1, on_gone, f);
 }
 
@@ -230,6 +230,8 @@ void engine_sweep(struct engine *e) {
         registry_sweep(t->registry, clock_coarse(), on_expired, &sweep);
         operations_sweep(t->operations, clock_coarse());
     }
+    durable_cool(e);
+    ready_set(READY_STORE, e->store->verbs->is_well(e->store) ? NULL : "the store cannot write");
     slab_sweep();
     give_back(e);
     if (e->sweeps++ % FORGET_SWEEPS == 0)

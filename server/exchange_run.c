@@ -4,8 +4,8 @@
 
 #include "api/functions.h"
 #include "api/session.h"
-#include "api/session_services.h"
 #include "core/budget.h"
+#include "server/durable.h"
 #include "server/exchange.h"
 #include "server/keeper.h"
 #include "server/stats.h"
@@ -30,26 +30,23 @@ static void drop_reply(struct exchange *x) {
 
 /* ---- the store ---- */
 
+static struct seat *changed_seat(const struct exchange *x) {
+    return x->reply.created ? x->reply.created : x->seat;
+}
+
 static void on_stored(void *context, const struct error *error) {
     struct exchange *x = context;
+    const struct service_change *change = &x->reply.change;
+    if (change->kind == CHANGE_SESSION)
+        durable_session_settle(x->engine, x->tenant, changed_seat(x), x->reply.created,
+                               change->deleted, error != NULL);
+    if (change->kind == CHANGE_FUNCTION)
+        durable_function_settle(x->engine, x->tenant, change->id, error != NULL);
     if (error) {
         x->error = *error;
         writer_free(&x->out);
     }
     conclude(x);
-}
-
-static struct store_change what_changed(const struct exchange *x) {
-    const struct service_change *change = &x->reply.change;
-    const struct seat *seat = x->reply.created ? x->reply.created : x->seat;
-    const bool of_session = change->kind == CHANGE_SESSION;
-    return (struct store_change){.kind = of_session ? STORE_SESSION : STORE_FUNCTION,
-                                 .deleted = change->deleted,
-                                 .tenant = x->tenant->name,
-                                 .id = change->id,
-                                 .encode = of_session ? session_encode : function_encode,
-                                 .object = of_session ? (const void *)seat_session(seat)
-                                                      : x->reply.function};
 }
 
 static bool encode_answer(const void *object, struct writer *out) {
@@ -58,23 +55,36 @@ static bool encode_answer(const void *object, struct writer *out) {
     return !out->full;
 }
 
+static struct store_change answer_change(const struct exchange *x) {
+    return (struct store_change){.kind = STORE_ANSWER,
+                                 .tenant = x->tenant->name,
+                                 .id = x->again.key,
+                                 .encode = encode_answer,
+                                 .object = x};
+}
+
 /* Hands what has changed to the store, and with it the answer where that may be asked for again; the
- * exchange may be gone when this returns. */
+ * exchange may be gone when this returns. Two that put one function may come here in another order than
+ * they have put it. */
 static void commit(struct exchange *x) {
-    struct store_change changes[2];
-    size_t n = 0;
-    if (!x->error.code && x->reply.change.kind != CHANGE_NONE) changes[n++] = what_changed(x);
-    if (!x->error.code && x->again.is_new)
-        changes[n++] = (struct store_change){.kind = STORE_ANSWER,
-                                             .tenant = x->tenant->name,
-                                             .id = x->again.key,
-                                             .encode = encode_answer,
-                                             .object = x};
+    const struct service_change *change = &x->reply.change;
     struct store *store = x->engine->store;
+    struct tenant *t = x->tenant;
+    struct store_change changes[2];
+    struct function *f = NULL;
+    size_t n = 0;
+    const bool ok = !x->error.code, of_function = ok && change->kind == CHANGE_FUNCTION;
+    if (of_function) pthread_mutex_lock(&t->saving);
+    if (of_function) changes[n++] = durable_function_change(t, change->id, &f);
+    if (ok && change->kind == CHANGE_SESSION)
+        changes[n++] = durable_session_change(t, changed_seat(x), change->deleted);
+    if (ok && x->again.is_new) changes[n++] = answer_change(x);
     if (n)
         store->verbs->save(store, changes, n, on_stored, x);
     else
         conclude(x);
+    if (of_function) pthread_mutex_unlock(&t->saving);
+    if (f) function_release(f);
 }
 
 /* Whether a request with a key is new, and to be run; else it has been answered. On a worker, as it may
@@ -280,7 +290,7 @@ bool exchange_run(struct exchange *x) {
     if (x->log) exchange_set_id(x);
     if (runs && x->again.key) return false;
     if (runs && x->route->flags & ROUTE_SESSION && !take_session(x)) return true;
-    if (runs && (x->log || !run_inline(x))) return false;
+    if (runs && (x->log || durable_is_cold(x->seat) || !run_inline(x))) return false;
     stats_add(STAT_INLINE, 1);
     go_on(x);
     return true;
@@ -292,7 +302,7 @@ void exchange_work(struct exchange *x) {
     if (comes && x->route->flags & ROUTE_SESSION && !take_session(x)) return;
     if (atomic_load_explicit(x->left, memory_order_relaxed))
         error_set(&x->error, ERROR_CANCELLED, "the client left before its turn came");
-    else
+    else if (!durable_is_cold(x->seat) || durable_load(x->engine, x->tenant, x->seat, &x->error))
         run(x, &x->engine->limits, x->left);
     go_on(x);
 }

@@ -12,8 +12,8 @@
 #include "api/operations.h"
 #include "api/session.h"
 #include "api/session_follow.h"
-#include "api/session_services.h"
 #include "core/budget.h"
+#include "server/durable.h"
 #include "server/keeper.h"
 
 /* As those of the workers are. */
@@ -103,18 +103,15 @@ static struct seat *hold(struct job *job) {
     }
 }
 
-static bool save(struct job *job, const struct session *s) {
+static bool save(struct job *job, struct seat *seat) {
     struct store *store = job->engine->store;
-    const struct store_change change = {.kind = STORE_SESSION,
-                                        .tenant = job->tenant->name,
-                                        .id = s->id,
-                                        .encode = session_encode,
-                                        .object = s};
+    const struct store_change change = durable_session_change(job->tenant, seat, false);
     struct turn turn;
     turn_init(&turn);
     store->verbs->save(store, &change, 1, on_stored, &turn);
     turn_wait(&turn);
     if (turn.error.code && !job->error.code) job->error = turn.error;
+    durable_session_settle(job->engine, job->tenant, seat, false, false, turn.error.code != 0);
     turn_free(&turn);
     return !job->error.code;
 }
@@ -125,8 +122,10 @@ static bool commit(struct job *job) {
     if (job->error.code) return false;
     if (op->snapshot->changes == job->seen) return true;
     struct seat *seat = hold(job);
-    struct session *s = seat_session(seat);
-    const bool ok = session_follow(s, op->snapshot, &job->seen, &job->error) && save(job, s);
+    const bool ok =
+        (!durable_is_cold(seat) || durable_load(job->engine, job->tenant, seat, &job->error)) &&
+        session_follow(seat_session(seat), op->snapshot, &job->seen, &job->error) &&
+        save(job, seat);
     registry_release(job->tenant->registry, seat, clock_coarse());
     return ok;
 }

@@ -1,15 +1,18 @@
 /* The process: options in, ready line out, signals to the end. */
+#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/plan.h"
 #include "core/pool.h"
+#include "server/durable.h"
 #include "server/health.h"
 #include "server/http.h"
 #include "server/jobs.h"
@@ -195,13 +198,21 @@ static bool open_tls(const struct options *options, struct listen_sockets *socke
     return (*out = tls_open(&files, problem, size));
 }
 
-/* What is read again at SIGHUP, and the files of sockets, which go at the end. */
+/* Where it is not there; the sandbox opens what is. */
+static bool make_directory(const char *path, char *problem, size_t size) {
+    if (mkdir(path, 0700) == 0 || errno == EEXIST) return true;
+    snprintf(problem, size, "cannot make the directory %.300s: %s", path, strerror(errno));
+    return false;
+}
+
+/* What is read again at SIGHUP, the store, and the files of sockets, which go at the end. */
 static void enter_sandbox(const struct options *options, const struct listen_sockets *sockets) {
-    struct sandbox_path paths[LISTEN_MOST + 4] = {{options->tokens, SANDBOX_BESIDE},
+    struct sandbox_path paths[LISTEN_MOST + 5] = {{options->tokens, SANDBOX_BESIDE},
                                                   {options->tls_cert, SANDBOX_BESIDE},
                                                   {options->tls_key, SANDBOX_BESIDE},
-                                                  {options->tls_client_ca, SANDBOX_BESIDE}};
-    size_t n = 4;
+                                                  {options->tls_client_ca, SANDBOX_BESIDE},
+                                                  {options->data_dir, SANDBOX_WRITE}};
+    size_t n = 5;
     for (int i = 0; i < sockets->n; i++)
         if (sockets->at[i].made)
             paths[n++] =
@@ -228,6 +239,9 @@ static int serve(const struct options *options) {
         return fail(problem, EXIT_FAILED);
     if (options->user && !sandbox_become(options->user, problem, sizeof problem))
         return give_up(&sockets, problem);
+    const char *directory = options->store ? NULL : options->data_dir;
+    if (directory && !make_directory(directory, problem, sizeof problem))
+        return give_up(&sockets, problem);
     if (options->sandbox) enter_sandbox(options, &sockets);
     if (!open_tls(options, &sockets, &tls, problem, sizeof problem))
         return give_up(&sockets, problem);
@@ -235,6 +249,8 @@ static int serve(const struct options *options) {
                     problem, sizeof problem))
         return give_up(&sockets, problem), EXIT_OPTIONS;
     if (!engine_init(&engine, &limits, problem, sizeof problem)) return give_up(&sockets, problem);
+    if (directory && !durable_open(&engine, directory, problem, sizeof problem))
+        return give_up(&sockets, problem);
     if (options->tokens) {
         engine.access = access_open(options->tokens, make_tenant, &engine, problem, sizeof problem);
         if (!engine.access) return give_up(&sockets, problem), EXIT_OPTIONS;

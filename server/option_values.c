@@ -71,6 +71,18 @@ static bool read_on_off(const struct option_row *row, const char *text, void *fi
     return on || strcmp(text, "off") == 0;
 }
 
+static bool read_directory(const struct option_row *row, const char *text, void *field) {
+    return read_file(row, text, field);
+}
+
+/* Whether nothing is to be kept. */
+static bool read_store(const struct option_row *row, const char *text, void *field) {
+    (void)row;
+    const bool memory = strcmp(text, "memory:") == 0;
+    *(bool *)field = memory;
+    return memory || strcmp(text, "sqlite:") == 0;
+}
+
 static bool read_mode(const struct option_row *row, const char *text, void *field) {
     char *end;
     const long mode = strtol(text, &end, 8);

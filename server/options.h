@@ -28,6 +28,8 @@ struct option_list {
     X(bytes, int64_t, false, 1, INT64_C(1) << 40, NULL)                                            \
     X(seconds, int64_t, false, 0, 365 * 86400, NULL)                                               \
     X(file, const char *, false, 0, 0, "the name of a file")                                       \
+    X(directory, const char *, false, 0, 0, "the name of a directory")                             \
+    X(store, bool, false, 0, 0, "sqlite: or memory:")                                              \
     X(mode, mode_t, false, 0, 0, "permissions such as 0660")                                       \
     X(addresses, struct listen_list, true, 0, 0, listen_syntax)                                    \
     X(hosts, struct option_list, true, 0, 0,                                                       \
@@ -55,6 +57,10 @@ struct option_list {
       "user to become once the sockets are open, where root starts gradd")                         \
     X("Process", sandbox, on_off, "SWITCH", "on",                                                  \
       "on or off: gives up capabilities, files and system calls that serving does not take")       \
+    X("State", data_dir, directory, "DIR", "(none: all is kept in memory)",                        \
+      "directory of sessions and functions, which outlive the process there")                      \
+    X("State", store, store, "STORE",                                                              \
+      "sqlite:", "sqlite: keeps them in the data directory, memory: does as if there were none")   \
     X("Access", listen, addresses, "ADDRESS,...", "127.0.0.1:8080",                                \
       "where to listen: HOST:PORT, where port 0 takes a free one, or unix:/path")                  \
     X("Access", socket_mode, mode, "OCTAL", "0660", "permissions of the Unix sockets")             \

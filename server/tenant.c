@@ -11,6 +11,7 @@ struct tenant *tenant_new(const char *name, const struct service_limits *limits,
     struct tenant *t = calloc(1, sizeof *t);
     if (!t) return NULL;
     strcpy(t->name, name);
+    pthread_mutex_init(&t->saving, NULL);
     t->limits = limits;
     t->registry = registry_new(limits->max_sessions, limits->max_session_queue, seed);
     t->functions = functions_new(limits->max_functions, seed);
@@ -24,6 +25,7 @@ void tenant_free(struct tenant *t) {
     operations_free(t->operations);
     registry_free(t->registry);
     functions_free(t->functions);
+    pthread_mutex_destroy(&t->saving);
     free(t);
 }
 

@@ -3,6 +3,8 @@
 #ifndef GRADD_SERVER_TENANT_H
 #define GRADD_SERVER_TENANT_H
 
+#include <pthread.h>
+
 #include "api/functions.h"
 #include "api/operations.h"
 #include "api/registry.h"
@@ -13,6 +15,7 @@ struct tenant {
     char name[TENANT_NAME + 1];
     struct registry *registry;
     struct functions *functions;
+    pthread_mutex_t saving; /* a function: what is handed to the store last is what there is */
     struct operations *operations;
     struct rate requests;
     const struct service_limits *limits;

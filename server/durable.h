@@ -1,0 +1,34 @@
+/* What stays: sessions and functions between the registry and the store. Nothing else knows that a session
+ * may be in the store alone. */
+#ifndef GRADD_SERVER_DURABLE_H
+#define GRADD_SERVER_DURABLE_H
+
+#include "server/engine.h"
+
+/* Keeps all in a directory from now on, and brings back what is there: functions whole, of sessions what a
+ * list says of them. Before there are requests. False, with one sentence. */
+bool durable_open(struct engine *e, const char *directory, char *problem, size_t size);
+
+/* Whether the seat's session is in the store alone; then who holds the seat must load it before anything
+ * else, and no network thread may. */
+bool durable_is_cold(const struct seat *seat);
+bool durable_load(const struct engine *e, struct tenant *t, struct seat *seat, struct error *error);
+
+/* What a request has changed, as the store is told of it; valid while its session or function is held. A
+ * function is kept as it is at this moment, whoever made it so; *f holds it, NULL: it is no more. */
+struct store_change durable_session_change(const struct tenant *t, const struct seat *seat,
+                                           bool deleted);
+struct store_change durable_function_change(const struct tenant *t, const char *name,
+                                            struct function **f);
+
+/* What was changed is in the store now, or, where `failed`, nothing of it is: then memory becomes again
+ * what the store has. The session's seat is held; `created`: it was made by the request. */
+void durable_session_settle(const struct engine *e, struct tenant *t, struct seat *seat,
+                            bool created, bool deleted, bool failed);
+void durable_function_settle(const struct engine *e, struct tenant *t, const char *name,
+                             bool failed);
+
+/* About once a second: sessions that are not used leave memory, sooner where it is short. */
+void durable_cool(struct engine *e);
+
+#endif
