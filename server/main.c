@@ -296,7 +296,8 @@ static bool check_tls(const struct options *options, char *problem, size_t size)
 static int check(const struct options *options) {
     char problem[512];
     struct token_file tokens = {0};
-    if (!options_check_files(options, problem, sizeof problem) ||
+    if (!options_check_limits(options, machine_memory(), problem, sizeof problem) ||
+        !options_check_files(options, problem, sizeof problem) ||
         !check_tls(options, problem, sizeof problem) ||
         (options->tokens && !token_file_read(&tokens, options->tokens, problem, sizeof problem)))
         return fail(problem, EXIT_OPTIONS);
@@ -343,6 +344,8 @@ int main(int argc, char **argv) {
     case OPTIONS_RUN:
         break;
     }
+    if (!options_check_limits(&options, machine_memory(), problem, sizeof problem))
+        return fail(problem, EXIT_OPTIONS);
     log_set_level(options.log_level);
     return serve(&options);
 }

@@ -8,7 +8,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/op.h"
 #include "server/options_own.h"
@@ -87,9 +86,9 @@ static const struct option_row *find(const char *name, size_t n) {
     return NULL;
 }
 
-/* Who said it, as it stands before a sentence. */
-static void name_source(const struct options *o, const struct option_row *row, char *out,
-                        size_t size) {
+const struct option_row *option_row(size_t i) { return &rows[i]; }
+
+void option_source(const struct options *o, const struct option_row *row, char *out, size_t size) {
     const struct option_said *said = &o->said[row - rows];
     char variable[OPTION_NAME + 8];
     if (said->by == OPTION_FILE)
@@ -239,7 +238,7 @@ static bool set(struct options *o, const struct option_row *row, char *problem, 
     char expected[OPTION_EXPECTED], source[512];
     if (!said->text) return true;
     if (option_value(row, said->text, o)) return true;
-    name_source(o, row, source, sizeof source);
+    option_source(o, row, source, sizeof source);
     return bad(problem, size, "%s: found \"%s\", expected %s", source, said->text,
                option_expected(row, expected));
 }
@@ -294,18 +293,6 @@ enum options_outcome options_read(struct options *o, int argc, char *const *argv
         !options_check_reach(o, &o->listen, problem, size))
         return OPTIONS_BAD;
     return outcome;
-}
-
-bool options_check_files(const struct options *o, char *problem, size_t size) {
-    char source[512];
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        const char *text = o->said[i].text;
-        if (rows[i].kind != OPTION_file || !text || access(text, R_OK) == 0) continue;
-        const int number = errno;
-        name_source(o, &rows[i], source, sizeof source);
-        return bad(problem, size, "%s: cannot read %s: %s", source, text, strerror(number));
-    }
-    return true;
 }
 
 /* ---- for people ---- */

@@ -124,6 +124,10 @@ enum options_outcome options_read(struct options *o, int argc, char *const *argv
 bool options_check_reach(const struct options *o, const struct listen_list *addresses,
                          char *problem, size_t size);
 
+/* Whether limits that were said agree with each other, and with the bytes of memory that there are, or
+ * with those that the process may have of them. */
+bool options_check_limits(const struct options *o, int64_t memory, char *problem, size_t size);
+
 /* Whether the files that are named can be read. */
 bool options_check_files(const struct options *o, char *problem, size_t size);
 

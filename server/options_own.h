@@ -14,6 +14,12 @@ struct option_row {
     char name[OPTION_NAME]; /* such as max-body */
 };
 
+/* Row number i of OPTION_COUNT. */
+const struct option_row *option_row(size_t i);
+
+/* Who said what is said of a row, as it stands before a sentence about it. */
+void option_source(const struct options *o, const struct option_row *row, char *out, size_t size);
+
 /* Reads a value into the field of a row; false where the text is none. */
 bool option_value(const struct option_row *row, const char *text, struct options *o);
 

@@ -166,6 +166,56 @@ static bool jobs_wait_for_others(void) {
     return stop(&child);
 }
 
+static bool a_job_ends_and_is_forgotten_after_their_seconds(void) {
+    const char *arguments[] = {"--listen",
+                               "127.0.0.1:0",
+                               "--max-operation-seconds",
+                               "1",
+                               "--max-job-seconds",
+                               "1",
+                               "--max-seconds",
+                               "1",
+                               "--log-level",
+                               "error",
+                               "--allowed-host",
+                               "gradd",
+                               NULL};
+    static char job[512], path[64];
+    snprintf(job, sizeof job, "{\"method\":\"minimize\",\"request\":%s}", long_run);
+    struct child child = spawn(arguments);
+    CHECK(get_ready(&child));
+    int fd = dial(&child), status = 200;
+    CHECK(post(fd, "/v1/jobs", "", job) && hear(fd) == 202);
+    const char *name = strstr(reply.body, "operations/");
+    CHECK(name);
+    snprintf(path, sizeof path, "/v1/%.*s", (int)strcspn(name, "\""), name);
+    CHECK(say(fd, "GET %s?wait=30 HTTP/1.1\r\nHost: gradd\r\n\r\n", path));
+    CHECK(hear_one(fd, false, 30000) == 200 && says("\"done\":true") &&
+          says("\"status\":\"deadline\""));
+    for (int64_t end = now_ms() + 30000 * patience; status == 200 && now_ms() < end; sleep_ms(20)) {
+        CHECK(say(fd, "GET %s HTTP/1.1\r\nHost: gradd\r\n\r\n", path));
+        status = hear(fd);
+    }
+    CHECK(status == 404);
+    close(fd);
+    return stop(&child);
+}
+
+/* Who is one too many waits outside until somebody leaves. */
+static bool there_are_so_many_connections(void) {
+    struct child child = start("--max-connections", "2");
+    int one = dial(&child), two = dial(&child), three;
+    CHECK(is_well(one) && is_well(two));
+    CHECK((three = dial(&child)) >= 0 && say(three, GET("/healthz")));
+    struct pollfd answer = {.fd = three, .events = POLLIN};
+    CHECK(poll(&answer, 1, 200) == 0 && is_well(one));
+    close(two);
+    CHECK(hear(three) == 200);
+    close(one);
+    close(three);
+    return stop(&child);
+}
+
 /* A client that says nothing, one that sends half of a head, and one that sends half of a body. */
 static bool slow_clients_are_cut_after_their_seconds(void) {
     const char *arguments[] = {"--listen",
@@ -197,6 +247,8 @@ int main(int argc, char **argv) {
         TEST(an_address_has_its_connections) TEST(a_local_socket_has_no_address)
             TEST(there_are_so_many_streams) TEST(requests_wait_for_a_worker)
                 TEST(requests_wait_for_a_session) TEST(jobs_wait_for_others)
-                    TEST(slow_clients_are_cut_after_their_seconds)};
+                    TEST(a_job_ends_and_is_forgotten_after_their_seconds)
+                        TEST(there_are_so_many_connections)
+                            TEST(slow_clients_are_cut_after_their_seconds)};
     return run_tests(argc, argv, NULL, NULL, tests, sizeof tests / sizeof *tests);
 }

@@ -450,6 +450,25 @@ static bool shows_its_version_and_its_options(void) {
            ends_with("--help", NULL, 0, false, "GRADD_MAX_BODY");
 }
 
+static bool shows_what_it_would_start_with(void) {
+    char path[] = "/tmp/gradd-wire-XXXXXX", option[64], line[96], wrong[128];
+    int fd = mkstemp(path);
+    CHECK(fd >= 0 && write(fd, "threads = 3\n", 12) == 12);
+    snprintf(option, sizeof option, "--config=%s", path);
+    snprintf(line, sizeof line, "threads = 3                                 # %s:1\n", path);
+    CHECK(ends_with(option, "--check-config", 0, false, line));
+    CHECK(ends_with("--max-nodes=7", "--check-config", 0, false, "max-nodes = 7 "));
+    CHECK(write(fd, "thread = 3\n", 11) == 11);
+    snprintf(wrong, sizeof wrong,
+             "gradd: %s:2: unknown option \"thread\"; did you mean \"threads\"?\n", path);
+    CHECK(ends_with(option, "--check-config", 2, true, wrong));
+    CHECK(ends_with(option, NULL, 2, true, wrong));
+    CHECK(ends_with("--max-operations=1", "--max-running-jobs=2", 2, true,
+                    "gradd: --max-running-jobs: 2 is more than --max-operations has, which is 1"));
+    close(fd);
+    return unlink(path) == 0;
+}
+
 static bool listens_on_ipv6_where_there_is_one(void) {
     const char *arguments[] = {"--listen", "[::1]:0", "--log-level", "error", NULL};
     int fd = new_socket(AF_INET6);
@@ -500,7 +519,7 @@ static bool listens_on_ipv6_where_there_is_one(void) {
     X(says_in_one_line_what_is_wrong_with_an_option)                                               \
     X(reads_the_environment_behind_the_command_line)                                               \
     X(shows_its_version_and_its_options)                                                           \
-    X(listens_on_ipv6_where_there_is_one)
+    X(shows_what_it_would_start_with) X(listens_on_ipv6_where_there_is_one)
 
 int main(int argc, char **argv) {
     static const struct test tests[] = {TESTS(TEST)};

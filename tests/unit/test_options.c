@@ -395,6 +395,38 @@ static void a_limit_out_of_its_range_is_told(void **state) {
                    "such as 65536, 512k or 64M");
 }
 
+static void limits_that_contradict_each_other_are_told(void **state) {
+    (void)state;
+    const int64_t memory = INT64_C(4) << 30;
+    assert_int_equal(read_line(NULL, NULL, NULL), OPTIONS_RUN);
+    /* Presets give way. */
+    assert_true(options_check_limits(&options, 1 << 20, problem, sizeof problem));
+    assert_int_equal(read_line("--max-seconds=100", "--max-connections=50", NULL), OPTIONS_RUN);
+    assert_true(options_check_limits(&options, memory, problem, sizeof problem));
+    assert_int_equal(read_line("--max-seconds=100", "--max-job-seconds=100", NULL), OPTIONS_RUN);
+    assert_true(options_check_limits(&options, memory, problem, sizeof problem));
+    assert_int_equal(read_line("--max-seconds=100", "--max-job-seconds=99", NULL), OPTIONS_RUN);
+    assert_false(options_check_limits(&options, memory, problem, sizeof problem));
+    assert_string_equal(problem,
+                        "--max-seconds: 100 is more than --max-job-seconds has, which is 99");
+    assert_int_equal(read_line("--max-session-bytes=4G", NULL, NULL), OPTIONS_RUN);
+    assert_true(options_check_limits(&options, memory, problem, sizeof problem));
+    assert_int_equal(read_line("--max-session-bytes=5G", NULL, NULL), OPTIONS_RUN);
+    assert_false(options_check_limits(&options, memory, problem, sizeof problem));
+    assert_string_equal(
+        problem, "--max-session-bytes: 5G is more than the 4G bytes of memory that there are");
+    assert_int_equal(read_line("--max-memory=1G", "--max-request-bytes=2G", NULL), OPTIONS_RUN);
+    assert_false(options_check_limits(&options, memory, problem, sizeof problem));
+    assert_string_equal(
+        problem, "--max-request-bytes: 2G is more than the 1G bytes of memory that there are");
+    variable_name = "GRADD_MAX_BODY";
+    variable_value = "5G";
+    assert_int_equal(read_line(NULL, NULL, NULL), OPTIONS_RUN);
+    assert_false(options_check_limits(&options, memory, problem, sizeof problem));
+    assert_string_equal(problem,
+                        "GRADD_MAX_BODY: 5G is more than the 4G bytes of memory that there are");
+}
+
 /* ---- what is shown ---- */
 
 static void assert_shows(const char *shown, const char *line) {
@@ -482,6 +514,7 @@ int main(void) {
         CONFIG(a_file_may_not_be_endless),
         TEST(every_limit_but_the_rank_is_an_option),
         TEST(a_limit_out_of_its_range_is_told),
+        TEST(limits_that_contradict_each_other_are_told),
         CONFIG(what_is_shown_is_a_file_that_says_the_same),
         CONFIG(a_named_file_must_be_readable),
         TEST(help_and_version_are_found_among_others),
