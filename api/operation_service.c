@@ -30,6 +30,19 @@ static const struct {
 
 enum { METHODS = sizeof methods / sizeof *methods };
 
+const char *operation_method(const char *name) {
+    for (size_t i = 0; i < METHODS; i++)
+        if (strcmp(methods[i].name, name) == 0) return methods[i].name;
+    return NULL;
+}
+
+/* What a request has changed of an operation. */
+static void changed(struct asked *a, const struct operation *op, bool deleted) {
+    struct service_change *change = &a->call->reply->change;
+    *change = (struct service_change){.kind = CHANGE_OPERATION, .deleted = deleted};
+    strcpy(change->id, op->id);
+}
+
 static bool read_method(struct asked *a, const struct json *v, struct operation *op) {
     const char *names[METHODS];
     size_t n = 0;
@@ -114,6 +127,7 @@ static bool start_job(struct asked *a, struct operation *op) {
     }
     reply->status = 202;
     reply->operation = op;
+    changed(a, op, false);
     snprintf(reply->location, sizeof reply->location, "/v1/operations/%s", op->id);
     return true;
 }
@@ -176,6 +190,7 @@ static bool cancel(struct asked *a) {
     if (!call->has_waited && operations_remove(call->operations, op)) {
         call->reply->operation = op;
         call->reply->status = 204;
+        changed(a, op, true);
         return true;
     }
     operations_cancel(call->operations, op);
@@ -183,7 +198,9 @@ static bool cancel(struct asked *a) {
         return wait_for(a, op, CANCEL_SECONDS);
     operation_write(a->out, op, true);
     call->reply->operation = op;
-    return asked_written(a);
+    if (!asked_written(a)) return false;
+    changed(a, op, false);
+    return true;
 }
 
 bool service_operation_delete(const struct service_call *call, struct writer *out,

@@ -246,11 +246,34 @@ static void keep_answer(struct operations *all, struct operation *op, struct wri
     }
 }
 
-void operations_finish(struct operations *all, struct operation *op, struct writer *answer,
+void operations_settle(struct operations *all, struct operation *op, struct writer *answer,
                        const struct error *error) {
-    struct operation *dead = NULL;
     free_request(op);
     keep_answer(all, op, answer, error);
+    pthread_mutex_lock(&all->lock);
+    op->answered = true;
+    op->done_at = wall_clock();
+    pthread_mutex_unlock(&all->lock);
+}
+
+void operations_restore(struct operations *all, struct operation *op, int64_t now, double wall) {
+    struct operation *dead = NULL;
+    const double age = wall - op->done_at;
+    op->answered = true;
+    op->state = OPERATION_DONE;
+    op->done = now - (age > 0 && age < 1e9 ? (int64_t)(age * 1e9) : 0);
+    op->bytes = (int64_t)(sizeof *op + op->answer.capacity);
+    event_log_end(&op->log, op->failed, op->answer.data, op->answer.length);
+    pthread_mutex_lock(&all->lock);
+    put_in(all, op);
+    all->n_done++;
+    make_room(all, 0, 0, &dead);
+    pthread_mutex_unlock(&all->lock);
+    operations_bury(dead);
+}
+
+void operations_finish(struct operations *all, struct operation *op) {
+    struct operation *dead = NULL;
     /* Whoever hears of the end may go on with the session at once. */
     if (op->seat) registry_unclaim(all->registry, op->seat, clock_now());
     op->seat = NULL;
@@ -259,7 +282,6 @@ void operations_finish(struct operations *all, struct operation *op, struct writ
     op->waiters = NULL;
     op->state = OPERATION_DONE;
     op->done = clock_now();
-    op->done_at = wall_clock();
     all->n_running--;
     all->n_done++;
     all->bytes -= op->bytes;
@@ -285,7 +307,8 @@ void operations_cancel(struct operations *all, struct operation *op) {
     writer_init(&nothing, 0);
     error_clear(&error);
     error_set(&error, ERROR_CANCELLED, "the job was cancelled before it began");
-    operations_finish(all, op, &nothing, &error);
+    operations_settle(all, op, &nothing, &error);
+    operations_finish(all, op);
     operation_release(op);
 }
 
@@ -305,7 +328,8 @@ void operations_drain(struct operations *all) {
         if (op) operations_take_off(all, op);
         pthread_mutex_unlock(&all->lock);
         if (!op) return;
-        operations_finish(all, op, &nothing, &error);
+        operations_settle(all, op, &nothing, &error);
+        operations_finish(all, op);
         operation_release(op);
     }
 }

@@ -33,7 +33,7 @@ struct operation {
 
     /* What came of it, once it is done. */
     struct writer answer; /* or the problem, where it failed */
-    bool failed;
+    bool failed, answered;
 
     /* The table's own. */
     struct operations *all;
@@ -70,6 +70,9 @@ void operation_release(struct operation *op);
 /* Puts an operation into the table and the queue, and holds one more reference. False where there is no
  * room for it. */
 bool operations_add(struct operations *all, struct operation *op, struct error *error);
+/* Puts one that was done before the server began into the table, without regard to its room, and holds
+ * one more reference. `now` and `wall` are the same moment. */
+void operations_restore(struct operations *all, struct operation *op, int64_t now, double wall);
 /* The operation of that id, to be released; NULL where there is none. */
 struct operation *operations_find(struct operations *all, const char *id, struct error *error);
 /* Takes a done operation out of the table; false where it is not done. */
@@ -81,9 +84,11 @@ void operations_cancel(struct operations *all, struct operation *op);
 
 /* Waits for the next operation, which runs from now on; to be released. NULL: there will be no more. */
 struct operation *operations_take(struct job_queue *queue);
-/* The end of an operation: takes over the answer, or says what went wrong. */
-void operations_finish(struct operations *all, struct operation *op, struct writer *answer,
+/* Takes over the answer, or what went wrong; nobody is told yet, so that it can be kept before. */
+void operations_settle(struct operations *all, struct operation *op, struct writer *answer,
                        const struct error *error);
+/* The end of an operation that was settled. */
+void operations_finish(struct operations *all, struct operation *op);
 /* Takes no more, and cancels what there is. */
 void operations_drain(struct operations *all);
 bool operations_idle(struct operations *all);
@@ -125,6 +130,15 @@ struct operations_stats {
 struct operations_stats operations_stats(struct operations *all);
 
 enum operation_state operation_state(struct operation *op);
+/* What of an operation is the table's. */
+struct operation_moment {
+    enum operation_state state;
+    bool answered;
+    double started_at, done_at;
+};
+void operation_look(struct operation *op, struct operation_moment *out);
+/* What a job may do, by its name; NULL: nothing is called so. */
+const char *operation_method(const char *name);
 /* Writes {"name","done","metadata"} and, where `whole`, the response or the error of a done one. */
 void operation_write(struct writer *out, struct operation *op, bool whole);
 /* Writes the members of a row, without braces: what is not known is left out. */

@@ -77,11 +77,20 @@ struct operations_stats operations_stats(struct operations *all) {
     return s;
 }
 
+void operation_look(struct operation *op, struct operation_moment *out) {
+    struct operations *all = op->all;
+    if (all) pthread_mutex_lock(&all->lock);
+    *out = (struct operation_moment){.state = op->state,
+                                     .answered = op->answered,
+                                     .started_at = op->started_at,
+                                     .done_at = op->done_at};
+    if (all) pthread_mutex_unlock(&all->lock);
+}
+
 enum operation_state operation_state(struct operation *op) {
-    pthread_mutex_lock(&op->all->lock);
-    const enum operation_state state = op->state;
-    pthread_mutex_unlock(&op->all->lock);
-    return state;
+    struct operation_moment m;
+    operation_look(op, &m);
+    return m.state;
 }
 
 /* ---- JSON ---- */
@@ -112,8 +121,8 @@ static void write_when(struct writer *out, const char *member, double seconds) {
         write_text(out, "null");
 }
 
-static void write_metadata(struct writer *out, struct operation *op, enum operation_state state,
-                           double started_at, double done_at) {
+static void write_metadata(struct writer *out, struct operation *op,
+                           const struct operation_moment *m) {
     static const char *const states[] = {"queued", "running", "done"};
     struct progress_row row;
     write_text(out, ",\"metadata\":{\"method\":");
@@ -124,29 +133,26 @@ static void write_metadata(struct writer *out, struct operation *op, enum operat
     else
         write_text(out, "null");
     write_text(out, ",\"state\":");
-    write_string(out, states[state]);
+    write_string(out, states[m->state]);
     write_text(out, ",");
     if (event_log_latest(&op->log, &row))
         progress_write(out, &row);
     else
         write_text(out, "\"step\":0,\"loss\":null");
     write_when(out, ",\"created_at\":", op->created_at);
-    write_when(out, ",\"started_at\":", started_at);
-    write_when(out, ",\"done_at\":", done_at);
+    write_when(out, ",\"started_at\":", m->started_at);
+    write_when(out, ",\"done_at\":", m->state == OPERATION_DONE ? m->done_at : 0);
     write_text(out, "}");
 }
 
 void operation_write(struct writer *out, struct operation *op, bool whole) {
-    struct operations *all = op->all;
-    if (all) pthread_mutex_lock(&all->lock);
-    const enum operation_state state = op->state;
-    const double started_at = op->started_at, done_at = op->done_at;
-    if (all) pthread_mutex_unlock(&all->lock);
-    const bool done = state == OPERATION_DONE;
+    struct operation_moment m;
+    operation_look(op, &m);
+    const bool done = m.state == OPERATION_DONE;
     write_text(out, "{\"name\":\"operations/");
     write_text(out, op->id);
     write_text(out, done ? "\",\"done\":true" : "\",\"done\":false");
-    write_metadata(out, op, state, started_at, done_at);
+    write_metadata(out, op, &m);
     if (done && (whole || op->failed)) {
         write_text(out, op->failed ? ",\"error\":" : ",\"response\":");
         write_bytes(out, op->answer.data, op->answer.length);

@@ -50,6 +50,7 @@
     X(SESSION_MEMORY, 507, "The session holds too much memory")                                    \
     X(DISK_FULL, 507, "The disk is full")                                                          \
     X(STORE_FAILED, 503, "The store does not work")                                                \
+    X(INTERRUPTED, 503, "The work was interrupted")                                                \
     X(IDEMPOTENCY_MISMATCH, 422, "The key was used for another request")
 
 enum {

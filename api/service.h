@@ -76,7 +76,7 @@ struct operation;
 /* What a successful request has changed, for the store. */
 enum { SERVICE_ID = 64, SERVICE_LOCATION = 384 };
 struct service_change {
-    enum { CHANGE_NONE, CHANGE_SESSION, CHANGE_FUNCTION } kind;
+    enum { CHANGE_NONE, CHANGE_SESSION, CHANGE_FUNCTION, CHANGE_OPERATION } kind;
     bool deleted;
     char id[SERVICE_ID + 1];
 };

@@ -52,6 +52,7 @@
     X(SESSION_MEMORY, "session_memory")                                                            \
     X(DISK_FULL, "disk_full")                                                                      \
     X(STORE_FAILED, "store_failed")                                                                \
+    X(INTERRUPTED, "interrupted")                                                                  \
     X(IDEMPOTENCY_MISMATCH, "idempotency_mismatch")
 
 enum error_code {

@@ -1,4 +1,4 @@
-/* Sessions and functions in the store: brought back at the start or when they are asked for, and made
+/* Sessions, functions and operations in the store: brought back at the start or when they are asked for, and made
  * again what the store has where it could not take a change. */
 #include "server/durable.h"
 
@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/operation_keep.h"
 #include "api/session.h"
+#include "api/session_io.h"
 #include "api/session_services.h"
 #include "core/budget.h"
 #include "server/keeper.h"
@@ -131,13 +133,50 @@ void durable_function_settle(const struct engine *e, struct tenant *t, const cha
         functions_remove(t->functions, name, allow, NULL, &error);
 }
 
+/* ---- operations ---- */
+
+struct store_change durable_operation_change(const struct tenant *t, const struct operation *op,
+                                             bool deleted) {
+    return (struct store_change){.kind = STORE_OPERATION,
+                                 .deleted = deleted,
+                                 .tenant = t->name,
+                                 .id = op->id,
+                                 .encode = operation_encode,
+                                 .object = op};
+}
+
+static void on_interrupted(void *context, const struct error *error) {
+    (void)error; /* It is found interrupted the next time too. */
+    operation_release(context);
+}
+
+/* An operation of the store, done as it was, or interrupted. */
+static bool load_operation(const struct engine *e, struct tenant *t, const char *id,
+                           struct error *error) {
+    struct writer bytes;
+    struct operation *op = NULL;
+    bool was_interrupted = false;
+    writer_init(&bytes, SIZE_MAX);
+    if (e->store->verbs->load(e->store, STORE_OPERATION, t->name, id, &bytes, error))
+        op = operation_decode(&bytes, &was_interrupted, error);
+    writer_free(&bytes);
+    if (!op) return false;
+    operations_restore(t->operations, op, clock_now(), wall_clock());
+    const struct store_change change = durable_operation_change(t, op, false);
+    if (was_interrupted)
+        e->store->verbs->save(e->store, &change, 1, on_interrupted, op);
+    else
+        operation_release(op);
+    return true;
+}
+
 /* ---- the start ---- */
 
 /* What is being brought back. */
 struct opening {
     struct engine *engine;
     struct tenant *tenant; /* of the latest row */
-    char *names;           /* of functions: tenant, name, each with its end */
+    char *names;           /* of what is to be loaded: tenant, name, each with its end */
     size_t n, capacity;
     char *problem;
     size_t size;
@@ -171,14 +210,14 @@ static bool on_session(void *context, const struct store_row *row) {
 }
 
 /* The store is not asked for one thing while it lists. */
-static bool on_function(void *context, const struct store_row *row) {
+static bool on_name(void *context, const struct store_row *row) {
     struct opening *o = context;
     const size_t n = strlen(row->tenant) + 1, m = strlen(row->id) + 1;
     if (o->n + n + m > o->capacity) {
         const size_t capacity = 2 * o->capacity + n + m + 1024;
         char *names = realloc(o->names, capacity);
         if (!names) {
-            snprintf(o->problem, o->size, "no memory for the functions of the store");
+            snprintf(o->problem, o->size, "no memory for the names of the store");
             return false;
         }
         o->names = names;
@@ -190,18 +229,22 @@ static bool on_function(void *context, const struct store_row *row) {
     return true;
 }
 
-static bool load_functions(struct opening *o) {
+typedef bool (*load_one)(const struct engine *e, struct tenant *t, const char *name,
+                         struct error *error);
+
+static bool load_listed(struct opening *o, enum store_kind kind, load_one load) {
     struct error error;
     for (const char *at = o->names, *end = o->names + o->n; o->n && at < end;) {
         const char *tenant = at, *name = at + strlen(at) + 1;
         at = name + strlen(name) + 1;
         error_clear(&error);
         if (!find_tenant(o, tenant)) return false;
-        if (load_function(o->engine, o->tenant, name, &error)) continue;
-        snprintf(o->problem, o->size, "the function \"%.80s\" cannot be read from the store: %s",
-                 name, error.code ? error.detail : "it is damaged");
+        if (load(o->engine, o->tenant, name, &error)) continue;
+        snprintf(o->problem, o->size, "the %s \"%.80s\" cannot be read from the store: %s",
+                 store_kind_names[kind], name, error.code ? error.detail : "it is damaged");
         return false;
     }
+    o->n = 0;
     return true;
 }
 
@@ -222,8 +265,10 @@ bool durable_open(struct engine *e, const char *directory, char *problem, size_t
     e->directory = directory;
     struct opening o = {.engine = e, .problem = problem, .size = size};
     problem[0] = '\0';
-    const bool ok = list(&o, STORE_SESSION, on_session) && list(&o, STORE_FUNCTION, on_function) &&
-                    load_functions(&o);
+    const bool ok = list(&o, STORE_SESSION, on_session) && list(&o, STORE_FUNCTION, on_name) &&
+                    load_listed(&o, STORE_FUNCTION, load_function) &&
+                    list(&o, STORE_OPERATION, on_name) &&
+                    load_listed(&o, STORE_OPERATION, load_operation);
     free(o.names);
     return ok;
 }

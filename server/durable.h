@@ -1,4 +1,4 @@
-/* What stays: sessions and functions between the registry and the store. Nothing else knows that a session
+/* What stays: sessions, functions and operations between their tables and the store. Nothing else knows that a session
  * may be in the store alone. */
 #ifndef GRADD_SERVER_DURABLE_H
 #define GRADD_SERVER_DURABLE_H
@@ -20,6 +20,9 @@ struct store_change durable_session_change(const struct tenant *t, const struct 
                                            bool deleted);
 struct store_change durable_function_change(const struct tenant *t, const char *name,
                                             struct function **f);
+
+struct store_change durable_operation_change(const struct tenant *t, const struct operation *op,
+                                             bool deleted);
 
 /* What was changed is in the store now, or, where `failed`, nothing of it is: then memory becomes again
  * what the store has. The session's seat is held; `created`: it was made by the request. */

@@ -224,6 +224,13 @@ static void give_back(struct engine *e) {
     e->most_held = held;
 }
 
+/* The last save of an operation is its end, or its beginning where it goes on. */
+static void forget_old(struct engine *e) {
+    e->store->verbs->forget(e->store, STORE_ANSWER, IDEMPOTENCY_SECONDS);
+    e->store->verbs->forget(e->store, STORE_OPERATION,
+                            e->limits.max_operation_seconds + e->limits.max_job_seconds);
+}
+
 void engine_sweep(struct engine *e) {
     for (struct tenant *t = e->tenant; t; t = t->next) {
         struct sweep sweep = {e, t};
@@ -234,8 +241,7 @@ void engine_sweep(struct engine *e) {
     ready_set(READY_STORE, e->store->verbs->is_well(e->store) ? NULL : "the store cannot write");
     slab_sweep();
     give_back(e);
-    if (e->sweeps++ % FORGET_SWEEPS == 0)
-        e->store->verbs->forget(e->store, STORE_ANSWER, IDEMPOTENCY_SECONDS);
+    if (e->sweeps++ % FORGET_SWEEPS == 0) forget_old(e);
 }
 
 void engine_etag(const char *data, size_t n, char out[ENGINE_ETAG]) {

@@ -42,6 +42,9 @@ static void on_stored(void *context, const struct error *error) {
                                change->deleted, error != NULL);
     if (change->kind == CHANGE_FUNCTION)
         durable_function_settle(x->engine, x->tenant, change->id, error != NULL);
+    /* A job that is not kept is not begun either. */
+    if (change->kind == CHANGE_OPERATION && error && !change->deleted)
+        operations_cancel(x->tenant->operations, x->reply.operation);
     if (error) {
         x->error = *error;
         writer_free(&x->out);
@@ -78,6 +81,8 @@ static void commit(struct exchange *x) {
     if (of_function) changes[n++] = durable_function_change(t, change->id, &f);
     if (ok && change->kind == CHANGE_SESSION)
         changes[n++] = durable_session_change(t, changed_seat(x), change->deleted);
+    if (ok && change->kind == CHANGE_OPERATION)
+        changes[n++] = durable_operation_change(t, x->reply.operation, change->deleted);
     if (ok && x->again.is_new) changes[n++] = answer_change(x);
     if (n)
         store->verbs->save(store, changes, n, on_stored, x);

@@ -15,6 +15,7 @@
 #include "core/budget.h"
 #include "server/durable.h"
 #include "server/keeper.h"
+#include "server/log.h"
 
 /* As those of the workers are. */
 enum { STACK_BYTES = 3 << 19, LOWEST_PRIORITY = 19 };
@@ -103,17 +104,33 @@ static struct seat *hold(struct job *job) {
     }
 }
 
-static bool save(struct job *job, struct seat *seat) {
+static bool store(struct job *job, const struct store_change *change, struct error *error) {
     struct store *store = job->engine->store;
-    const struct store_change change = durable_session_change(job->tenant, seat, false);
     struct turn turn;
     turn_init(&turn);
-    store->verbs->save(store, &change, 1, on_stored, &turn);
+    store->verbs->save(store, change, 1, on_stored, &turn);
     turn_wait(&turn);
-    if (turn.error.code && !job->error.code) job->error = turn.error;
-    durable_session_settle(job->engine, job->tenant, seat, false, false, turn.error.code != 0);
+    if (turn.error.code) *error = turn.error;
     turn_free(&turn);
-    return !job->error.code;
+    return !error->code;
+}
+
+static bool save(struct job *job, struct seat *seat) {
+    const struct store_change change = durable_session_change(job->tenant, seat, false);
+    const bool ok = store(job, &change, &job->error);
+    durable_session_settle(job->engine, job->tenant, seat, false, false, !ok);
+    return ok;
+}
+
+/* The end of a job is kept before anybody hears of it. Where it cannot be, it is told all the same: after
+ * a restart it will have been interrupted, and what it had committed is there. */
+static void keep(struct job *job) {
+    const struct store_change change = durable_operation_change(job->tenant, job->op, false);
+    struct error error;
+    error_clear(&error);
+    if (!store(job, &change, &error))
+        log_event(LOG_ERROR, "operation_not_kept", "id=%s code=%s", job->op->id,
+                  error_name(error.code));
 }
 
 /* Brings what the snapshot holds into the session and the store. */
@@ -171,7 +188,9 @@ static void run(struct engine *e, struct operation *op) {
     if (op->snapshot) commit(&job);
     if (!ok && !error.code) error_set(&error, ERROR_MEMORY_BUDGET, "out of memory");
     budget_explain(&error);
-    operations_finish(tenant->operations, op, &out, job.error.code ? &job.error : &error);
+    operations_settle(tenant->operations, op, &out, job.error.code ? &job.error : &error);
+    keep(&job);
+    operations_finish(tenant->operations, op);
 }
 
 static void *work(void *context) {
