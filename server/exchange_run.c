@@ -68,7 +68,7 @@ static struct store_change answer_change(const struct exchange *x) {
 
 /* Hands what has changed to the store, and with it the answer where that may be asked for again; the
  * exchange may be gone when this returns. Two that put one function may come here in another order than
- * they have put it. */
+ * they have put it, and a job may end while its beginning is saved. */
 static void commit(struct exchange *x) {
     const struct service_change *change = &x->reply.change;
     struct store *store = x->engine->store;
@@ -76,19 +76,20 @@ static void commit(struct exchange *x) {
     struct store_change changes[2];
     struct function *f = NULL;
     size_t n = 0;
-    const bool ok = !x->error.code, of_function = ok && change->kind == CHANGE_FUNCTION;
-    if (of_function) pthread_mutex_lock(&t->saving);
+    const bool ok = !x->error.code, of_function = ok && change->kind == CHANGE_FUNCTION,
+               of_operation = ok && change->kind == CHANGE_OPERATION;
+    if (of_function || of_operation) pthread_mutex_lock(&t->saving);
     if (of_function) changes[n++] = durable_function_change(t, change->id, &f);
     if (ok && change->kind == CHANGE_SESSION)
         changes[n++] = durable_session_change(t, changed_seat(x), change->deleted);
-    if (ok && change->kind == CHANGE_OPERATION)
+    if (of_operation)
         changes[n++] = durable_operation_change(t, x->reply.operation, change->deleted);
     if (ok && x->again.is_new) changes[n++] = answer_change(x);
     if (n)
         store->verbs->save(store, changes, n, on_stored, x);
     else
         conclude(x);
-    if (of_function) pthread_mutex_unlock(&t->saving);
+    if (of_function || of_operation) pthread_mutex_unlock(&t->saving);
     if (f) function_release(f);
 }
 

@@ -106,9 +106,12 @@ static struct seat *hold(struct job *job) {
 
 static bool store(struct job *job, const struct store_change *change, struct error *error) {
     struct store *store = job->engine->store;
+    const bool of_operation = change->kind == STORE_OPERATION;
     struct turn turn;
     turn_init(&turn);
+    if (of_operation) pthread_mutex_lock(&job->tenant->saving);
     store->verbs->save(store, change, 1, on_stored, &turn);
+    if (of_operation) pthread_mutex_unlock(&job->tenant->saving);
     turn_wait(&turn);
     if (turn.error.code) *error = turn.error;
     turn_free(&turn);
