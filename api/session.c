@@ -216,6 +216,24 @@ static uint32_t *slot_of(const struct items *t, const struct item *item) {
     return &t->slots[at];
 }
 
+/* What is done again must be without it from here on: its name and its kind stay. */
+static void remember(struct session *s, struct item *item) {
+    block_release(item->value.owner);
+    places_free(&s->account, &item->places);
+    item->value = (struct held){.owner = NULL};
+    item->places = (struct places){0};
+    item->next = s->removed;
+    s->removed = item;
+}
+
+void session_forget_removed(struct session *s) {
+    for (struct item *item = s->removed, *next; item; item = next) {
+        next = item->next;
+        free_item(s, item);
+    }
+    s->removed = NULL;
+}
+
 void session_remove(struct session *s, struct item *item) {
     struct items *t = &s->items;
     uint32_t i = t->n_slots ? *slot_of(t, item) - 1 : 0;
@@ -224,8 +242,10 @@ void session_remove(struct session *s, struct item *item) {
     t->list[i] = NULL;
     t->removed++;
     s->changes++;
-    if (s->journal && item->kind != ITEM_TENSOR) s->has_freed = true;
-    free_item(s, item);
+    if (s->journal && item->kind != ITEM_TENSOR)
+        remember(s, item);
+    else
+        free_item(s, item);
     if (t->removed > REMOVED_MOST && 2 * t->removed > t->n) close_gaps(t);
 }
 
@@ -254,6 +274,18 @@ static bool copy_item(const struct item *from, struct session *to) {
     return places_copy(&to->account, &from->places, &item->places);
 }
 
+static bool copy_removed(const struct session *s, struct session *to) {
+    struct item **end = &to->removed;
+    for (const struct item *from = s->removed; from; from = from->next) {
+        struct item *item = *end = account_alloc(&to->account, item_size(from));
+        if (!item) return false;
+        memcpy(item, from, item_size(from));
+        item->next = NULL;
+        end = &item->next;
+    }
+    return true;
+}
+
 struct session *session_copy(const struct session *s, const char *id, size_t limit) {
     struct session *to = session_new(id, s->dtype, limit);
     bool done = to != NULL;
@@ -263,7 +295,7 @@ struct session *session_copy(const struct session *s, const char *id, size_t lim
         done = session_label(to, l->key, l->value);
     if (done && s->recorder) {
         to->recorder = recorder_copy(s->recorder, &to->account);
-        done = to->recorder && journal_copy(s, to);
+        done = to->recorder && journal_copy(s, to) && copy_removed(s, to);
     }
     done = done && training_copy(s, to);
     if (!done) {
@@ -275,7 +307,6 @@ struct session *session_copy(const struct session *s, const char *id, size_t lim
     to->last_id = s->last_id;
     to->last_tape = s->last_tape;
     to->consumed = s->consumed;
-    to->has_freed = s->has_freed;
     return to;
 }
 

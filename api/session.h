@@ -20,6 +20,7 @@ struct item {
     bool trainable;       /* of a variable */
     struct held value;    /* no owner: a gradient that is None */
     struct places places; /* where it stands in the recorder's program */
+    struct item *next;    /* of those that were removed */
     uint32_t hash;
     uint32_t length;
     char name[]; /* NUL-terminated */
@@ -56,7 +57,7 @@ struct session {
     uint64_t changes; /* counts every change; versions are taken from it */
     uint64_t last_id; /* of an item */
     struct journal_entry *journal, *journal_last; /* what made the tapes */
-    bool has_freed;            /* a variable or constant was removed since the journal began */
+    struct item *removed; /* variables and constants that went since the journal's last entry */
     struct recorder *recorder; /* NULL while there is no tape */
     struct training *training; /* its optimizer, or NULL */
     uint64_t consumed;         /* bit i: tape last_tape - i was consumed, and not deleted since */
@@ -91,6 +92,8 @@ bool session_set(struct session *s, struct item *item, const struct tensor *valu
 /* The same with a value that is held already; takes over the reference and cannot fail. */
 void session_set_held(struct session *s, struct item *item, struct held value);
 void session_remove(struct session *s, struct item *item);
+/* The names of those that were removed are of no use any more. */
+void session_forget_removed(struct session *s);
 /* Takes the newest item back as if it had never been added; nothing else has changed since. */
 void session_take_back(struct session *s, struct item *item);
 /* Puts the items into the order of their identities, where somebody has given them other ones. */

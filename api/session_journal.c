@@ -58,23 +58,13 @@ static const char *put(char **at, const char *text, size_t n) {
     return copy;
 }
 
-/* Whether a name that the request gave may be that of a variable or constant in the journal. */
-static bool was_taken(const struct session *s, const struct result *result) {
-    if (!s->has_freed) return false;
-    for (const struct journal_entry *e = s->journal; e; e = e->next)
-        for (size_t i = 0; i < e->n_values; i++)
-            if (e->values[i].kind != ITEM_TENSOR && strcmp(e->values[i].name, result->name) == 0)
-                return true;
-    return false;
-}
-
-static void add_value(struct journal_entry *e, const struct item *item, bool is_free, char **at) {
+static void add_value(struct journal_entry *e, const struct item *item, bool is_gone, char **at) {
     struct journal_value *v = &e->values[e->n_values++];
     *v = (struct journal_value){.id = item->id,
                                 .kind = item->kind,
                                 .trainable = item->trainable,
                                 .name = put(at, item->name, item->length)};
-    if (is_free) return;
+    if (is_gone) return;
     v->value = item->value;
     block_hold(item->value.owner);
 }
@@ -89,26 +79,31 @@ bool journal_note(struct oneshot *o, enum journal_what what, uint64_t tape) {
         n++;
         text += w->items[i]->length + 1;
     }
-    for (size_t i = 0; i < w->n_results; i++) {
-        if (!was_taken(s, &w->results[i])) continue;
+    for (const struct item *item = s->removed; item; item = item->next) {
         n++;
-        text += w->results[i].item->length + 1;
+        text += item->length + 1;
     }
     struct journal_entry *e = new_entry(s, what, tape, n, text);
     if (!e) return session_fail_memory(s, o->error);
     char *at = (char *)&e->values[n];
+    /* What is gone first: another may have its name by now. */
+    for (const struct item *item = s->removed; item; item = item->next)
+        add_value(e, item, true, &at);
     for (uint32_t i = 0; i < w->n_items; i++)
         if (w->entered[i]) add_value(e, w->items[i], false, &at);
-    for (size_t i = 0; i < w->n_results; i++)
-        if (was_taken(s, &w->results[i])) add_value(e, w->results[i].item, true, &at);
     e->body = put(&at, call->body, call->body_length);
     w->entry = e;
     return true;
 }
 
-void journal_link(struct session *s, struct journal_entry *entry) {
+static void append(struct session *s, struct journal_entry *entry) {
     *(s->journal_last ? &s->journal_last->next : &s->journal) = entry;
     s->journal_last = entry;
+}
+
+void journal_link(struct session *s, struct journal_entry *entry) {
+    append(s, entry);
+    session_forget_removed(s);
 }
 
 void journal_drop(struct session *s, struct journal_entry *entry) {
@@ -120,7 +115,7 @@ bool journal_add(struct session *s, enum journal_what what, uint64_t tape) {
     if (!e) return false;
     char *at = (char *)e->values;
     e->body = put(&at, "", 0);
-    journal_link(s, e);
+    append(s, e);
     return true;
 }
 
@@ -130,7 +125,7 @@ void journal_free(struct session *s) {
         free_entry(s, e);
     }
     s->journal = s->journal_last = NULL;
-    s->has_freed = false;
+    session_forget_removed(s);
 }
 
 /* An entry of no values that says what a tape is; NULL past the limit. */
@@ -153,19 +148,21 @@ static struct journal_entry *state_entry(struct session *s, enum journal_what wh
  * False past the limit, and then nothing has changed. */
 static bool begin_anew(struct session *s) {
     struct journal_entry *old = s->journal, *old_last = s->journal_last;
-    const bool has_freed = s->has_freed;
+    struct item *removed = s->removed;
     bool done = true;
     s->journal = s->journal_last = NULL;
+    s->removed = NULL;
     for (const struct recording *tape = s->recorder->tapes; done && tape; tape = tape->next) {
         struct journal_entry *opened = state_entry(s, JOURNAL_OPEN, tape), *stopped = NULL;
-        if (opened) journal_link(s, opened);
+        if (opened) append(s, opened);
         if (opened && !tape->is_recording) stopped = state_entry(s, JOURNAL_STOP, tape);
-        if (stopped) journal_link(s, stopped);
+        if (stopped) append(s, stopped);
         done = opened && (tape->is_recording || stopped);
     }
     if (done) {
         struct journal_entry *anew = s->journal, *anew_last = s->journal_last;
         s->journal = old;
+        s->removed = removed;
         journal_free(s);
         s->journal = anew;
         s->journal_last = anew_last;
@@ -173,9 +170,15 @@ static bool begin_anew(struct session *s) {
         journal_free(s);
         s->journal = old;
         s->journal_last = old_last;
-        s->has_freed = has_freed;
+        s->removed = removed;
     }
     return done;
+}
+
+static bool says_what_is_gone(const struct journal_entry *e) {
+    for (size_t i = 0; i < e->n_values; i++)
+        if (!e->values[i].value.owner) return true;
+    return false;
 }
 
 /* What follows the last entry that a tape needs: those before it may have brought in what that reads. */
@@ -184,7 +187,7 @@ void journal_shorten(struct session *s) {
     if (r->own.count == 0 && begin_anew(s)) return;
     struct journal_entry *kept = NULL;
     for (struct journal_entry *e = s->journal; e; e = e->next)
-        if (e->begin < r->own.count || recorder_find(r, e->tape)) kept = e;
+        if (e->begin < r->own.count || recorder_find(r, e->tape) || says_what_is_gone(e)) kept = e;
     for (struct journal_entry *e = kept ? kept->next : s->journal, *next; e; e = next) {
         next = e->next;
         free_entry(s, e);
@@ -215,7 +218,7 @@ bool journal_copy(const struct session *from, struct session *to) {
         copy->begin = e->begin;
         char *at = (char *)&copy->values[e->n_values];
         copy->body = "";
-        journal_link(to, copy);
+        append(to, copy);
         for (size_t i = 0; i < e->n_values; i++) {
             struct journal_value *v = &copy->values[i];
             *v = e->values[i];
