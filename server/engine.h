@@ -40,6 +40,7 @@ struct engine {
     int64_t held, most_held; /* bytes of sessions at the last sweep, and since memory went back */
     const char *directory;   /* of what is kept; NULL: nothing is */
     atomic_int_fast64_t streams; /* of events, that are open */
+    bool tells_times;            /* in Server-Timing */
     atomic_bool draining;        /* the process is about to end: nothing new that is large */
 };
 

@@ -30,7 +30,9 @@ void exchange_begin(struct exchange *x, struct engine *engine, const char *metho
     x->if_match = x->if_none_match = x->request_id = x->transfer_encoding = NULL;
     x->last_event_id = x->idempotency_key = x->host = x->authorization = x->preflight_method =
         x->allowed_origin = NULL;
-    x->authorizations = x->retry_after = 0;
+    x->user_agent = x->traceparent = x->peer = NULL;
+    x->authorizations = x->traceparents = x->retry_after = 0;
+    x->started = x->queued = x->stored = 0;
     x->trusts_host = false;
     x->client = NULL;
     x->challenge[0] = '\0';
@@ -85,6 +87,12 @@ void exchange_header(struct exchange *x, const char *name, size_t n, const char 
         break;
     case 8:
         if (IS("If-Match")) x->if_match = value;
+        break;
+    case 10:
+        if (IS("User-Agent")) x->user_agent = value;
+        break;
+    case 11:
+        if (IS("traceparent")) x->traceparents++, x->traceparent = value;
         break;
     case 12:
         if (IS("Content-Type")) x->content_type = value;

@@ -15,6 +15,7 @@
 #include "server/body.h"
 #include "server/engine.h"
 #include "server/idempotency.h"
+#include "server/trace.h"
 
 enum { EXCHANGE_ID = 64, CHALLENGE = 128 };
 
@@ -36,7 +37,9 @@ struct exchange {
         *request_id, *transfer_encoding, *last_event_id, *idempotency_key, *host, *authorization,
         *preflight_method;
     int64_t content_length; /* -1: none */
-    int lengths, encodings, hosts, authorizations;
+    const char *user_agent, *traceparent;
+    const char *peer; /* the transport: who it comes from; NULL: not told */
+    int lengths, encodings, hosts, authorizations, traceparents;
     bool expects_continue, bad_header;
     const char *client; /* the transport: the subject of the client's certificate; NULL: none */
     bool trusts_host;   /* the transport: what the request calls the server does not matter */
@@ -51,7 +54,11 @@ struct exchange {
     size_t n_query, query_capacity;
     struct body body;
     bool refused; /* answered without its body having been read: the connection cannot go on */
-    int64_t began, ended; /* when its headers had been read, and its answer was there; clock_now */
+    /* When its headers had been read, its body too (0: it never came to that), and its answer was there;
+     * clock_now. */
+    int64_t began, started, ended;
+    int64_t queued,
+        stored; /* of these, nanoseconds that it waited for its turn and for the store */
     int64_t deadline;
     const atomic_bool *left; /* the transport sets it when the client has gone */
     exchange_wake wake;
@@ -79,6 +86,7 @@ struct answer {
     char etag[40], allow[ROUTE_ALLOW], id[EXCHANGE_ID + 1]; /* "": none */
     const char *location;                                   /* the exchange's */
     const char *challenge, *allow_origin, *vary;            /* NULL or "": none */
+    char times[128], trace[TRACE_TEXT]; /* Server-Timing and traceresponse; "": none */
     bool allow_credentials, is_preflight;
     /* In place of data: the events behind `seen`, in a log that lives until exchange_end. */
     struct event_log *log;

@@ -15,7 +15,8 @@ const char exchange_page_sends[] = "Authorization, Content-Type, Idempotency-Key
                                    "If-None-Match, Last-Event-ID, X-Request-Id, traceparent, "
                                    "tracestate",
            exchange_page_sees[] =
-               "ETag, Location, Retry-After, Server-Timing, WWW-Authenticate, X-Request-Id";
+               "ETag, Location, Retry-After, Server-Timing, WWW-Authenticate, X-Request-Id, "
+               "traceresponse";
 
 /* ---- web pages ---- */
 

@@ -1,15 +1,10 @@
 /* The answer to an exchange: status, headers, problems, entity tags, request ids. */
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "api/etag.h"
 #include "api/problem.h"
-#include "core/plan.h"
 #include "server/exchange_access.h"
-#include "server/log.h"
-#include "server/quote.h"
-#include "server/stats.h"
+#include "server/exchange_watch.h"
 
 enum { PROBLEM_BYTES = 16 << 10 };
 
@@ -20,18 +15,18 @@ static bool is_sane_id(const char *id) {
     return n > 0 && n <= EXCHANGE_ID && !id[n];
 }
 
+static void write_number(uint64_t number, char *out) {
+    for (int i = 0; i < 16; i++) out[i] = "0123456789abcdef"[number >> (60 - 4 * i) & 15];
+    out[16] = '\0';
+}
+
 void exchange_set_id(struct exchange *x) {
-    static atomic_uint_fast64_t count;
     if (x->id[0]) return;
     if (is_sane_id(x->request_id)) {
         strcpy(x->id, x->request_id);
         return;
     }
-    /* The finalizer of SplitMix64, over a counter that starts anywhere. */
-    uint64_t z = x->engine->ids + UINT64_C(0x9e3779b97f4a7c15) * (atomic_fetch_add(&count, 1) + 1);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    snprintf(x->id, sizeof x->id, "%016" PRIx64, z ^ z >> 31);
+    write_number(exchange_number(x->engine), x->id);
 }
 
 static void answer_problem(struct exchange *x, struct answer *out) {
@@ -130,21 +125,6 @@ static void answer_stream(struct exchange *x, struct answer *out) {
     out->resumable = !x->log;
 }
 
-static void count(struct exchange *x, int status) {
-    x->ended = clock_now();
-    stats_answer(route_number(x->route), route_method_number(x->method), status,
-                 x->ended - x->began);
-}
-
-static void log_answer(struct exchange *x, const struct answer *out) {
-    char path[256], method[32], client[256];
-    log_event(LOG_DEBUG, "request", "method=%s path=%s status=%d bytes=%zu id=%s%s%s",
-              quote_text(method, sizeof method, x->method_name),
-              quote_text(path, sizeof path, x->path), out->status, out->length,
-              out->id[0] ? out->id : "-", x->client ? " client=" : "",
-              x->client ? quote_text(client, sizeof client, x->client) : "");
-}
-
 void exchange_answer(struct exchange *x, struct answer *out) {
     *out = (struct answer){.nosniff = true};
     out->close = x->refused || atomic_load_explicit(&x->engine->draining, memory_order_relaxed);
@@ -157,6 +137,5 @@ void exchange_answer(struct exchange *x, struct answer *out) {
     else
         answer_result(x, out);
     exchange_tell_page(x, out);
-    count(x, out->status);
-    if (log_enabled(LOG_DEBUG)) log_answer(x, out);
+    exchange_watch(x, out);
 }

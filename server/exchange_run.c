@@ -5,6 +5,7 @@
 #include "api/functions.h"
 #include "api/session.h"
 #include "core/budget.h"
+#include "core/plan.h"
 #include "server/durable.h"
 #include "server/exchange.h"
 #include "server/keeper.h"
@@ -36,6 +37,7 @@ static struct seat *changed_seat(const struct exchange *x) {
 
 static void on_stored(void *context, const struct error *error) {
     struct exchange *x = context;
+    x->stored += clock_now();
     const struct service_change *change = &x->reply.change;
     if (change->kind == CHANGE_SESSION)
         durable_session_settle(x->engine, x->tenant, changed_seat(x), x->reply.created,
@@ -85,6 +87,7 @@ static void commit(struct exchange *x) {
     if (of_operation)
         changes[n++] = durable_operation_change(t, x->reply.operation, change->deleted);
     if (ok && x->again.is_new) changes[n++] = answer_change(x);
+    if (n) x->stored -= clock_now();
     if (n)
         store->verbs->save(store, changes, n, on_stored, x);
     else
@@ -236,6 +239,7 @@ static bool check_claim(struct exchange *x) {
 static void on_turn(struct waiter *w, struct seat *seat, const struct error *error) {
     struct exchange *x = (struct exchange *)(void *)((char *)w - offsetof(struct exchange, waiter));
     x->seat = seat;
+    x->queued = clock_now() - x->started;
     if (!seat)
         x->error = *error;
     else if (check_claim(x)) {

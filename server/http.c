@@ -4,12 +4,14 @@
  * process when it is told to accept no more. */
 #include "server/http.h"
 
+#include <arpa/inet.h>
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "core/plan.h"
 #include "server/exchange_access.h"
 #include "server/keeper.h"
 #include "server/raw.h"
@@ -70,7 +72,8 @@ struct connection {
     bool local;       /* it came by a Unix socket, as no web page can */
     void *session;    /* of TLS; NULL: it is plain */
     struct tls_identity *identity;
-    char *subject;         /* of the client's certificate; NULL: it has none */
+    char *subject; /* of the client's certificate; NULL: it has none */
+    char peer[INET6_ADDRSTRLEN];
     bool streams, watched; /* the present request */
     struct stream stream;
     struct exchange x;
@@ -117,6 +120,8 @@ static void add_headers(struct MHD_Response *response, const struct answer *a) {
     add(response, "WWW-Authenticate", a->challenge);
     add(response, "Connection", a->close ? "close" : NULL);
     add(response, "Vary", a->vary);
+    add(response, "Server-Timing", a->times);
+    add(response, "traceresponse", a->trace);
     if (a->allow_origin) add_page_headers(response, a);
     if (a->retry_after) {
         char seconds[12];
@@ -168,7 +173,6 @@ static void on_ring(struct listener *l) {
 static void begin_stream(struct connection *c, struct event_log *log, uint64_t seen,
                          bool resumable) {
     c->streams = true;
-    stats_add(STAT_STREAMS, 1);
     stream_begin(&c->house->http->streams, &c->stream, log, seen, resumable, &c->left, on_ring);
 }
 
@@ -274,7 +278,11 @@ static void settle_stream(struct connection *c) {
     drop(c);
 }
 
-static void work(struct task *task) { exchange_work(&((struct connection *)task)->x); }
+static void work(struct task *task) {
+    struct exchange *x = &((struct connection *)task)->x;
+    x->queued += task->waited;
+    exchange_work(x);
+}
 
 static void on_wake(struct exchange *x, bool over) {
     struct connection *c =
@@ -309,6 +317,7 @@ static enum MHD_Result begin(struct connection *c, const char *path, const char 
     c->body_since = c->x.began + limits_of(c)->body_seconds * second;
     set_deadline(c, c->body_since);
     c->x.trusts_host = c->local;
+    c->x.peer = c->peer;
     if (c->identity) learn_subject(c);
     MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND, on_value, &c->x);
     /* An answer at this place makes the library close the connection, and any later one does not. */
@@ -352,7 +361,8 @@ static enum MHD_Result hand_over(struct connection *c) {
 
 static enum MHD_Result finish(struct connection *c) {
     if (atomic_load(&c->gate) == GATE_OVER) return answer(c);
-    c->x.deadline = clock_coarse() + c->x.engine->limits.max_seconds * second;
+    c->x.started = clock_now();
+    c->x.deadline = c->x.started + c->x.engine->limits.max_seconds * second;
     if (c->x.log) {
         atomic_fetch_add(&c->users, 1);
         begin_stream(c, c->x.log, 0, false);
@@ -381,7 +391,6 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **state
     unwatch(c);
     set_deadline(c, clock_coarse() +
                         (limits_of(c)->idle_seconds + limits_of(c)->header_seconds) * second);
-    if (c->streams) stats_add(STAT_STREAMS, -1);
     const bool ended = !c->streams || stream_end(&c->house->http->streams, &c->stream);
     /* Where a run goes on, it is told to end, and finishes the exchange. */
     if (ended || !c->x.log)
@@ -404,13 +413,21 @@ static void welcome(void *context, int door, int fd, const struct sockaddr *from
         atomic_fetch_sub(&best->guests, 1);
 }
 
+static void name_peer(struct connection *c, const struct sockaddr *from) {
+    const void *address =
+        from->sa_family == AF_INET6
+            ? (const void *)&((const struct sockaddr_in6 *)(const void *)from)->sin6_addr
+            : (const void *)&((const struct sockaddr_in *)(const void *)from)->sin_addr;
+    c->local = from->sa_family == AF_UNIX;
+    if (c->local || !inet_ntop(from->sa_family, address, c->peer, sizeof c->peer))
+        strcpy(c->peer, "unix");
+}
+
 static void meet(struct connection *c, struct house *house, struct MHD_Connection *mhd) {
     c->house = house;
     c->mhd = mhd;
     atomic_init(&c->users, 1);
-    c->local =
-        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr->sa_family ==
-        AF_UNIX;
+    name_peer(c, MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
     if (!house->tls) return;
     c->session = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION)->tls_session;
     c->identity = tls_begin(house->tls, c->session);

@@ -1,11 +1,12 @@
-/* The log. Owns the level and the form of a line; decides nothing about what is worth one. */
+/* The log. Owns the level, the form of its lines, and whether requests are told; decides nothing about what
+ * is worth a line. */
 #include "server/log.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "server/sink.h"
 
 static const char *const names[] = {
 #define LOG_NAME(tag, name) name,
@@ -14,6 +15,8 @@ static const char *const names[] = {
 };
 
 static enum log_level most = LOG_INFO;
+static enum line_format form = LINE_LOGFMT;
+static bool tells_requests;
 
 bool log_find(const char *name, enum log_level *out) {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -24,30 +27,32 @@ bool log_find(const char *name, enum log_level *out) {
     return false;
 }
 
-void log_set_level(enum log_level level) { most = level; }
+void log_set(enum log_level level, enum line_format format, bool requests) {
+    most = level;
+    form = format;
+    tells_requests = requests && level >= LOG_INFO;
+}
 
 bool log_enabled(enum log_level level) { return level <= most; }
 
+bool log_tells_requests(void) { return tells_requests; }
+
+void log_begin(struct line *l, enum log_level level, const char *event) {
+    line_begin(l, form);
+    line_word(l, "level", names[level]);
+    line_word(l, "event", event);
+}
+
 void log_event(enum log_level level, const char *event, const char *format, ...) {
-    if (!log_enabled(level)) return;
-    struct timespec now;
-    struct tm utc;
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-
-    char line[1024], stamp[32];
-    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
-    int head = snprintf(line, sizeof line, "time=%s.%03ldZ level=%s event=%s ", stamp,
-                        now.tv_nsec / 1000000, names[level], event);
+    char pairs[1024];
+    struct line line;
     va_list args;
+    if (!log_enabled(level)) return;
     va_start(args, format);
-    int rest = vsnprintf(line + head, sizeof line - (size_t)head, format, args);
+    vsnprintf(pairs, sizeof pairs, format, args);
     va_end(args);
-
-    size_t n = (size_t)head + (rest > 0 ? (size_t)rest : 0);
-    if (n > sizeof line - 1) n = sizeof line - 1;
-    line[n++] = '\n';
-    /* Whoever reads the log may be gone; there is nobody to tell. */
-    ssize_t written = write(STDERR_FILENO, line, n);
-    (void)written;
+    log_begin(&line, level, event);
+    line_pairs(&line, pairs);
+    line_end(&line);
+    sink_write(line.text, line.n);
 }

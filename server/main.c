@@ -23,6 +23,7 @@
 #include "server/quote.h"
 #include "server/ready.h"
 #include "server/sandbox.h"
+#include "server/sink.h"
 #include "server/stats.h"
 #include "server/supervisor.h"
 #include "server/token_file.h"
@@ -93,10 +94,11 @@ static void finish(struct http *http, struct jobs *jobs, struct engine *engine,
         http_cancel(http);
         idle = wait_idle(http, engine, signals, 1);
     }
+    if (idle) http_stop(http);
+    sink_stop();
     log_event(LOG_INFO, "stopped", "requests=%lld", (long long)stats_sum(STAT_REQUESTS));
     /* What still runs holds on to everything. */
     if (!idle) _exit(EXIT_SUCCESS);
-    http_stop(http);
     jobs_stop(jobs);
     engine_free(engine);
 }
@@ -262,6 +264,8 @@ static int serve(const struct options *options) {
                               .n_origins = options->cors_origin.n};
     engine.pool = pool_start(workers);
     if (!engine.pool) return give_up(&sockets, "cannot start helpers: the system has no room");
+    engine.tells_times = options->server_timing;
+    if (!sink_start()) return give_up(&sockets, "cannot start the log: the system has no room");
     const struct http_setup setup = {
         .sockets = &sockets, .tls = tls, .threads = threads, .workers = workers};
     struct http *http = http_start(&engine, &setup, problem, sizeof problem);
@@ -346,6 +350,6 @@ int main(int argc, char **argv) {
     }
     if (!options_check_limits(&options, machine_memory(), problem, sizeof problem))
         return fail(problem, EXIT_OPTIONS);
-    log_set_level(options.log_level);
+    log_set(options.log_level, options.log_format, options.access_log);
     return serve(&options);
 }

@@ -158,15 +158,14 @@ static void write_durations(struct writer *out) {
     }
 }
 
-static void write_traffic(struct writer *out) {
+static void write_traffic(struct writer *out, const struct engine *e) {
     write_requests(out);
     write_durations(out);
     gauge(out, "gradd_http_requests_in_flight", "Requests that are being read, run or answered.",
           stats_sum(STAT_IN_FLIGHT));
     counter(out, "gradd_http_requests_cancelled_total",
             "Requests whose client left while they ran or waited.", stats_sum(STAT_CANCELLED));
-    gauge(out, "gradd_http_streams", "Streams of events that are being sent.",
-          stats_sum(STAT_STREAMS));
+    gauge(out, "gradd_http_streams", "Streams of events that are open.", atomic_load(&e->streams));
     gauge(out, "gradd_connections", "Connections that are open.", stats_sum(STAT_CONNECTIONS));
     counter(out, "gradd_connections_accepted_total", "Connections accepted.",
             stats_sum(STAT_ACCEPTED));
@@ -284,7 +283,7 @@ bool handle_metrics(const struct service_call *call, struct writer *out, struct 
     const struct cache_stats known = cache_stats(call->known);
     const struct registry_stats state = engine_sessions(e);
     const struct operations_stats jobs = engine_operations(e);
-    write_traffic(out);
+    write_traffic(out, e);
     write_work(out);
     write_caches(out, &plans, &known);
     write_state(out, e, &state, &jobs);

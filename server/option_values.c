@@ -101,6 +101,13 @@ static bool read_level(const struct option_row *row, const char *text, void *fie
     return log_find(text, field);
 }
 
+static bool read_format(const struct option_row *row, const char *text, void *field) {
+    (void)row;
+    const bool json = strcmp(text, "json") == 0;
+    *(enum line_format *)field = json ? LINE_JSON : LINE_LOGFMT;
+    return json || strcmp(text, "logfmt") == 0;
+}
+
 /* What stands between commas, each of it good. */
 static bool read_list(const char *text, struct option_list *list, bool (*good)(const char *)) {
     if (strlen(text) >= sizeof list->text) return false;

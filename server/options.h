@@ -37,6 +37,7 @@ struct option_list {
     X(origins, struct option_list, true, 0, 0,                                                     \
       "origins such as https://app.example, at most 16 with commas between them, or *")            \
     X(level, enum log_level, false, 0, 0, "error, warn, info or debug")                            \
+    X(format, enum line_format, false, 0, 0, "logfmt or json")                                     \
     X(user, const char *, false, 0, 0, "the name of a user")                                       \
     X(on_off, bool, false, 0, 0, "on or off")
 
@@ -53,6 +54,11 @@ struct option_list {
       "memory of the process; past it requests are refused, and never more is taken")              \
     X("Process", log_level, level, "LEVEL", "info",                                                \
       "what goes to standard error: error, warn, info or debug")                                   \
+    X("Process", log_format, format, "FORMAT", "logfmt", "its lines: logfmt or json")              \
+    X("Process", access_log, on_off, "SWITCH", "on",                                               \
+      "on or off: each request is a line of it, of the level info")                                \
+    X("Process", server_timing, on_off, "SWITCH", "on",                                            \
+      "on or off: answers tell by Server-Timing where their time went")                            \
     X("Process", user, user, "NAME", "(none)",                                                     \
       "user to become once the sockets are open, where root starts gradd")                         \
     X("Process", sandbox, on_off, "SWITCH", "on",                                                  \

@@ -15,7 +15,6 @@ enum counter {
     STAT_WORKERS,       /* threads; a gauge */
     STAT_WORKING,       /* of these, with something to do; a gauge */
     STAT_CANCELLED,     /* whose client left while a worker had them */
-    STAT_STREAMS,       /* of events, that are being sent; a gauge */
     STAT_CONNECTIONS,   /* open now; a gauge */
     STAT_ACCEPTED,      /* connections since the start */
     STAT_TIMED_OUT,     /* connections cut for being too slow */

@@ -22,6 +22,7 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 # Headers of any answer, which the document does not repeat.
 COMMON = {
     "date", "content-length", "content-type", "connection", "transfer-encoding", "x-content-type-options", "vary",
+    "server-timing", "traceresponse",
     "access-control-allow-origin", "access-control-allow-credentials", "access-control-expose-headers",
     "access-control-allow-methods", "access-control-allow-headers", "access-control-max-age",
 }

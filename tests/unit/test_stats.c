@@ -18,7 +18,7 @@ static void *count(void *unused) {
     (void)unused;
     for (int i = 0; i < TIMES; i++) {
         stats_add(STAT_ACCEPTED, 3);
-        stats_add(STAT_STREAMS, i % 2 ? -1 : 1);
+        stats_add(STAT_WORKING, i % 2 ? -1 : 1);
         stats_observe(HISTOGRAM_QUEUE, i);
         stats_answer(2, 1, 404, 1000);
     }
@@ -33,7 +33,7 @@ static void what_threads_count_is_added_up(void **state) {
         assert_int_equal(pthread_create(&threads[i], NULL, count, NULL), 0);
     for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
     assert_int_equal(stats_sum(STAT_ACCEPTED), 3 * THREADS * TIMES);
-    assert_int_equal(stats_sum(STAT_STREAMS), 0);
+    assert_int_equal(stats_sum(STAT_WORKING), 0);
     const struct stats_histogram h = stats_histogram(HISTOGRAM_QUEUE), d = stats_durations(2);
     assert_int_equal(h.bucket[0], THREADS * TIMES);
     assert_int_equal(h.sum, THREADS * TIMES / 2 * (TIMES - 1));

@@ -1,0 +1,95 @@
+/* How an exchange is seen from outside. Owns what is told and in which words; changes nothing of the answer
+ * but the headers that say the same. A token, and what stands in a query, is never told. */
+#include "server/exchange_watch.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/plan.h"
+#include "server/log.h"
+#include "server/sink.h"
+#include "server/stats.h"
+#include "server/trace.h"
+
+/* Bytes that are told of what a client wrote. */
+enum { MOST_PATH = 200, MOST_AGENT = 120, MOST_METHOD = 24, MOST_NAME = 120 };
+
+uint64_t exchange_number(const struct engine *engine) {
+    static atomic_uint_fast64_t count;
+    /* The finalizer of SplitMix64, over a counter that starts anywhere: one of 2^64 numbers becomes 0. */
+    uint64_t z = engine->ids + UINT64_C(0x9e3779b97f4a7c15) * (atomic_fetch_add(&count, 1) + 1);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    z ^= z >> 31;
+    return z ? z : 1;
+}
+
+/* One that came twice says nothing. */
+static bool read_trace(const struct exchange *x, struct trace *out) {
+    return x->traceparents == 1 && trace_read(x->traceparent, exchange_number(x->engine), out);
+}
+
+/* ---- times ---- */
+
+/* Of the parts that this request had, in the order in which it had them. */
+static void tell_times(const struct exchange *x, char *out, size_t size) {
+    const int64_t started = x->started ? x->started : x->ended;
+    const struct {
+        const char *name;
+        int64_t time;
+    } parts[] = {{"read", started - x->began},
+                 {"queue", x->queued},
+                 {"run", x->ended - started - x->queued - x->stored},
+                 {"store", x->stored}};
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (parts[i].time <= 0) continue;
+        const long long us = parts[i].time / 1000;
+        n += (size_t)snprintf(out + n, size - n, "%s%s;dur=%lld.%03lld", n ? ", " : "",
+                              parts[i].name, us / 1000, us % 1000);
+    }
+}
+
+/* ---- the log ---- */
+
+static void tell_client(struct line *l, const struct exchange *x) {
+    if (x->engine->access) line_word(l, "tenant", x->tenant->name);
+    if (x->peer) line_word(l, "remote", x->peer);
+    if (x->client) line_text(l, "client", x->client, MOST_NAME);
+    if (x->user_agent) line_text(l, "user_agent", x->user_agent, MOST_AGENT);
+}
+
+/* A run that goes on behind a stream has its error and its times to itself. */
+static void write_line(struct exchange *x, const struct answer *out, const struct trace *trace) {
+    struct line l;
+    exchange_set_id(x);
+    log_begin(&l, LOG_INFO, "request");
+    line_word(&l, "id", x->id);
+    line_text(&l, "method", x->method_name, MOST_METHOD);
+    line_text(&l, "path", x->path, MOST_PATH);
+    line_word(&l, "route", x->route ? x->route->path : "unknown");
+    line_int(&l, "status", out->status);
+    if (!out->log && x->error.code) line_word(&l, "code", error_name(x->error.code));
+    line_int(&l, "bytes_in", (int64_t)x->body.length);
+    line_int(&l, "bytes_out", (int64_t)out->length);
+    line_ms(&l, "duration_ms", x->ended - x->began);
+    if (!out->log) line_ms(&l, "queue_ms", x->queued);
+    tell_client(&l, x);
+    if (trace) {
+        line_word(&l, "trace_id", trace->id);
+        line_word(&l, "span_id", trace->span);
+    }
+    line_end(&l);
+    sink_add(l.text, l.n);
+}
+
+void exchange_watch(struct exchange *x, struct answer *out) {
+    struct trace trace;
+    const bool traced = x->traceparent && read_trace(x, &trace);
+    x->ended = clock_now();
+    stats_answer(route_number(x->route), route_method_number(x->method), out->status,
+                 x->ended - x->began);
+    if (traced) trace_write(&trace, out->trace);
+    if (x->engine->tells_times && !out->log) tell_times(x, out->times, sizeof out->times);
+    if (log_tells_requests()) write_line(x, out, traced ? &trace : NULL);
+}

@@ -1,0 +1,13 @@
+/* What is told of an exchange besides its answer: counters, a line of the log, its trace and its times. */
+#ifndef GRADD_SERVER_EXCHANGE_WATCH_H
+#define GRADD_SERVER_EXCHANGE_WATCH_H
+
+#include "server/exchange.h"
+
+/* A number that no other request has, and that is not 0. */
+uint64_t exchange_number(const struct engine *engine);
+
+/* Once, when the answer is complete but for the headers that this adds. */
+void exchange_watch(struct exchange *x, struct answer *out);
+
+#endif

@@ -1,0 +1,211 @@
+/* One line of the log. Owns how fields look in either form; knows nothing of what they mean. */
+#include "server/line.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+
+/* What a field of no text may take beside its key, and the end of the line. */
+enum { NUMBER = 32, ENDING = 4 };
+
+static const char digits[] = "0123456789abcdef";
+
+static bool has_room(const struct line *l, size_t n) { return l->n + n + ENDING <= LINE_MOST; }
+
+static void put(struct line *l, const char *bytes, size_t n) {
+    memcpy(l->text + l->n, bytes, n);
+    l->n += n;
+}
+
+/* False where neither the key nor `n` bytes have room. */
+static bool put_key(struct line *l, const char *key, size_t n) {
+    const size_t length = strlen(key);
+    if (!has_room(l, length + n + 4)) return false;
+    const bool json = l->format == LINE_JSON;
+    if (l->n) put(l, json ? ",\"" : " ", json ? 2 : 1);
+    if (!l->n && json) put(l, "{\"", 2);
+    put(l, key, length);
+    put(l, json ? "\":" : "=", json ? 2 : 1);
+    return true;
+}
+
+static char *print_int(uint64_t n, char *end) {
+    do *--end = digits[n % 10];
+    while (n /= 10);
+    return end;
+}
+
+/* ---- time ---- */
+
+/* The calendar is asked once a second. */
+static const char *print_second(time_t now, size_t *n) {
+    static _Thread_local time_t printed;
+    static _Thread_local char text[32];
+    static _Thread_local size_t length;
+    if (now != printed || !length) {
+        struct tm utc;
+        gmtime_r(&now, &utc);
+        length = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+        printed = now;
+    }
+    *n = length;
+    return text;
+}
+
+void line_begin(struct line *l, enum line_format format) {
+    struct timespec now;
+    size_t n;
+    clock_gettime(CLOCK_REALTIME, &now);
+    const char *second = print_second(now.tv_sec, &n);
+    const int ms = (int)(now.tv_nsec / 1000000);
+    const char rest[] = {'.', digits[ms / 100], digits[ms / 10 % 10], digits[ms % 10], 'Z'};
+    l->format = format;
+    l->n = 0;
+    put_key(l, "time", NUMBER + 2);
+    if (format == LINE_JSON) put(l, "\"", 1);
+    put(l, second, n);
+    put(l, rest, sizeof rest);
+    if (format == LINE_JSON) put(l, "\"", 1);
+}
+
+/* ---- fields ---- */
+
+/* What logfmt has no quotation marks around. */
+static bool is_plain(unsigned char c) {
+    return c > 0x20 && c < 0x7f && c != '"' && c != '\\' && c != '=';
+}
+
+/* The longest is \u00NN. */
+static void put_escaped(struct line *l, unsigned char c) {
+    if (c == '"' || c == '\\') {
+        const char both[] = {'\\', (char)c};
+        put(l, both, sizeof both);
+    } else if (c >= 0x20 && c < 0x7f) {
+        put(l, (const char *)&c, 1);
+    } else {
+        const bool json = l->format == LINE_JSON;
+        const char hex[] = {digits[c >> 4], digits[c & 15]};
+        put(l, json ? "\\u00" : "\\x", json ? 4 : 2);
+        put(l, hex, sizeof hex);
+    }
+}
+
+/* `n` of its bytes are looked at. */
+static void put_text(struct line *l, const char *text, size_t n) {
+    bool plain = n > 0 && l->format == LINE_LOGFMT;
+    for (size_t i = 0; plain && i < n; i++) plain = is_plain((unsigned char)text[i]);
+    if (plain) {
+        put(l, text, has_room(l, n) ? n : LINE_MOST - ENDING - l->n);
+        return;
+    }
+    put(l, "\"", 1);
+    for (size_t i = 0; i < n && has_room(l, 7); i++) put_escaped(l, (unsigned char)text[i]);
+    put(l, "\"", 1);
+}
+
+void line_text(struct line *l, const char *key, const char *text, size_t most) {
+    if (put_key(l, key, 2)) put_text(l, text, strnlen(text, most));
+}
+
+void line_word(struct line *l, const char *key, const char *word) {
+    const size_t n = strlen(word);
+    const bool json = l->format == LINE_JSON;
+    if (!put_key(l, key, n + 2)) return;
+    if (json) put(l, "\"", 1);
+    put(l, word, n);
+    if (json) put(l, "\"", 1);
+}
+
+void line_int(struct line *l, const char *key, int64_t value) {
+    char text[NUMBER];
+    if (!put_key(l, key, NUMBER)) return;
+    if (value < 0) put(l, "-", 1);
+    const char *at = print_int(value < 0 ? -(uint64_t)value : (uint64_t)value, text + NUMBER);
+    put(l, at, (size_t)(text + NUMBER - at));
+}
+
+void line_ms(struct line *l, const char *key, int64_t nanoseconds) {
+    char text[NUMBER];
+    const int64_t us = nanoseconds > 0 ? nanoseconds / 1000 : 0;
+    const char rest[] = {'.', digits[us / 100 % 10], digits[us / 10 % 10], digits[us % 10]};
+    if (!put_key(l, key, NUMBER + sizeof rest)) return;
+    const char *at = print_int((uint64_t)us / 1000, text + NUMBER);
+    put(l, at, (size_t)(text + NUMBER - at));
+    put(l, rest, sizeof rest);
+}
+
+/* ---- pairs ---- */
+
+/* Whether JSON has it as a number. */
+static bool is_number(const char *text, size_t n) {
+    const size_t sign = n > 0 && *text == '-', whole = strspn(text + sign, "0123456789");
+    const size_t point = sign + whole;
+    if (whole == 0 || (whole > 1 && text[sign] == '0')) return false;
+    if (point == n) return true;
+    return text[point] == '.' && point + 1 < n &&
+           point + 1 + strspn(text + point + 1, "0123456789") == n;
+}
+
+static unsigned char hex_value(char c) {
+    return (unsigned char)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+}
+
+/* The byte that stands at *at in quotation marks, behind which *at is left. */
+static unsigned char read_byte(const char **at) {
+    const char *s = *at;
+    if (*s != '\\' || !s[1]) return *at = s + 1, (unsigned char)*s;
+    if (s[1] == 'x' && s[2] && s[3]) {
+        *at = s + 4;
+        return (unsigned char)(hex_value(s[2]) << 4 | hex_value(s[3]));
+    }
+    *at = s + 2;
+    return (unsigned char)s[1];
+}
+
+static const char *put_quoted(struct line *l, const char *at) {
+    put(l, "\"", 1);
+    while (*at && *at != '"') {
+        const unsigned char c = read_byte(&at);
+        if (has_room(l, 7)) put_escaped(l, c);
+    }
+    put(l, "\"", 1);
+    return *at ? at + 1 : at;
+}
+
+static void put_pairs_json(struct line *l, const char *at) {
+    char key[64];
+    while (*(at += strspn(at, " "))) {
+        const size_t n = strcspn(at, "= ");
+        if (n >= sizeof key || at[n] != '=') return;
+        memcpy(key, at, n);
+        key[n] = '\0';
+        at += n + 1;
+        if (!put_key(l, key, NUMBER)) return;
+        if (*at == '"') {
+            at = put_quoted(l, at + 1);
+            continue;
+        }
+        const size_t length = strcspn(at, " ");
+        if (is_number(at, length) && has_room(l, length))
+            put(l, at, length);
+        else
+            put_text(l, at, length);
+        at += length;
+    }
+}
+
+void line_pairs(struct line *l, const char *pairs) {
+    if (l->format == LINE_JSON) {
+        put_pairs_json(l, pairs);
+        return;
+    }
+    const size_t n = strlen(pairs), room = LINE_MOST - ENDING - l->n;
+    if (room < 2) return;
+    put(l, " ", 1);
+    put(l, pairs, n < room ? n : room - 1);
+}
+
+void line_end(struct line *l) {
+    if (l->format == LINE_JSON) put(l, "}", 1);
+    put(l, "\n", 1);
+}
