@@ -17,7 +17,7 @@
 #include "server/idempotency.h"
 #include "server/trace.h"
 
-enum { EXCHANGE_ID = 64, CHALLENGE = 128 };
+enum { ANSWER_TIMES = 160, EXCHANGE_ID = 64, CHALLENGE = 128 };
 
 struct exchange;
 
@@ -86,7 +86,7 @@ struct answer {
     char etag[40], allow[ROUTE_ALLOW], id[EXCHANGE_ID + 1]; /* "": none */
     const char *location;                                   /* the exchange's */
     const char *challenge, *allow_origin, *vary;            /* NULL or "": none */
-    char times[128], trace[TRACE_TEXT]; /* Server-Timing and traceresponse; "": none */
+    char times[ANSWER_TIMES], trace[TRACE_TEXT]; /* Server-Timing and traceresponse; "": none */
     bool allow_credentials, is_preflight;
     /* In place of data: the events behind `seen`, in a log that lives until exchange_end. */
     struct event_log *log;

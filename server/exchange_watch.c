@@ -2,7 +2,6 @@
  * but the headers that say the same. A token, and what stands in a query, is never told. */
 #include "server/exchange_watch.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "core/plan.h"
@@ -32,31 +31,33 @@ static bool read_trace(const struct exchange *x, struct trace *out) {
 /* ---- times ---- */
 
 /* Of the parts that this request had, in the order in which it had them. */
-static void tell_times(const struct exchange *x, char *out, size_t size) {
+static void tell_times(const struct exchange *x, char out[ANSWER_TIMES]) {
     const int64_t started = x->started ? x->started : x->ended;
     const struct {
         const char *name;
         int64_t time;
-    } parts[] = {{"read", started - x->began},
-                 {"queue", x->queued},
-                 {"run", x->ended - started - x->queued - x->stored},
-                 {"store", x->stored}};
-    size_t n = 0;
+    } parts[] = {{"read;dur=", started - x->began},
+                 {"queue;dur=", x->queued},
+                 {"run;dur=", x->ended - started - x->queued - x->stored},
+                 {"store;dur=", x->stored}};
+    _Static_assert(ANSWER_TIMES >= 4 * (LINE_MS + 12), "the times may not fit");
+    char *at = out;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (parts[i].time <= 0) continue;
-        const long long us = parts[i].time / 1000;
-        n += (size_t)snprintf(out + n, size - n, "%s%s;dur=%lld.%03lld", n ? ", " : "",
-                              parts[i].name, us / 1000, us % 1000);
+        if (at > out) at = stpcpy(at, ", ");
+        at = stpcpy(at, parts[i].name);
+        at += line_print_ms(at, parts[i].time);
     }
+    *at = '\0';
 }
 
 /* ---- the log ---- */
 
 static void tell_client(struct line *l, const struct exchange *x) {
-    if (x->engine->access) line_word(l, "tenant", x->tenant->name);
-    if (x->peer) line_word(l, "remote", x->peer);
-    if (x->client) line_text(l, "client", x->client, MOST_NAME);
-    if (x->user_agent) line_text(l, "user_agent", x->user_agent, MOST_AGENT);
+    if (x->engine->access) line_word(l, LINE_KEY("tenant"), x->tenant->name);
+    if (x->peer) line_word(l, LINE_KEY("remote"), x->peer);
+    if (x->client) line_text(l, LINE_KEY("client"), x->client, MOST_NAME);
+    if (x->user_agent) line_text(l, LINE_KEY("user_agent"), x->user_agent, MOST_AGENT);
 }
 
 /* A run that goes on behind a stream has its error and its times to itself. */
@@ -64,20 +65,26 @@ static void write_line(struct exchange *x, const struct answer *out, const struc
     struct line l;
     exchange_set_id(x);
     log_begin(&l, LOG_INFO, "request");
-    line_word(&l, "id", x->id);
-    line_text(&l, "method", x->method_name, MOST_METHOD);
-    line_text(&l, "path", x->path, MOST_PATH);
-    line_word(&l, "route", x->route ? x->route->path : "unknown");
-    line_int(&l, "status", out->status);
-    if (!out->log && x->error.code) line_word(&l, "code", error_name(x->error.code));
-    line_int(&l, "bytes_in", (int64_t)x->body.length);
-    line_int(&l, "bytes_out", (int64_t)out->length);
-    line_ms(&l, "duration_ms", x->ended - x->began);
-    if (!out->log) line_ms(&l, "queue_ms", x->queued);
+    line_word(&l, LINE_KEY("id"), x->id);
+    if (x->method)
+        line_word(&l, LINE_KEY("method"), x->method_name);
+    else
+        line_text(&l, LINE_KEY("method"), x->method_name, MOST_METHOD);
+    if (x->route && !x->places.n)
+        line_word(&l, LINE_KEY("path"), x->route->path);
+    else
+        line_text(&l, LINE_KEY("path"), x->path, MOST_PATH);
+    line_word(&l, LINE_KEY("route"), x->route ? x->route->path : "unknown");
+    line_int(&l, LINE_KEY("status"), out->status);
+    if (!out->log && x->error.code) line_word(&l, LINE_KEY("code"), error_name(x->error.code));
+    line_int(&l, LINE_KEY("bytes_in"), (int64_t)x->body.length);
+    line_int(&l, LINE_KEY("bytes_out"), (int64_t)out->length);
+    line_ms(&l, LINE_KEY("duration_ms"), x->ended - x->began);
+    if (!out->log) line_ms(&l, LINE_KEY("queue_ms"), x->queued);
     tell_client(&l, x);
     if (trace) {
-        line_word(&l, "trace_id", trace->id);
-        line_word(&l, "span_id", trace->span);
+        line_word(&l, LINE_KEY("trace_id"), trace->id);
+        line_word(&l, LINE_KEY("span_id"), trace->span);
     }
     line_end(&l);
     sink_add(l.text, l.n);
@@ -90,6 +97,6 @@ void exchange_watch(struct exchange *x, struct answer *out) {
     stats_answer(route_number(x->route), route_method_number(x->method), out->status,
                  x->ended - x->began);
     if (traced) trace_write(&trace, out->trace);
-    if (x->engine->tells_times && !out->log) tell_times(x, out->times, sizeof out->times);
+    if (x->engine->tells_times && !out->log) tell_times(x, out->times);
     if (log_tells_requests()) write_line(x, out, traced ? &trace : NULL);
 }

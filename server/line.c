@@ -18,14 +18,10 @@ static void put(struct line *l, const char *bytes, size_t n) {
 }
 
 /* False where neither the key nor `n` bytes have room. */
-static bool put_key(struct line *l, const char *key, size_t n) {
-    const size_t length = strlen(key);
-    if (!has_room(l, length + n + 4)) return false;
-    const bool json = l->format == LINE_JSON;
-    if (l->n) put(l, json ? ",\"" : " ", json ? 2 : 1);
-    if (!l->n && json) put(l, "{\"", 2);
-    put(l, key, length);
-    put(l, json ? "\":" : "=", json ? 2 : 1);
+static bool put_key(struct line *l, const struct line_key *key, size_t n) {
+    const size_t length = key->n[l->format];
+    if (!has_room(l, length + n)) return false;
+    put(l, key->text[l->format], length);
     return true;
 }
 
@@ -61,8 +57,10 @@ void line_begin(struct line *l, enum line_format format) {
     const char rest[] = {'.', digits[ms / 100], digits[ms / 10 % 10], digits[ms % 10], 'Z'};
     l->format = format;
     l->n = 0;
-    put_key(l, "time", NUMBER + 2);
-    if (format == LINE_JSON) put(l, "\"", 1);
+    if (format == LINE_JSON)
+        put(l, "{\"time\":\"", 9);
+    else
+        put(l, "time=", 5);
     put(l, second, n);
     put(l, rest, sizeof rest);
     if (format == LINE_JSON) put(l, "\"", 1);
@@ -103,11 +101,11 @@ static void put_text(struct line *l, const char *text, size_t n) {
     put(l, "\"", 1);
 }
 
-void line_text(struct line *l, const char *key, const char *text, size_t most) {
+void line_text(struct line *l, const struct line_key *key, const char *text, size_t most) {
     if (put_key(l, key, 2)) put_text(l, text, strnlen(text, most));
 }
 
-void line_word(struct line *l, const char *key, const char *word) {
+void line_word(struct line *l, const struct line_key *key, const char *word) {
     const size_t n = strlen(word);
     const bool json = l->format == LINE_JSON;
     if (!put_key(l, key, n + 2)) return;
@@ -116,7 +114,7 @@ void line_word(struct line *l, const char *key, const char *word) {
     if (json) put(l, "\"", 1);
 }
 
-void line_int(struct line *l, const char *key, int64_t value) {
+void line_int(struct line *l, const struct line_key *key, int64_t value) {
     char text[NUMBER];
     if (!put_key(l, key, NUMBER)) return;
     if (value < 0) put(l, "-", 1);
@@ -124,14 +122,19 @@ void line_int(struct line *l, const char *key, int64_t value) {
     put(l, at, (size_t)(text + NUMBER - at));
 }
 
-void line_ms(struct line *l, const char *key, int64_t nanoseconds) {
-    char text[NUMBER];
+size_t line_print_ms(char out[LINE_MS], int64_t nanoseconds) {
     const int64_t us = nanoseconds > 0 ? nanoseconds / 1000 : 0;
     const char rest[] = {'.', digits[us / 100 % 10], digits[us / 10 % 10], digits[us % 10]};
-    if (!put_key(l, key, NUMBER + sizeof rest)) return;
-    const char *at = print_int((uint64_t)us / 1000, text + NUMBER);
-    put(l, at, (size_t)(text + NUMBER - at));
-    put(l, rest, sizeof rest);
+    char text[LINE_MS];
+    const char *at = print_int((uint64_t)us / 1000, text + LINE_MS);
+    const size_t n = (size_t)(text + LINE_MS - at);
+    memcpy(out, at, n);
+    memcpy(out + n, rest, sizeof rest);
+    return n + sizeof rest;
+}
+
+void line_ms(struct line *l, const struct line_key *key, int64_t nanoseconds) {
+    if (put_key(l, key, LINE_MS)) l->n += line_print_ms(l->text + l->n, nanoseconds);
 }
 
 /* ---- pairs ---- */
@@ -173,14 +176,13 @@ static const char *put_quoted(struct line *l, const char *at) {
 }
 
 static void put_pairs_json(struct line *l, const char *at) {
-    char key[64];
     while (*(at += strspn(at, " "))) {
         const size_t n = strcspn(at, "= ");
-        if (n >= sizeof key || at[n] != '=') return;
-        memcpy(key, at, n);
-        key[n] = '\0';
+        if (at[n] != '=' || !has_room(l, n + NUMBER)) return;
+        put(l, ",\"", 2);
+        put(l, at, n);
+        put(l, "\":", 2);
         at += n + 1;
-        if (!put_key(l, key, NUMBER)) return;
         if (*at == '"') {
             at = put_quoted(l, at + 1);
             continue;

@@ -39,8 +39,8 @@ bool log_tells_requests(void) { return tells_requests; }
 
 void log_begin(struct line *l, enum log_level level, const char *event) {
     line_begin(l, form);
-    line_word(l, "level", names[level]);
-    line_word(l, "event", event);
+    line_word(l, LINE_KEY("level"), names[level]);
+    line_word(l, LINE_KEY("event"), event);
 }
 
 void log_event(enum log_level level, const char *event, const char *format, ...) {

@@ -4,12 +4,14 @@
 --
 --     wrk ... -s http.lua URL -- ROUND [check]
 --
--- With "check" it asks for float64 and checks every answer: x2 can be read off an answer, and the rest
+-- Where GRADD_BENCH_TOKEN is set, it is sent along. With "check" it asks for float64 and checks every answer: x2 can be read off an answer, and the rest
 -- of a request follows from its x2.
 
 local format = string.format
 local head = "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
   .. "Content-Length: %d\r\n\r\n"
+local token = os.getenv("GRADD_BENCH_TOKEN")
+if token then head = head:gsub("\r\n\r\n$", "\r\nAuthorization: Bearer " .. token .. "\r\n\r\n") end
 local body = '{"graph":"z = (x1 + %s) * x2 ** 2","variables":{"x1":%.6f,"x2":%.6f}}'
 local threads = {}
 local k
