@@ -88,12 +88,12 @@ int health_ask(const struct listen_address *address, bool tls, const char *what)
                 fd >= 0 && errno == 0 ? "it was cut" : strerror_r(errno, reason, sizeof reason));
     if (fd >= 0) close(fd);
     if (!came) return EXIT_FAILURE;
-    int status = 0;
     const char *body = strstr(answer, "\r\n\r\n");
-    if (sscanf(answer, "HTTP/1.%*c %d", &status) != 1 || !body) {
+    if (strncmp(answer, "HTTP/1.", 7) != 0 || !body) {
         fprintf(stderr, "gradd health: what %s answers is no HTTP\n", url);
         return EXIT_FAILURE;
     }
-    fprintf(status == 200 ? stdout : stderr, "%s\n", body + 4);
-    return status == 200 ? EXIT_SUCCESS : EXIT_FAILURE;
+    const bool well = strncmp(answer + strlen("HTTP/1.1"), " 200 ", 5) == 0;
+    fprintf(well ? stdout : stderr, "%s\n", body + 4);
+    return well ? EXIT_SUCCESS : EXIT_FAILURE;
 }

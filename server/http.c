@@ -5,6 +5,7 @@
 #include "server/http.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -385,9 +386,10 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd, con
 
 static void on_completed(void *context, struct MHD_Connection *mhd, void **state,
                          enum MHD_RequestTerminationCode how) {
-    (void)context, (void)mhd, (void)how;
+    (void)context, (void)mhd;
     struct connection *c = *state;
     if (!c) return;
+    if (how == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED) keeper_cut(&c->guest);
     unwatch(c);
     set_deadline(c, clock_coarse() +
                         (limits_of(c)->idle_seconds + limits_of(c)->header_seconds) * second);
@@ -408,6 +410,7 @@ static void welcome(void *context, int door, int fd, const struct sockaddr *from
         if (!house->tls == !h->tls_doors[door] &&
             (!best || atomic_load(&house->guests) < atomic_load(&best->guests)))
             best = house;
+    assert(best); /* build_houses has seen all doors */
     atomic_fetch_add(&best->guests, 1);
     if (MHD_add_connection(best->daemon, fd, from, size) != MHD_YES)
         atomic_fetch_sub(&best->guests, 1);

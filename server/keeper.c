@@ -244,6 +244,7 @@ static void drain_start(struct keeper *k, int fd) {
 
 void keeper_admit(struct keeper *k, struct guest *guest, int fd, int64_t deadline) {
     guest->fd = fd;
+    atomic_store(&guest->cut, false);
     guest->watch = 0;
     guest->previous = NULL;
     atomic_store_explicit(&guest->deadline, deadline, memory_order_relaxed);
@@ -256,9 +257,20 @@ void keeper_admit(struct keeper *k, struct guest *guest, int fd, int64_t deadlin
     stats_add(STAT_CONNECTIONS, 1);
 }
 
+static void forget_unsent(int fd) {
+    const struct linger none = {.l_onoff = 1};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
+void keeper_cut(struct guest *guest) {
+    atomic_store(&guest->cut, true);
+    forget_unsent(guest->fd);
+}
+
 void keeper_dismiss(struct keeper *k, struct guest *guest, bool drain) {
     int unread = 0;
     drain = drain || (ioctl(guest->fd, FIONREAD, &unread) == 0 && unread > 0);
+    drain = drain && !atomic_load(&guest->cut);
     if (drain) shutdown(guest->fd, SHUT_WR);
     pthread_mutex_lock(&k->lock);
     if (guest->previous)
@@ -335,6 +347,7 @@ static void inspect(struct guest *g, int64_t now) {
     int64_t deadline = atomic_load_explicit(&g->deadline, memory_order_relaxed);
     if (deadline && now >= deadline) {
         atomic_store_explicit(&g->deadline, 0, memory_order_relaxed);
+        keeper_cut(g);
         shutdown(g->fd, SHUT_RDWR);
         stats_add(STAT_TIMED_OUT, 1);
     } else if (has_ended(g->fd)) {

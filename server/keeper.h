@@ -15,8 +15,9 @@ struct keeper;
 struct guest {
     int fd;
     _Atomic int64_t
-        deadline;   /* clock_coarse nanoseconds; 0: none. Past it the socket is shut down. */
-    uint64_t watch; /* which watch this is, 0: none */
+        deadline;    /* clock_coarse nanoseconds; 0: none. Past it the socket is shut down. */
+    atomic_bool cut; /* nobody waits for it any more */
+    uint64_t watch;  /* which watch this is, 0: none */
     atomic_bool *left;
     struct guest *previous, *next;                 /* of all guests */
     struct guest *previous_watched, *next_watched; /* of those that are watched */
@@ -49,6 +50,9 @@ void keeper_stop(struct keeper *k);
  * where there are unread bytes, the keeper goes on reading from a copy of the socket. */
 void keeper_admit(struct keeper *k, struct guest *guest, int fd, int64_t deadline);
 void keeper_dismiss(struct keeper *k, struct guest *guest, bool drain);
+
+/* A guest was too slow: what it has not read when its socket is closed is not kept for it by the system. */
+void keeper_cut(struct guest *guest);
 
 /* From keeper_watch until keeper_unwatch returns, `left` becomes true when the client goes. */
 void keeper_watch(struct keeper *k, struct guest *guest, atomic_bool *left);

@@ -88,7 +88,7 @@ static bool read_pair(struct tls_identity *identity, const struct tls_files *fil
                       size_t size) {
     identity->certificate = read_text(files->certificate, problem, size);
     if (identity->certificate) identity->key = read_text(files->key, problem, size);
-    if (!identity->key) return false;
+    if (!identity->certificate || !identity->key) return false;
     const gnutls_datum_t certificate = datum_of(identity->certificate),
                          key = datum_of(identity->key);
     const int code = gnutls_certificate_set_x509_key_mem2(identity->credentials, &certificate, &key,
