@@ -1,5 +1,6 @@
 /* GET /metrics: what this process counts, in Prometheus' text format 0.0.4. Owns the names, which are
  * promised to dashboards; counts nothing itself. */
+#include "core/budget.h"
 #include "core/cache.h"
 #include "core/slab.h"
 #include "server/body.h"
@@ -235,6 +236,21 @@ static void write_store(struct writer *out) {
               stats_sizes, one);
 }
 
+static void write_budget(struct writer *out) {
+    static const char *const kinds[] = {
+#define BUDGET_NAME(tag, name) name,
+        BUDGET_KINDS(BUDGET_NAME)
+#undef BUDGET_NAME
+    };
+    write_family(out, "gradd_budget_held_bytes", "gauge",
+                 "Memory that is taken of what --max-memory leaves, by what it is for.");
+    for (int i = 0; i < BUDGET_KIND_COUNT; i++)
+        write_labelled(out, "gradd_budget_held_bytes", "kind", kinds[i],
+                       (double)budget_held((enum budget_kind)i));
+    gauge(out, "gradd_budget_limit_bytes", "What --max-memory leaves to requests and sessions.",
+          budget_limit());
+}
+
 static void write_memory(struct writer *out, const struct plan_stats *plans,
                          const struct cache_stats *known, const struct registry_stats *state,
                          const struct operations_stats *jobs) {
@@ -250,6 +266,7 @@ static void write_memory(struct writer *out, const struct plan_stats *plans,
     write_family(out, "gradd_memory_bytes", "gauge", "Memory that is accounted for, by its use.");
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         write_labelled(out, "gradd_memory_bytes", "kind", kinds[i].kind, (double)kinds[i].bytes);
+    write_budget(out);
 }
 
 static void write_process(struct writer *out) {

@@ -24,6 +24,7 @@
 #include <cmocka.h>
 
 #include "server/sandbox.h"
+#include "server/store.h"
 
 enum { PATH = 256 };
 
@@ -86,12 +87,10 @@ static int begin(void **state) {
 }
 
 static int end(void **state) {
+    char command[PATH + 16];
     (void)state;
-    for (const char *const *name = (const char *const[]){"data/file", "data", "config/file",
-                                                         "config", "other/file", "other", "", NULL};
-         *name; name++)
-        remove(in_root(*name));
-    return 0;
+    snprintf(command, sizeof command, "rm -rf %s", root);
+    return system(command);
 }
 
 /* ---- files --------------------------------------------------------------------------------------- */
@@ -274,6 +273,44 @@ static void threads_from_before_are_filtered_too(void **state) {
     assert_child(filtered_threads);
 }
 
+/* ---- a store in it -------------------------------------------------------------------------------- */
+
+static bool encode(const void *object, struct writer *out) {
+    write_text(out, object);
+    return !out->full;
+}
+
+static void note(void *failed, const struct error *error) { *(bool *)failed = error; }
+
+static void a_store(void) {
+    char problem[512];
+    bool failed = true;
+    struct error error;
+    struct writer out;
+    const struct store_change change = {
+        .kind = STORE_SESSION, .tenant = "t", .id = "s", .encode = encode, .object = "bytes"};
+    close_files();
+    HOLDS(sandbox_filter_calls() == 0);
+    struct store *store = store_sqlite.open(in_root("data"), problem, sizeof problem);
+    HOLDS(store);
+    store->verbs->save(store, &change, 1, note, &failed);
+    store->verbs->close(store); /* when what was saved is kept */
+    HOLDS(!failed);
+    store = store_sqlite.open(in_root("data"), problem, sizeof problem);
+    HOLDS(store);
+    error_clear(&error);
+    writer_init(&out, 1 << 20);
+    HOLDS(store->verbs->load(store, STORE_SESSION, "t", "s", &out, &error));
+    HOLDS(out.length == 5 && memcmp(out.data, "bytes", 5) == 0);
+    writer_free(&out);
+    store->verbs->close(store);
+}
+
+static void a_store_works_in_it(void **state) {
+    (void)state;
+    assert_child(a_store);
+}
+
 /* ---- privileges ---------------------------------------------------------------------------------- */
 
 static bool status_has(const char *line) {
@@ -326,6 +363,7 @@ int main(void) {
         cmocka_unit_test(refuses_what_serving_does_not_take),
         cmocka_unit_test(allows_what_serving_takes),
         cmocka_unit_test(threads_from_before_are_filtered_too),
+        cmocka_unit_test(a_store_works_in_it),
         cmocka_unit_test(no_capability_is_left),
         cmocka_unit_test(root_becomes_a_user_for_good),
         cmocka_unit_test(a_user_that_is_not_there_is_named),
