@@ -400,13 +400,16 @@ static bool prepare(struct sqlite *s, enum statement which, sqlite3 *db, const c
                               NULL) == SQLITE_OK;
 }
 
+/* A process that has closed its files but the directory's cannot make temporary ones elsewhere. */
+static const char settings[] =
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY";
+
 static bool open_database(struct sqlite *s, const char *directory, char *problem, size_t size) {
     char path[PATH];
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
     snprintf(path, sizeof path, "%.4000s/gradd.db", directory);
     if (sqlite3_open_v2(path, &s->writing, flags | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK ||
-        sqlite3_exec(s->writing, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL", NULL, NULL,
-                     NULL) != SQLITE_OK)
+        sqlite3_exec(s->writing, settings, NULL, NULL, NULL) != SQLITE_OK)
         return fail_open(problem, size, directory, sqlite3_errmsg(s->writing));
     if (!check_tables(s, directory, problem, size)) return false;
     if (sqlite3_open_v2(path, &s->reading, flags, NULL) != SQLITE_OK)
