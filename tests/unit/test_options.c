@@ -248,7 +248,7 @@ static void write_config(const char *text) {
 }
 
 static enum options_outcome read_config(const char *text, const char *b, const char *c) {
-    char argument[80];
+    static char argument[80]; /* it must outlive the options */
     write_config(text);
     snprintf(argument, sizeof argument, "--config=%s", config);
     return read_line(argument, b, c);
