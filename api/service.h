@@ -6,7 +6,7 @@
 #include "core/arena.h"
 #include "core/plan.h"
 
-/* Every limit, of a request, of what stays between requests, and, from max_queue on, of the server, which
+/* Every limit, of a request, of what stays between requests, and, from max_memory_bytes on, of the server, which
  * alone knows of those: its name, which says the unit where there is one, its preset, the least and the
  * most that it may be set to, and its meaning. The server holds two of these: the configured one, and a
  * small one for what a network thread may do itself. A request that passes the small one is run again
@@ -40,6 +40,8 @@
     X(max_operation_bytes, 2LL << 30, 1, 1LL << 40,                                                \
       "bytes that operations keep, requests and answers")                                          \
     X(max_operation_seconds, 86400, 1, 31536000, "seconds an operation is kept once it is done")   \
+    X(max_memory_bytes, 0, 0, 1LL << 40,                                                           \
+      "bytes of memory of the process; 0: three quarters of what there is")                        \
     X(max_queue, 256, 1, 1000000, "requests that wait for a worker")                               \
     X(max_connections, 10000, 1, 1000000, "connections at a time")                                 \
     X(max_address_connections, 5000, 1, 1000000,                                                   \

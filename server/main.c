@@ -247,7 +247,7 @@ static int serve(const struct options *options) {
     if (options->sandbox) enter_sandbox(options, &sockets);
     if (!open_tls(options, &sockets, &tls, problem, sizeof problem))
         return give_up(&sockets, problem);
-    if (!memory_set(options->max_memory, threads + 2 * workers + (int)limits.max_running_jobs,
+    if (!memory_set(&limits.max_memory_bytes, threads + 2 * workers + (int)limits.max_running_jobs,
                     problem, sizeof problem))
         return give_up(&sockets, problem), EXIT_OPTIONS;
     if (!engine_init(&engine, &limits, problem, sizeof problem)) return give_up(&sockets, problem);

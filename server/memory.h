@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Sets the budget of the process: of `wanted` bytes (0: three quarters of what the machine and the container grant)
- * what is left beside the process as it is now and so many threads. Called before there are any of them. False
- * with one sentence where `wanted` leaves nothing to requests. */
-bool memory_set(int64_t wanted, int threads, char *problem, size_t size);
+/* Sets the budget of the process: of *wanted bytes (0 becomes three quarters of what the machine and the container
+ * grant) what is left beside the process as it is now and so many threads. Called before there are any of them.
+ * False with one sentence where they leave nothing to requests. */
+bool memory_set(int64_t *wanted, int threads, char *problem, size_t size);
 
 #endif

@@ -36,7 +36,7 @@ static const struct {
 };
 
 /* Names of limits that are as good without their unit. */
-static const char *const bare[] = {"max_body_bytes", "grace_seconds"};
+static const char *const bare[] = {"max_body_bytes", "max_memory_bytes", "grace_seconds"};
 
 static bool is_limit(const struct option_row *row) { return !row->preset; }
 

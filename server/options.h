@@ -50,8 +50,6 @@ struct option_list {
       "threads that read, answer, and compute what is small")                                      \
     X("Process", workers, threads, "N", "(one a core)",                                            \
       "threads that compute what is large, at low priority; one request may have them all")        \
-    X("Process", max_memory, bytes, "BYTES", "(three quarters of what there is)",                  \
-      "memory of the process; past it requests are refused, and never more is taken")              \
     X("Process", log_level, level, "LEVEL", "info",                                                \
       "what goes to standard error: error, warn, info or debug")                                   \
     X("Process", log_format, format, "FORMAT", "logfmt", "its lines: logfmt or json")              \
@@ -134,7 +132,7 @@ bool options_check_reach(const struct options *o, const struct listen_list *addr
  * with those that the process may have of them. */
 bool options_check_limits(const struct options *o, int64_t memory, char *problem, size_t size);
 
-/* Whether the files that are named can be read. */
+/* Whether the files that are named can be read, and the directories used. */
 bool options_check_files(const struct options *o, char *problem, size_t size);
 
 /* Every option, its value, and who said so, as lines of a configuration file. */

@@ -2,19 +2,31 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/options_own.h"
+
+/* 0, or the number of what is wrong with a file or a directory. One that is not there will be made. */
+static int try(enum option_kind kind, const char *path) {
+    struct stat it;
+    if (kind == OPTION_file) return access(path, R_OK) == 0 ? 0 : errno;
+    if (stat(path, &it) != 0) return errno == ENOENT ? 0 : errno;
+    if (!S_ISDIR(it.st_mode)) return ENOTDIR;
+    return access(path, R_OK | W_OK | X_OK) == 0 ? 0 : errno;
+}
 
 bool options_check_files(const struct options *o, char *problem, size_t size) {
     char source[512];
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         const struct option_row *row = option_row(i);
         const char *text = o->said[i].text;
-        if (row->kind != OPTION_file || !text || access(text, R_OK) == 0) continue;
-        const int number = errno;
+        if (!text || (row->kind != OPTION_file && row->kind != OPTION_directory)) continue;
+        const int number = try(row->kind, text);
+        if (!number) continue;
         option_source(o, row, source, sizeof source);
-        snprintf(problem, size, "%s: cannot read %s: %s", source, text, strerror(number));
+        snprintf(problem, size, "%s: cannot %s %s: %s", source,
+                 row->kind == OPTION_file ? "read" : "use", text, strerror(number));
         return false;
     }
     return true;
@@ -71,7 +83,8 @@ static bool check_bytes(const struct options *o, size_t i, int64_t memory, char 
 }
 
 bool options_check_limits(const struct options *o, int64_t memory, char *problem, size_t size) {
-    if (o->max_memory && o->max_memory < memory) memory = o->max_memory;
+    const int64_t most = o->limits.max_memory_bytes;
+    if (most && most < memory) memory = most;
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
         if (!check_pair(o, pairs[i].part, pairs[i].whole, problem, size)) return false;
     for (size_t i = 0; i < OPTION_COUNT; i++)

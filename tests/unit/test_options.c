@@ -367,6 +367,7 @@ static void every_limit_but_the_rank_is_an_option(void **state) {
         char argument[96], *at = argument;
         const char *name = limits[i].name;
         if (strcmp(name, "max_body_bytes") == 0) name = "max_body";
+        if (strcmp(name, "max_memory_bytes") == 0) name = "max_memory";
         if (strcmp(name, "grace_seconds") == 0) name = "grace";
         at += sprintf(at, "--%s", name);
         for (char *c = argument; *c; c++)
@@ -425,6 +426,19 @@ static void limits_that_contradict_each_other_are_told(void **state) {
     assert_false(options_check_limits(&options, memory, problem, sizeof problem));
     assert_string_equal(problem,
                         "GRADD_MAX_BODY: 5G is more than the 4G bytes of memory that there are");
+}
+
+static void a_named_directory_must_be_one(void **state) {
+    (void)state;
+    char sentence[128];
+    assert_int_equal(read_line("--data-dir", "/tmp", NULL), OPTIONS_RUN);
+    assert_true(options_check_files(&options, problem, sizeof problem));
+    assert_int_equal(read_line("--data-dir", "/tmp/gradd-is-not-there", NULL), OPTIONS_RUN);
+    assert_true(options_check_files(&options, problem, sizeof problem));
+    assert_int_equal(read_line("--data-dir", config, NULL), OPTIONS_RUN);
+    assert_false(options_check_files(&options, problem, sizeof problem));
+    snprintf(sentence, sizeof sentence, "--data-dir: cannot use %s: Not a directory", config);
+    assert_string_equal(problem, sentence);
 }
 
 /* ---- what is shown ---- */
@@ -517,6 +531,7 @@ int main(void) {
         TEST(limits_that_contradict_each_other_are_told),
         CONFIG(what_is_shown_is_a_file_that_says_the_same),
         CONFIG(a_named_file_must_be_readable),
+        CONFIG(a_named_directory_must_be_one),
         TEST(help_and_version_are_found_among_others),
     };
 #undef TEST
