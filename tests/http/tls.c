@@ -277,6 +277,25 @@ static bool lives_through_handshakes_that_are_given_up(void) {
     return fetch_once(&server, "/healthz", NULL) == 200;
 }
 
+static bool cuts_who_shakes_hands_slowly(void) {
+    /* The beginning of a greeting of 508 bytes, which never becomes whole. */
+    static const char hello[] = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+    setenv("GRADD_HEADER_SECONDS", "1", 1);
+    struct child child = start_tls("--log-level", "error", NULL, NULL);
+    unsetenv("GRADD_HEADER_SECONDS");
+    int fd = dial(&child);
+    CHECK(fd >= 0 && say_bytes(fd, hello, sizeof hello - 1));
+    /* It is cut although it never stops talking. */
+    const int64_t end = now_ms() + 60000 * patience;
+    struct pollfd state = {.fd = fd, .events = POLLIN | POLLRDHUP};
+    while (poll(&state, 1, 100) == 0 && now_ms() < end)
+        if (send(fd, "x", 1, MSG_NOSIGNAL) < 0) break;
+    CHECK(now_ms() < end);
+    close(fd);
+    CHECK(fetch_once(&child, "/healthz", NULL) == 200);
+    return stop(&child);
+}
+
 static bool shows_a_new_certificate_without_dropping_anybody(void) {
     struct child child = start_tls("--log-level", "error", NULL, NULL);
     CURL *kept = new_client(&child, "/healthz", NULL);
@@ -430,6 +449,7 @@ static bool is_found_well_by_tls(void) {
     X(speaks_tls_1_2_and_up)                                                                       \
     X(cuts_who_speaks_no_tls)                                                                      \
     X(lives_through_handshakes_that_are_given_up)                                                  \
+    X(cuts_who_shakes_hands_slowly)                                                                \
     X(shows_a_new_certificate_without_dropping_anybody)                                            \
     X(keeps_its_certificate_where_the_new_one_is_none)                                             \
     X(lets_in_clients_with_the_right_certificate_alone)                                            \
