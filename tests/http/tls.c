@@ -313,6 +313,23 @@ static bool shows_a_new_certificate_without_dropping_anybody(void) {
     return stop(&child);
 }
 
+/* As certbot(1) has it: a link to a file elsewhere, which is made anew. */
+static bool follows_a_link_to_a_newer_certificate(void) {
+    const char *arguments[] = {"--listen",       "127.0.0.1:0", "--tls-cert",
+                               at("linked.pem"), "--tls-key",   at("linked.key"),
+                               "--log-level",    "error",       NULL};
+    CHECK(shell("mkdir archive && for i in pem key; do cp server.$i archive/1.$i;"
+                " cp next.$i archive/2.$i; ln -s archive/1.$i linked.$i; done"));
+    struct child child = spawn(arguments);
+    CHECK(get_ready(&child) && shows(&child, "server"));
+    CHECK(shell("for i in pem key; do ln -sf archive/2.$i linked.$i; done"));
+    kill(child.pid, SIGHUP);
+    const int64_t end = now_ms() + 5000 * patience;
+    while (!shows(&child, "next") && now_ms() < end) sleep_ms(5);
+    CHECK(shows(&child, "next"));
+    return stop(&child);
+}
+
 /* Reads lines of the log until one has that part. */
 static bool is_logged(const struct child *child, const char *part) {
     char line[1024];
@@ -451,6 +468,7 @@ static bool is_found_well_by_tls(void) {
     X(lives_through_handshakes_that_are_given_up)                                                  \
     X(cuts_who_shakes_hands_slowly)                                                                \
     X(shows_a_new_certificate_without_dropping_anybody)                                            \
+    X(follows_a_link_to_a_newer_certificate)                                                       \
     X(keeps_its_certificate_where_the_new_one_is_none)                                             \
     X(lets_in_clients_with_the_right_certificate_alone)                                            \
     X(logs_the_subject_of_a_client)                                                                \
@@ -476,7 +494,7 @@ int main(int argc, char **argv) {
     curl_global_init(CURL_GLOBAL_DEFAULT);
     const int code = run_tests(argc, argv, NULL, NULL, tests, sizeof tests / sizeof *tests);
     curl_global_cleanup();
-    shell("rm -f -- *");
+    shell("rm -rf -- *");
     rmdir(directory);
     return code;
 }
