@@ -242,6 +242,7 @@ void session_remove(struct session *s, struct item *item) {
     t->list[i] = NULL;
     t->removed++;
     s->changes++;
+    session_drop_item(s, item->id);
     if (s->journal && item->kind != ITEM_TENSOR)
         remember(s, item);
     else

@@ -46,6 +46,20 @@ struct label {
     char key[];
 };
 
+/* What a store has of a session, as of the last time that it was told. */
+enum { SESSION_GONE = 8 };
+struct session_range {
+    int64_t from, to;
+};
+struct session_kept {
+    bool any;           /* else it is to be kept as a whole */
+    uint64_t changes;   /* all that has changed up to this one */
+    uint64_t entries;   /* of the journal up to this one */
+    uint64_t optimizer; /* its version */
+    uint32_t n_gone;    /* of the parts that are there no more */
+    struct session_range gone[SESSION_GONE];
+};
+
 struct session {
     char id[SESSION_ID + 1];
     struct account account;
@@ -57,6 +71,8 @@ struct session {
     uint64_t changes; /* counts every change; versions are taken from it */
     uint64_t last_id; /* of an item */
     struct journal_entry *journal, *journal_last; /* what made the tapes */
+    uint64_t last_entry;                          /* of the journal */
+    struct session_kept kept;
     struct item *removed; /* variables and constants that went since the journal's last entry */
     struct recorder *recorder; /* NULL while there is no tape */
     struct training *training; /* its optimizer, or NULL */
@@ -92,6 +108,9 @@ bool session_set(struct session *s, struct item *item, const struct tensor *valu
 /* The same with a value that is held already; takes over the reference and cannot fail. */
 void session_set_held(struct session *s, struct item *item, struct held value);
 void session_remove(struct session *s, struct item *item);
+/* A store is to keep it no more: an item, an entry of the journal. */
+void session_drop_item(struct session *s, uint64_t id);
+void session_drop_entry(struct session *s, uint64_t number);
 /* The names of those that were removed are of no use any more. */
 void session_forget_removed(struct session *s);
 /* Takes the newest item back as if it had never been added; nothing else has changed since. */

@@ -20,7 +20,8 @@ struct journal_value {
 
 struct journal_entry {
     struct journal_entry *next;
-    size_t size; /* charged */
+    uint64_t number; /* counts up, and is never given again */
+    size_t size;     /* charged */
     uint64_t tape;
     uint32_t begin; /* the program's length before it */
     enum journal_what what;
@@ -30,6 +31,7 @@ struct journal_entry {
 };
 
 static void free_entry(struct session *s, struct journal_entry *e) {
+    if (e->number) session_drop_entry(s, e->number);
     for (size_t i = 0; i < e->n_values; i++) block_release(e->values[i].value.owner);
     account_free(&s->account, e, e->size);
 }
@@ -99,6 +101,7 @@ bool journal_note(struct oneshot *o, enum journal_what what, uint64_t tape) {
 static void append(struct session *s, struct journal_entry *entry) {
     *(s->journal_last ? &s->journal_last->next : &s->journal) = entry;
     s->journal_last = entry;
+    entry->number = ++s->last_entry;
 }
 
 void journal_link(struct session *s, struct journal_entry *entry) {
@@ -252,7 +255,10 @@ static void write_value(const struct journal_value *v, struct writer *out) {
     write_text(out, "}");
 }
 
-static void write_entry(const struct journal_entry *e, struct writer *out) {
+const struct journal_entry *journal_next(const struct journal_entry *e) { return e->next; }
+uint64_t journal_number(const struct journal_entry *e) { return e->number; }
+
+void journal_write_entry(const struct journal_entry *e, struct writer *out) {
     static const char *const routes[] = {
 #define JOURNAL_ROUTE(tag, route, serve) route,
         JOURNAL(JOURNAL_ROUTE)
@@ -306,17 +312,30 @@ static void write_numbers(struct writer *out, const char *name, const struct ses
     write_text(out, "]");
 }
 
-void journal_write(const struct session *s, struct writer *out) {
-    write_text(out, "{\"last\":");
+static void write_state(const struct session *s, struct writer *out) {
+    write_text(out, "\"last\":");
     write_int(out, (int64_t)s->last_tape);
     write_numbers(out, ",\"live\":[", s, false);
     write_numbers(out, ",\"consumed\":[", s, true);
+}
+
+void journal_write(const struct session *s, struct writer *out) {
+    write_text(out, "{");
+    write_state(s, out);
     write_text(out, ",\"program\":[");
     for (const struct journal_entry *e = s->journal; e; e = e->next) {
         if (e != s->journal) write_text(out, ",");
-        write_entry(e, out);
+        journal_write_entry(e, out);
     }
     write_text(out, "],\"items\":{");
     write_items(s, out);
     write_text(out, "}}");
+}
+
+void journal_write_state(const struct session *s, struct writer *out) {
+    write_text(out, ",\"tapes\":{");
+    write_state(s, out);
+    write_text(out, ",\"items\":{");
+    write_items(s, out);
+    write_text(out, "},\"program\":[null");
 }

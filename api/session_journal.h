@@ -45,6 +45,12 @@ bool journal_copy(const struct session *from, struct session *to);
 
 /* Writes the tapes as an object that journal_replay reads. */
 void journal_write(const struct session *s, struct writer *out);
+/* The same in pieces: ,"tapes":{ and all but the entries, of which there is a null first; and each of
+ * those. */
+void journal_write_state(const struct session *s, struct writer *out);
+void journal_write_entry(const struct journal_entry *e, struct writer *out);
+const struct journal_entry *journal_next(const struct journal_entry *e);
+uint64_t journal_number(const struct journal_entry *e);
 /* Does it all again on `s`, which is new and has no items yet. */
 bool journal_replay(const struct service_call *call, struct session *s, const struct json *tapes,
                     struct arena *arena, struct error *error);

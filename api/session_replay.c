@@ -191,6 +191,7 @@ bool journal_replay(const struct service_call *call, struct session *s, const st
     if (!program || json_type(program) != JSON_ARRAY)
         return fail(&r, "program", "a list of what was done") || error_under(error, "tapes");
     for (const struct json *v = json_first(program); v; v = json_next(v), i++) {
+        if (i == 0 && json_type(v) == JSON_NULL) continue; /* as a store has it */
         if (replay_entry(&r, v)) continue;
         error_under_index(error, i);
         error_under(error, "program");

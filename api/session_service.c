@@ -7,107 +7,11 @@
 #include "api/place.h"
 #include "api/registry.h"
 #include "api/session_io.h"
-#include "api/session_journal.h"
+#include "api/session_make.h"
 #include "api/training.h"
 #include "core/plan.h"
 
 /* ---- making ---- */
-
-static bool read_dtype(struct asked *a, enum dtype *out) {
-    const struct json *v = asked_member(a, "dtype");
-    *out = DTYPE_F32;
-    if (!v) return true;
-    if (json_type(v) != JSON_STRING) return asked_fail_type(a, v, "a string");
-    if (dtype_find(json_string(v), out)) return true;
-    error_set(a->error, ERROR_INVALID_VALUE,
-              "unknown dtype \"%.40s\"; expected float32, float64, int32, int64 or bool",
-              json_string(v));
-    return error_under(a->error, "dtype");
-}
-
-/* An item of a request, or of an export with the identity that its tapes know it by. */
-static bool new_item(struct asked *a, const struct item_change *c, bool none) {
-    const struct json *tapes = asked_member(a, "tapes");
-    uint64_t id;
-    bool placed;
-    struct item *item =
-        session_add(a->session, c->name, c->length, c->kind, c->trainable, none ? NULL : &c->value);
-    if (!item) return session_fail_memory(a->session, a->error);
-    if (tapes && journal_item(tapes, c->name, &id, &placed)) item->id = id;
-    return item->settled = true;
-}
-
-/* An item that its tapes have left: the exported one takes its place, unless it is that. */
-static bool settle_item(struct asked *a, struct item *item, const struct item_change *c,
-                        bool none) {
-    uint64_t id;
-    bool placed;
-    if (!journal_item(asked_member(a, "tapes"), c->name, &id, &placed)) placed = false, id = 0;
-    const bool same = item->kind == c->kind && (c->kind != ITEM_VARIABLE || item->id == id);
-    if (!same || (none && !placed)) {
-        session_remove(a->session, item);
-        return new_item(a, c, none);
-    }
-    item->trainable = c->trainable;
-    if (!placed && !session_set(a->session, item, &c->value))
-        return session_fail_memory(a->session, a->error);
-    item->id = id;
-    return item->settled = true;
-}
-
-/* What the tapes have left and the export does not have was deleted since. */
-static void remove_rest(struct session *s) {
-    for (uint32_t i = s->items.n; i-- > 0;) {
-        struct item *item = session_item(s, i);
-        if (item && !item->settled) session_remove(s, item);
-    }
-    session_sort(s);
-}
-
-/* The tapes are made first: the items are what they were then, and become what they are now. */
-static bool replay(struct asked *a) {
-    const struct json *tapes = asked_member(a, "tapes");
-    if (!tapes) return true;
-    if (json_type(tapes) != JSON_OBJECT) return asked_fail_type(a, tapes, "an object");
-    return journal_replay(a->call, a->session, tapes, &a->arena, a->error);
-}
-
-static bool add_item(struct asked *a, const struct json *v, enum item_kind kind) {
-    struct item_change c = {.name = json_key(v), .length = strlen(json_key(v)), .kind = kind};
-    const bool none = kind == ITEM_TENSOR && json_type(v) == JSON_NULL;
-    if (!none && !item_change_read(a, v, json_key(v), kind, &c)) return false;
-    struct item *there = session_find(a->session, c.name, c.length);
-    if (there && asked_member(a, "tapes") && !there->settled)
-        return settle_item(a, there, &c, none);
-    if (there)
-        return error_set(a->error, ERROR_DUPLICATE_NAME, "\"%.80s\" is both a %s and a %s",
-                         there->name, item_kind_names[there->kind], item_kind_names[kind]);
-    return new_item(a, &c, none);
-}
-
-static bool add_items(struct asked *a, const char *member, enum item_kind kind) {
-    const struct json *object = asked_member(a, member);
-    if (!object) return true;
-    if (json_type(object) != JSON_OBJECT) return asked_fail_type(a, object, "an object");
-    for (const struct json *v = json_first(object); v; v = json_next(v)) {
-        if (add_item(a, v, kind)) continue;
-        error_under(a->error, json_key(v));
-        return error_under(a->error, member);
-    }
-    return true;
-}
-
-/* When the items are as they are to be. */
-static bool add_optimizer(struct asked *a) {
-    const struct json *v = asked_member(a, "optimizer");
-    struct optimizer_sent sent;
-    if (!v || json_type(v) == JSON_NULL) return true;
-    if (!optimizer_read(v, &a->arena, &sent, a->error) ||
-        !training_put(a->session, &sent, a->error))
-        return error_under(a->error, "optimizer");
-    a->ignored_decay = sent.ignored_decay;
-    return true;
-}
 
 static void write_session(struct asked *a, const struct session *s) {
     write_text(a->out, "{");
@@ -130,41 +34,13 @@ static bool register_new(struct asked *a, struct session *s) {
     return true;
 }
 
-static struct session *new_session(struct asked *a, const char *id, enum dtype dtype) {
-    struct session *s = session_new(id, dtype, (size_t)a->call->limits->max_session_bytes);
-    if (s)
-        s->created_at = wall_clock();
-    else
-        error_set(a->error, ERROR_MEMORY_BUDGET, "no memory for one more session");
-    return s;
-}
-
-/* The session that the body describes; the caller's. */
-static struct session *build(struct asked *a, const char *id) {
-    const struct json *labels = asked_member(a, "labels");
-    enum dtype dtype;
-    double ttl;
-    if (!read_dtype(a, &dtype) || !ttl_read(a, asked_member(a, "ttl_seconds"), &ttl) ||
-        !labels_check(a, labels))
-        return NULL;
-    struct session *s = a->session = new_session(a, id, dtype);
-    if (!s) return NULL;
-    s->ttl_seconds = ttl;
-    bool made = labels_merge(a, s, labels) && replay(a) &&
-                add_items(a, "variables", ITEM_VARIABLE) &&
-                add_items(a, "constants", ITEM_CONSTANT) && add_items(a, "tensors", ITEM_TENSOR);
-    if (made && asked_member(a, "tapes")) remove_rest(s);
-    if (made && add_optimizer(a)) return s;
-    session_free(s);
-    return NULL;
-}
-
 /* `id` NULL: a random one. */
 static bool create(struct asked *a, const char *id) {
     char random[REGISTRY_ID + 1];
     if (!id && !registry_new_id(random, a->error)) return false;
-    struct session *s = build(a, id ? id : random);
+    struct session *s = session_make(a, id ? id : random);
     if (!s) return false;
+    s->created_at = wall_clock();
     if (register_new(a, s)) return true;
     session_free(s);
     return false;
@@ -212,60 +88,6 @@ bool service_session_put(const struct service_call *call, struct writer *out, st
                     create(&a, call->places[0]);
     asked_end(&a);
     return ok;
-}
-
-/* ---- out of a store ---- */
-
-static bool read_number(const struct json *object, const char *name, uint64_t *out) {
-    const struct json *v = object ? json_member(object, name) : NULL;
-    int64_t n;
-    if (!v || !json_int(v, &n) || n < 0) return false;
-    *out = (uint64_t)n;
-    return true;
-}
-
-/* What an import gives anew: when it was made, what its entity tags are made of, and its items' ids. */
-static bool restore_identity(struct asked *a, struct session *s) {
-    const struct json *created = asked_member(a, "created_at"),
-                      *identity = asked_member(a, "identity"),
-                      *versions = identity ? json_member(identity, "versions") : NULL,
-                      *ids = identity ? json_member(identity, "ids") : NULL;
-    uint64_t changes = 0, last_id = 0, version = 0;
-    bool ok = created && json_double(created, &s->created_at) &&
-              read_number(identity, "changes", &changes) &&
-              read_number(identity, "last_id", &last_id);
-    for (uint32_t i = 0; ok && i < s->items.n; i++) {
-        struct item *item = session_item(s, i);
-        ok = !item || (read_number(versions, item->name, &item->version) &&
-                       read_number(ids, item->name, &item->id));
-    }
-    if (ok && s->training) ok = read_number(identity, "optimizer", &version);
-    if (!ok) return error_set(a->error, ERROR_INVALID_VALUE, "its versions are not there");
-    if (s->training) training_set_version(s->training, version);
-    session_sort(s);
-    s->changes = changes;
-    s->last_id = last_id;
-    return true;
-}
-
-struct session *session_decode(const struct service_call *call, struct error *error) {
-    static const struct takes takes = {.members = {"id", "created_at", "identity", "variables",
-                                                   "constants", "tensors", "tapes", "optimizer",
-                                                   "dtype", "ttl_seconds", "labels"}};
-    struct asked a;
-    struct writer unused;
-    struct session *s = NULL;
-    writer_init(&unused, 0);
-    const struct json *id = NULL;
-    if (asked_begin(&a, call, &takes, &unused, error) && (id = asked_member(&a, "id")) &&
-        json_type(id) == JSON_STRING)
-        s = build(&a, json_string(id));
-    if (s && !restore_identity(&a, s)) {
-        session_free(s);
-        s = NULL;
-    }
-    asked_end(&a);
-    return s;
 }
 
 /* All of it again under a new id, tapes included. */

@@ -3,6 +3,7 @@
 #ifndef GRADD_API_SESSION_SERVICES_H
 #define GRADD_API_SESSION_SERVICES_H
 
+#include "api/parts.h"
 #include "api/service.h"
 
 bool service_execute(const struct service_call *call, struct writer *out, struct error *error);
@@ -64,6 +65,8 @@ SESSION_SERVICES(SESSION_SERVICE)
 
 /* Writes all of a session, for a store: `object` is a struct session. False without memory. */
 bool session_encode(const void *object, struct writer *out);
+/* The same in parts: those that have changed since the last call, after which the store has them all. */
+bool session_encode_parts(const void *object, struct parts *out);
 /* The session whose bytes are the call's body, as it was; the caller's. It is not in the registry. NULL after
  * a failure. */
 struct session *session_decode(const struct service_call *call, struct error *error);
