@@ -65,7 +65,7 @@ struct store_change durable_session_change(const struct tenant *t, const struct 
                                  .deleted = deleted,
                                  .tenant = t->name,
                                  .id = seat_id(seat),
-                                 .encode = session_encode,
+                                 .encode_parts = session_encode_parts,
                                  .summarize = session_summarize,
                                  .object = seat_session(seat)};
 }

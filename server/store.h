@@ -3,7 +3,7 @@
 #ifndef GRADD_SERVER_STORE_H
 #define GRADD_SERVER_STORE_H
 
-#include "api/writer.h"
+#include "api/parts.h"
 #include "core/error.h"
 
 /* tag, what it is called */
@@ -24,15 +24,18 @@ extern const char *const store_kind_names[];
 
 /* Writes all of an object, or what a list is to say of it. False without memory. */
 typedef bool (*store_encode)(const void *object, struct writer *out);
+/* The same in parts: those that have changed since the store was told last, or the whole. */
+typedef bool (*store_encode_parts)(const void *object, struct parts *out);
 
 /* One thing that is to be kept from now on, or no longer. */
 struct store_change {
     enum store_kind kind;
     bool deleted;
     const char *tenant, *id; /* these and `object` are valid during the call of save */
-    /* Both are called, if at all, before save returns. */
+    /* These are called, if at all, before save returns. */
     store_encode encode;
-    store_encode summarize; /* NULL: a list says nothing beyond the names */
+    store_encode_parts encode_parts; /* in place of `encode`, of an object in parts */
+    store_encode summarize;          /* NULL: a list says nothing beyond the names */
     const void *object;
 };
 
@@ -62,7 +65,7 @@ struct store_verbs {
     /* Batches are kept in the order of the calls. */
     void (*save)(struct store *store, const struct store_change *changes, size_t n, store_done done,
                  void *context);
-    /* Writes what save was given of an object; false, with not_found where there is none. */
+    /* Writes what save was given of an object, one part behind the other; false, with not_found where there is none. */
     bool (*load)(struct store *store, enum store_kind kind, const char *tenant, const char *id,
                  struct writer *out, struct error *error);
     /* All of a kind, of all tenants, in the order in which they were first saved. */

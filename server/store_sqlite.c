@@ -33,14 +33,16 @@ enum { PATH = 4096, LONGEST_OBJECT = 999000000 };
       "INSERT INTO object (kind, tenant, id, saved_at, summary)"                                   \
       " VALUES (?1, ?2, ?3, unixepoch(), ?4) ON CONFLICT (kind, tenant, id)"                       \
       " DO UPDATE SET saved_at = excluded.saved_at, summary = excluded.summary")                   \
-    X(FILL, writing, "INSERT OR REPLACE INTO content (place, bytes) VALUES (" PLACE ", ?4)")       \
+    X(FILL, writing,                                                                               \
+      "INSERT OR REPLACE INTO content (place, part, bytes) VALUES (" PLACE ", ?4, ?5)")            \
+    X(CUT, writing, "DELETE FROM content WHERE place = " PLACE " AND part BETWEEN ?4 AND ?5")      \
     X(EMPTY, writing, "DELETE FROM content WHERE place = " PLACE)                                  \
     X(DROP, writing, "DELETE FROM object WHERE kind = ?1 AND tenant = ?2 AND id = ?3")             \
     X(EMPTY_OLD, writing,                                                                          \
       "DELETE FROM content WHERE place IN (SELECT place FROM object"                               \
       " WHERE kind = ?1 AND saved_at < unixepoch() - ?2)")                                         \
     X(DROP_OLD, writing, "DELETE FROM object WHERE kind = ?1 AND saved_at < unixepoch() - ?2")     \
-    X(GET, reading, "SELECT bytes FROM content WHERE place = " PLACE)                              \
+    X(GET, reading, "SELECT bytes FROM content WHERE place = " PLACE " ORDER BY part")             \
     X(LIST, reading, "SELECT tenant, id, summary FROM object WHERE kind = ?1 ORDER BY place")
 
 enum statement {
@@ -57,7 +59,8 @@ static const char make_tables[] =
     "CREATE TABLE object (place INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL,"
     " tenant TEXT NOT NULL, id TEXT NOT NULL, saved_at INTEGER NOT NULL, summary BLOB,"
     " UNIQUE (kind, tenant, id));"
-    "CREATE TABLE content (place INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
+    "CREATE TABLE content (place INTEGER NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL,"
+    " PRIMARY KEY (place, part));"
     "COMMIT";
 
 /* What was handed to save, encoded. */
@@ -66,7 +69,8 @@ struct kept {
     bool deleted;
     char *names; /* the tenant's, and the id behind its end */
     const char *id;
-    struct writer summary, out;
+    struct writer summary;
+    struct parts parts;
 };
 
 struct batch {
@@ -126,18 +130,33 @@ static sqlite3_stmt *bind_names(struct sqlite *s, enum statement which, enum sto
     return statement;
 }
 
-static bool write_step(struct sqlite *s, enum statement which, const struct kept *k,
-                       const struct writer *bytes) {
+static void bind_bytes(sqlite3_stmt *statement, int at, const struct writer *bytes) {
+    sqlite3_bind_blob64(statement, at, bytes->length ? bytes->data : "", bytes->length,
+                        SQLITE_STATIC);
+}
+
+static bool write_part(struct sqlite *s, const struct kept *k, const struct part *part) {
+    const enum statement which = part->gone ? SQL_CUT : SQL_FILL;
     sqlite3_stmt *statement = bind_names(s, which, k->kind, k->names, k->id);
-    if (bytes)
-        sqlite3_bind_blob64(statement, 4, bytes->length ? bytes->data : "", bytes->length,
-                            SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 4, part->from);
+    if (part->gone)
+        sqlite3_bind_int64(statement, 5, part->to);
+    else
+        bind_bytes(statement, 5, &part->bytes);
     return step(s, which);
 }
 
 static bool write_change(struct sqlite *s, const struct kept *k) {
-    if (k->deleted) return write_step(s, SQL_EMPTY, k, NULL) && write_step(s, SQL_DROP, k, NULL);
-    return write_step(s, SQL_PUT, k, &k->summary) && write_step(s, SQL_FILL, k, &k->out);
+    const enum statement last = k->deleted ? SQL_DROP : SQL_PUT;
+    if (k->deleted || k->parts.whole) {
+        bind_names(s, SQL_EMPTY, k->kind, k->names, k->id);
+        if (!step(s, SQL_EMPTY)) return false;
+    }
+    sqlite3_stmt *statement = bind_names(s, last, k->kind, k->names, k->id);
+    if (!k->deleted) bind_bytes(statement, 4, &k->summary);
+    bool ok = step(s, last);
+    for (size_t i = 0; ok && i < k->parts.n; i++) ok = write_part(s, k, &k->parts.list[i]);
+    return ok;
 }
 
 static bool commit(struct sqlite *s, bool ok, struct error *error) {
@@ -169,7 +188,7 @@ static void free_batch(struct batch *b) {
     for (size_t i = 0; i < b->n; i++) {
         free(b->changes[i].names);
         writer_free(&b->changes[i].summary);
-        writer_free(&b->changes[i].out);
+        parts_free(&b->changes[i].parts);
     }
     free(b);
 }
@@ -240,14 +259,16 @@ static bool encode_one(const struct store_change *from, struct kept *to) {
     to->kind = from->kind;
     to->deleted = from->deleted;
     writer_init(&to->summary, LONGEST_OBJECT);
-    writer_init(&to->out, LONGEST_OBJECT);
+    parts_init(&to->parts);
     to->names = malloc(n + strlen(from->id) + 1);
     if (!to->names) return false;
     memcpy(to->names, from->tenant, n);
     to->id = strcpy(to->names + n, from->id);
     if (from->deleted) return true;
     if (from->summarize && !from->summarize(from->object, &to->summary)) return false;
-    return from->encode(from->object, &to->out);
+    if (from->encode_parts) return from->encode_parts(from->object, &to->parts);
+    from->encode(from->object, parts_add(&to->parts, 0));
+    return !parts_are_full(&to->parts);
 }
 
 static struct batch *encode_all(const struct store_change *changes, size_t n) {
@@ -305,22 +326,23 @@ static bool sqlite_load(struct store *store, enum store_kind kind, const char *t
     struct sqlite *s = (struct sqlite *)store;
     pthread_mutex_lock(&s->read_lock);
     sqlite3_stmt *get = bind_names(s, SQL_GET, kind, tenant, id);
-    const int code = sqlite3_step(get);
-    bool ok = code == SQLITE_ROW;
-    if (ok) {
+    int code;
+    bool found = false;
+    while ((code = sqlite3_step(get)) == SQLITE_ROW) {
+        found = true;
         write_bytes(out, sqlite3_column_blob(get, 0), (size_t)sqlite3_column_bytes(get, 0));
-        if (out->full)
-            ok = error_set(error, ERROR_MEMORY_BUDGET, "no memory to load the %s \"%.80s\"",
-                           store_kind_names[kind], id);
-    } else if (code == SQLITE_DONE) {
+    }
+    if (code != SQLITE_DONE)
+        fail(error, s->reading, "reading");
+    else if (!found)
         error_set(error, ERROR_NOT_FOUND, "nothing is kept of the %s \"%.80s\"",
                   store_kind_names[kind], id);
-    } else {
-        fail(error, s->reading, "reading");
-    }
+    else if (out->full)
+        error_set(error, ERROR_MEMORY_BUDGET, "no memory to load the %s \"%.80s\"",
+                  store_kind_names[kind], id);
     sqlite3_reset(get);
     pthread_mutex_unlock(&s->read_lock);
-    return ok;
+    return !error->code;
 }
 
 static bool sqlite_list(struct store *store, enum store_kind kind, store_each each, void *context,

@@ -306,6 +306,51 @@ static void ends_a_list_when_told_to(const struct store_verbs *verbs, const char
     verbs->close(store);
 }
 
+/* ---- parts ---- */
+
+static bool first_parts(const void *object, struct parts *out) {
+    (void)object;
+    out->whole = true;
+    write_text(parts_add(out, 7), "seven ");
+    write_text(parts_add(out, INT64_MAX), "last");
+    write_text(parts_add(out, 0), "zero ");
+    write_text(parts_add(out, 8), "eight ");
+    return !parts_are_full(out);
+}
+
+static bool next_parts(const void *object, struct parts *out) {
+    (void)object;
+    parts_drop(out, 1, 7);
+    write_text(parts_add(out, 8), "EIGHT ");
+    write_text(parts_add(out, 9), "nine ");
+    return !parts_are_full(out);
+}
+
+/* What has not changed stays; an object is its parts in the order of their numbers. */
+static void keeps_parts(const struct store_verbs *verbs, const char *where) {
+    struct store *store = open_store(verbs, where);
+    struct store_change change = {
+        .kind = STORE_SESSION, .tenant = "t", .id = "p", .encode_parts = first_parts};
+    save(store, &change, 1);
+    assert_kept(store, STORE_SESSION, "p", "zero seven eight last");
+    change.encode_parts = next_parts;
+    save(store, &change, 1);
+    verbs->close(store);
+    store = open_store(verbs, where);
+    assert_kept(store, STORE_SESSION, "p", "zero EIGHT nine last");
+    change.encode_parts = first_parts;
+    save(store, &change, 1);
+    assert_kept(store, STORE_SESSION, "p", "zero seven eight last");
+    const struct store_change gone = deleted(STORE_SESSION, "p"),
+                              again = saved(STORE_SESSION, "p", "one part");
+    save(store, &gone, 1);
+    assert_kept(store, STORE_SESSION, "p", NULL);
+    save(store, &again, 1);
+    assert_kept(store, STORE_SESSION, "p", "one part");
+    save(store, &gone, 1);
+    verbs->close(store);
+}
+
 /* ---- tenants, summaries and age ---- */
 
 static bool summarize(const void *object, struct writer *out) {
@@ -376,6 +421,7 @@ void store_suite(const struct store_verbs *verbs, const char *where) {
     serves_many_threads(verbs, where);
     does_all_before_it_closes(verbs, where);
     ends_a_list_when_told_to(verbs, where);
+    keeps_parts(verbs, where);
     keeps_tenants_apart(verbs, where);
     keeps_answers_for_a_while(verbs, where);
 }

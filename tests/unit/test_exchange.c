@@ -26,7 +26,7 @@ static struct {
     pthread_t thread;
     store_done done;
     void *context;
-    char last[512]; /* what it was told */
+    char last[1024]; /* what it was told */
 } slow;
 
 static void pause_ms(int ms) { nanosleep(&(struct timespec){.tv_nsec = ms * 1000000L}, NULL); }
@@ -44,9 +44,15 @@ static void *finish_later(void *context) {
 static void slow_save(struct store *store, const struct store_change *changes, size_t n,
                       store_done done, void *context) {
     struct writer out;
+    struct parts parts;
     (void)store;
     assert_int_equal(n, 1);
     writer_init(&out, 1 << 20);
+    parts_init(&parts);
+    if (changes->encode_parts && !changes->deleted)
+        assert_true(changes->encode_parts(changes->object, &parts));
+    parts_join(&parts, &out);
+    parts_free(&parts);
     if (changes->encode && !changes->deleted) assert_true(changes->encode(changes->object, &out));
     snprintf(slow.last, sizeof slow.last, "%s%d %s %.*s", changes->deleted ? "-" : "+",
              (int)changes->kind, changes->id, (int)out.length, out.data ? out.data : "");

@@ -24,8 +24,11 @@ static int start(void **state) {
     return engine_init(&engine, &limits, problem, sizeof problem) ? 0 : -1;
 }
 
+static void forget(int64_t from, int64_t to);
+
 static int stop(void **state) {
     (void)state;
+    forget(INT64_MIN, INT64_MAX);
     engine_free(&engine);
     return 0;
 }
@@ -81,6 +84,63 @@ static void assert_same(const struct writer *a, const struct writer *b) {
     fail_msg("%.*s\nis not\n%.*s", (int)a->length, a->data, (int)b->length, b->data);
 }
 
+/* ---- a store that has what it was told ---- */
+
+static struct {
+    struct part list[256]; /* in the order of their numbers */
+    size_t n;
+} told;
+
+static size_t place_of(int64_t number) {
+    size_t i = 0;
+    while (i < told.n && told.list[i].from < number) i++;
+    return i;
+}
+
+static void forget(int64_t from, int64_t to) {
+    const size_t first = place_of(from);
+    while (first < told.n && told.list[first].from <= to) {
+        writer_free(&told.list[first].bytes);
+        told.n--;
+        memmove(&told.list[first], &told.list[first + 1], (told.n - first) * sizeof *told.list);
+    }
+}
+
+static void tell(const struct parts *parts) {
+    if (parts->whole) forget(INT64_MIN, INT64_MAX);
+    for (size_t i = 0; i < parts->n; i++) {
+        const struct part *part = &parts->list[i];
+        forget(part->from, part->to);
+        if (part->gone) continue;
+        const size_t at = place_of(part->from);
+        assert_true(told.n < 256);
+        memmove(&told.list[at + 1], &told.list[at], (told.n - at) * sizeof *told.list);
+        told.n++;
+        told.list[at] = *part;
+        writer_init(&told.list[at].bytes, 1 << 24);
+        write_bytes(&told.list[at].bytes, part->bytes.data, part->bytes.length);
+    }
+}
+
+/* Told of what has changed alone, it has the whole. */
+static void tell_of_changes(void) {
+    struct parts changes;
+    struct writer joined;
+    struct seat *seat = hold();
+    parts_init(&changes);
+    assert_true(session_encode_parts(seat_session(seat), &changes));
+    tell(&changes);
+    parts_free(&changes);
+    const struct parts all = {.list = told.list, .n = told.n};
+    struct writer whole = encode(seat_session(seat));
+    writer_init(&joined, 1 << 24);
+    parts_join(&all, &joined);
+    assert_same(&joined, &whole);
+    writer_free(&joined);
+    writer_free(&whole);
+    registry_release(engine.tenant->registry, seat, clock_coarse());
+}
+
 /* Puts the session away and brings it back, so that what is asked next is asked of what came back. */
 static void restart(void) {
     struct seat *seat = hold();
@@ -101,6 +161,7 @@ static void restart(void) {
 static void play(const struct request_line *lines, size_t n, size_t restarts_behind) {
     for (size_t i = 0; i < n; i++) {
         ask(&lines[i]);
+        tell_of_changes();
         if (i == restarts_behind) restart();
     }
 }
@@ -139,6 +200,21 @@ static void items_come_back_with_their_tags(void **state) {
           {"PUT", "/variables/n", "{\"value\":[\"NaN\",\"-Infinity\",-0.0]}", 201},
           {"POST", "/execute", "{\"graph\":\"t = x * y\",\"fetch\":\"t\"}", 200},
           {"PATCH", "", "{\"labels\":{\"z\":\"w\"}}", 200}, {"GET", "/variables", NULL, 200});
+}
+
+/* More goes at once than a list of what is gone has room for. */
+static void many_items_go(void **state) {
+    HOLDS({"PUT", "",
+           "{\"constants\":{\"c0\":0,\"c1\":1,\"c2\":2,\"c3\":3,\"c4\":4,\"c5\":5,\"c6\":6,\"c7\":"
+           "7,\"c8\":8,\"c9\":9,\"c10\":10,\"c11\":11,\"c12\":12,\"c13\":13,\"c14\":14,\"c15\":15,"
+           "\"c16\":16,\"c17\":17,\"c18\":18,\"c19\":19}}",
+           201},
+          {"PATCH", "", "{\"constants\":{\"c3\":null,\"c4\":null,\"c9\":null}}", 200},
+          {"PATCH", "",
+           "{\"constants\":{\"c0\":null,\"c2\":null,\"c6\":null,\"c8\":null,\"c10\":null,\"c12\":"
+           "null,\"c14\":null,\"c16\":null,\"c18\":null}}",
+           200},
+          {"GET", "/constants", NULL, 200});
 }
 
 static void an_optimizer_comes_back_with_its_slots(void **state) {
@@ -203,9 +279,10 @@ static void what_ended_said_what_is_gone(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
-        TEST(items_come_back_with_their_tags),   TEST(an_optimizer_comes_back_with_its_slots),
-        TEST(tapes_come_back_as_they_were),      TEST(what_was_deleted_is_not_there_again),
-        TEST(a_name_may_go_from_one_to_another), TEST(what_ended_said_what_is_gone),
+        TEST(items_come_back_with_their_tags),        TEST(many_items_go),
+        TEST(an_optimizer_comes_back_with_its_slots), TEST(tapes_come_back_as_they_were),
+        TEST(what_was_deleted_is_not_there_again),    TEST(a_name_may_go_from_one_to_another),
+        TEST(what_ended_said_what_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
