@@ -62,7 +62,7 @@ struct option_list {
     X("Process", sandbox, on_off, "SWITCH", "on",                                                  \
       "on or off: gives up capabilities, files and system calls that serving does not take")       \
     X("State", data_dir, directory, "DIR", "(none: all is kept in memory)",                        \
-      "directory of sessions and functions, which outlive the process there")                      \
+      "directory of sessions, functions and operations, which outlive the process there")          \
     X("State", store, store, "STORE",                                                              \
       "sqlite:", "sqlite: keeps them in the data directory, memory: does as if there were none")   \
     X("Access", listen, addresses, "ADDRESS,...", "127.0.0.1:8080",                                \
