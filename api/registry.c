@@ -33,18 +33,14 @@ struct registry *registry_new(int64_t max_sessions, int64_t max_waiting, uint64_
 
 void registry_set_quota(struct registry *r, int64_t sessions, int64_t bytes) {
     atomic_store(&r->quota, sessions < 0 ? INT64_MAX : sessions);
-    atomic_store(&r->bytes_quota, bytes < 0 ? INT64_MAX : bytes);
+    atomic_store(&r->purse.limit, bytes < 0 ? INT64_MAX : bytes);
 }
 
-int64_t registry_bytes(const struct registry *r) { return atomic_load(&r->bytes); }
+int64_t registry_bytes(const struct registry *r) { return atomic_load(&r->purse.bytes); }
 
 int64_t registry_room(const struct registry *r) {
-    const int64_t quota = atomic_load_explicit(&r->bytes_quota, memory_order_relaxed);
+    const int64_t quota = atomic_load_explicit(&r->purse.limit, memory_order_relaxed);
     return quota == INT64_MAX ? quota : quota - registry_bytes(r);
-}
-
-void registry_bound(struct seat *seat, int64_t bytes) {
-    seat->session->account.limit = (size_t)(bytes > 0 ? bytes : 0);
 }
 
 static void free_seat(struct seat *seat) {
@@ -154,8 +150,12 @@ void shard_take_out(struct registry *r, struct shard *shard, struct seat *seat) 
     shard->ordered[shard_place_after(shard, seat->order) - 1] = NULL;
     shard->n--;
     if (2 * shard->n <= shard->n_ordered) close_gaps(shard);
-    if (seat->session) shard->bytes -= (int64_t)seat->bytes;
-    atomic_fetch_sub(&r->bytes, (int64_t)seat->bytes);
+    if (seat->session) {
+        shard->bytes -= (int64_t)seat->bytes;
+        account_join(&seat->session->account, NULL);
+    } else {
+        purse_add(&r->purse, -(int64_t)seat->bytes);
+    }
     shard->tapes -= seat->tapes;
     seat->bytes = seat->tapes = 0;
     seat->removed = true;
@@ -262,12 +262,10 @@ static void set_ttl(struct seat *seat, double seconds) {
 static uint32_t tapes_of(const struct session *s) { return s->recorder ? s->recorder->n_tapes : 0; }
 
 /* What a list will say of the session. */
-static void describe(struct registry *r, struct shard *shard, struct seat *seat) {
+static void describe(struct shard *shard, struct seat *seat) {
     const struct session *s = seat->session;
     if (!s) return;
-    const int64_t more = (int64_t)session_bytes(s) - (int64_t)seat->bytes;
-    shard->bytes += more;
-    if (more) atomic_fetch_add_explicit(&r->bytes, more, memory_order_relaxed);
+    shard->bytes += (int64_t)session_bytes(s) - (int64_t)seat->bytes;
     seat->bytes = session_bytes(s);
     shard->tapes += (int64_t)tapes_of(s) - (int64_t)seat->tapes;
     seat->tapes = tapes_of(s);
@@ -310,7 +308,7 @@ void registry_release(struct registry *r, struct seat *seat, int64_t now) {
         bury(shard, seat);
         return;
     }
-    describe(r, shard, seat);
+    describe(shard, seat);
     seat->used = now;
     struct waiter *w = seat->first;
     if (w) shard_unlink(shard, w);
@@ -381,7 +379,7 @@ static bool put_in(struct registry *r, struct shard *shard, struct seat *seat, i
     *bucket = seat;
     shard->ordered[shard->n_ordered++] = seat;
     shard->n++;
-    describe(r, shard, seat);
+    describe(shard, seat);
     return true;
 }
 
@@ -394,12 +392,20 @@ static struct seat *new_seat(const struct registry *r, const char *id) {
     return seat;
 }
 
+static bool pay(struct registry *r, struct session *s, struct error *error) {
+    if (account_join(&s->account, &r->purse)) return true;
+    return error_set(error, ERROR_QUOTA_EXCEEDED,
+                     "the session has %zu bytes; the tenant's quota leaves %" PRId64,
+                     session_bytes(s), registry_room(r));
+}
+
 struct seat *registry_add(struct registry *r, struct session *s, int64_t now, struct error *error) {
     if (!check_count(r, error)) return NULL;
     struct seat *seat = new_seat(r, s->id), *old = NULL;
-    if (!seat) {
+    if (!seat) error_set(error, ERROR_MEMORY_BUDGET, "no memory for one more session");
+    if (!seat || !pay(r, s, error)) {
         atomic_fetch_sub(&r->n, 1);
-        error_set(error, ERROR_MEMORY_BUDGET, "no memory for one more session");
+        free(seat);
         return NULL;
     }
     seat->session = s;
@@ -410,6 +416,7 @@ struct seat *registry_add(struct registry *r, struct session *s, int64_t now, st
     pthread_mutex_unlock(&shard->lock);
     if (old) free_seat(old);
     if (ok) return seat;
+    account_join(&s->account, NULL);
     atomic_fetch_sub(&r->n, 1);
     free(seat);
     return NULL;
@@ -438,7 +445,7 @@ bool registry_add_cold(struct registry *r, const struct registry_row *row, int64
     if (ok) {
         seat->tapes = row->tapes;
         shard->tapes += seat->tapes;
-        atomic_fetch_add(&r->bytes, (int64_t)seat->bytes);
+        purse_add(&r->purse, (int64_t)seat->bytes);
         if (seat->ttl && now + seat->ttl < shard->expiry) shard->expiry = now + seat->ttl;
     }
     pthread_mutex_unlock(&shard->lock);
@@ -451,11 +458,16 @@ void registry_warm(struct registry *r, struct seat *seat, struct session *s) {
     struct shard *shard = shard_of(r, seat->hash);
     pthread_mutex_lock(&shard->lock);
     seat->session = s;
+    s->account.purse = &r->purse;
+    purse_add(&r->purse, (int64_t)session_bytes(s) - (int64_t)seat->bytes);
     shard->bytes += (int64_t)seat->bytes;
     pthread_mutex_unlock(&shard->lock);
 }
 
 void shard_cool(struct shard *shard, struct seat *seat) {
+    struct account *account = &seat->session->account;
+    purse_add(account->purse, (int64_t)seat->bytes - (int64_t)account->bytes);
+    account->purse = NULL;
     shard->bytes -= (int64_t)seat->bytes;
     session_free(seat->session);
     seat->session = NULL;

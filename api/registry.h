@@ -28,12 +28,9 @@ void registry_free(struct registry *r);
 
 /* A quota of sessions, and of the bytes that they hold; negative: none. */
 void registry_set_quota(struct registry *r, int64_t sessions, int64_t bytes);
-/* What the quota of bytes leaves, as of the last releases: less than 1 where it is used up, INT64_MAX
- * where there is none. */
+/* What the quota of bytes leaves: less than 1 where it is used up, INT64_MAX where there is none. */
 int64_t registry_room(const struct registry *r);
 int64_t registry_bytes(const struct registry *r);
-/* How many bytes a session that is held may have from now on. */
-void registry_bound(struct seat *seat, int64_t bytes);
 
 /* A request that waits for a session. */
 struct waiter {

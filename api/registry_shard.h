@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "api/registry.h"
+#include "core/block.h"
 
 enum { SHARDS = 64 };
 
@@ -42,8 +43,9 @@ struct shard {
 struct registry {
     struct shard shards[SHARDS];
     atomic_uint_fast64_t orders;
-    atomic_int_fast64_t n, bytes;
-    _Atomic int64_t quota, bytes_quota; /* INT64_MAX: none */
+    atomic_int_fast64_t n;
+    _Atomic int64_t quota; /* of sessions; INT64_MAX: none */
+    struct purse purse;    /* that all sessions are paid from, also those in the store alone */
     int64_t most, most_waiting;
     uint64_t seed;
 };

@@ -7,13 +7,42 @@
 #include "core/budget.h"
 #include "core/plan.h"
 
+bool purse_take(struct purse *p, int64_t bytes) {
+    const int64_t limit = atomic_load_explicit(&p->limit, memory_order_relaxed),
+                  before = atomic_fetch_add_explicit(&p->bytes, bytes, memory_order_relaxed);
+    if (bytes <= 0 || before <= limit - bytes) return true;
+    purse_add(p, -bytes);
+    return false;
+}
+
+void purse_add(struct purse *p, int64_t bytes) {
+    atomic_fetch_add_explicit(&p->bytes, bytes, memory_order_relaxed);
+}
+
+bool account_join(struct account *a, struct purse *purse) {
+    if (purse && !purse_take(purse, (int64_t)a->bytes)) return false;
+    if (a->purse) purse_add(a->purse, -(int64_t)a->bytes);
+    a->purse = purse;
+    return true;
+}
+
 bool account_charge(struct account *a, size_t bytes) {
     if (bytes > a->limit || a->bytes > a->limit - bytes) return false;
+    if (a->purse && !purse_take(a->purse, (int64_t)bytes)) return false;
     a->bytes += bytes;
     return true;
 }
 
-void account_discharge(struct account *a, size_t bytes) { a->bytes -= bytes; }
+void account_discharge(struct account *a, size_t bytes) {
+    a->bytes -= bytes;
+    if (a->purse) purse_add(a->purse, -(int64_t)bytes);
+}
+
+void account_restate(struct account *a, size_t before, size_t now) {
+    account_discharge(a, before);
+    a->bytes += now;
+    if (a->purse) purse_add(a->purse, (int64_t)now);
+}
 
 /* The process pays as well for what is taken from the system here. */
 static bool take(struct account *a, size_t bytes) {

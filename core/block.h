@@ -1,18 +1,38 @@
 /* Memory that outlives a request: blocks with a count of their users, charged to an account. A session
- * has one account and is touched by one request at a time, so that nothing here is atomic. */
+ * has one account and is touched by one request at a time; what several sessions share is a purse. */
 #ifndef GRADD_CORE_BLOCK_H
 #define GRADD_CORE_BLOCK_H
 
+#include <stdatomic.h>
+
 #include "core/tensor.h"
+
+/* What several accounts together hold, and may hold; on any thread. */
+struct purse {
+    _Atomic int64_t bytes, limit;
+};
+
+/* Takes so many bytes; false, and none is taken, where that would pass the limit. The
+ * limit may be less than there is. */
+bool purse_take(struct purse *p, int64_t bytes);
+/* So many more, or fewer, whatever the limit says. */
+void purse_add(struct purse *p, int64_t bytes);
 
 /* What a session holds, and may hold, in bytes. */
 struct account {
     size_t bytes, limit;
+    struct purse *purse; /* that all of it is taken from; NULL: none */
 };
+
+/* From now on all of it is from that purse, or from none (NULL). False, and nothing has changed, where the
+ * purse has not as much. */
+bool account_join(struct account *a, struct purse *purse);
 
 /* Charges so many bytes; false, and nothing is charged, where that would pass the limit. */
 bool account_charge(struct account *a, size_t bytes);
 void account_discharge(struct account *a, size_t bytes);
+/* The same whatever the limits say: what was `before` is `now`. */
+void account_restate(struct account *a, size_t before, size_t now);
 
 /* malloc, realloc and free with their sizes charged. NULL past the limit or without memory. */
 void *account_alloc(struct account *a, size_t size);

@@ -136,8 +136,7 @@ bool recorder_pay(struct recorder *r) {
 
 /* Where it became less, or little more. */
 static void pay(struct recorder *r) {
-    r->account->bytes += r->arena.held;
-    r->account->bytes -= r->charged;
+    account_restate(r->account, r->charged, r->arena.held);
     r->charged = r->arena.held;
 }
 

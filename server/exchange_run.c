@@ -161,17 +161,22 @@ static struct service_call make_call(struct exchange *x, const struct service_li
     };
 }
 
-/* Where a tenant's quota of bytes leaves less than the limits do, that is what its sessions may grow by. */
-static const struct service_limits *bound(struct exchange *x, const struct service_limits *limits,
+/* A new session has no more than the tenant's quota of bytes leaves. */
+static const struct service_limits *bound(const struct exchange *x,
+                                          const struct service_limits *limits,
                                           struct service_limits *own) {
-    const int64_t room = registry_room(x->tenant->registry), most = limits->max_session_bytes,
-                  has = x->seat ? (int64_t)session_bytes(seat_session(x->seat)) : 0;
-    const bool bounded = room < most - has;
-    if (x->seat) registry_bound(x->seat, bounded && room > 0 ? has + room : bounded ? has : most);
-    if (!bounded) return limits;
+    const int64_t room = registry_room(x->tenant->registry);
+    if (room >= limits->max_session_bytes) return limits;
     *own = *limits;
     own->max_session_bytes = room > 0 ? room : 0;
     return own;
+}
+
+/* Whether it was the quota that a session had no room for, and not the session's own limit. */
+static bool is_quota(const struct exchange *x, const struct service_limits *limits) {
+    const int64_t has = x->seat ? (int64_t)session_bytes(seat_session(x->seat)) : 0;
+    return x->error.code == ERROR_SESSION_MEMORY &&
+           registry_room(x->tenant->registry) < limits->max_session_bytes - has;
 }
 
 static void fail_quota(struct exchange *x) {
@@ -189,7 +194,6 @@ static bool run(struct exchange *x, const struct service_limits *given,
     struct service_limits own, shorter;
     const struct service_limits *limits =
         x->route->kind == ROUTE_STATE ? bound(x, given, &own) : given;
-    const bool by_quota = limits != given;
     if (x->again.is_new && limits->max_answer_bytes > IDEMPOTENCY_ANSWER) {
         shorter = *limits;
         shorter.max_answer_bytes = IDEMPOTENCY_ANSWER;
@@ -205,7 +209,7 @@ static bool run(struct exchange *x, const struct service_limits *given,
                        limits->max_answer_bytes);
     if (!ok && !x->error.code) error_set(&x->error, ERROR_MEMORY_BUDGET, "out of memory");
     budget_explain(&x->error);
-    if (x->error.code == ERROR_SESSION_MEMORY && by_quota) fail_quota(x);
+    if (!ok && is_quota(x, given)) fail_quota(x);
     if (!ok) writer_free(&x->out);
     return ok;
 }

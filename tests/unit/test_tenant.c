@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -59,6 +60,76 @@ static void what_all_have_is_counted_together(void **state) {
     assert_int_equal(sum.sessions, 2);
     assert_int_equal(sum.bytes,
                      registry_bytes(bank->registry) + registry_bytes(engine.tenant->registry));
+}
+
+/* ---- bytes ---- */
+
+static struct seat *add_session(struct tenant *t, const char *id) {
+    struct session *s = session_new(id, DTYPE_F32, 1 << 20);
+    assert_non_null(s);
+    struct seat *seat = registry_add(t->registry, s, 1, &error);
+    if (!seat) session_free(s);
+    return seat;
+}
+
+/* Gives a session one more item of some 400 bytes; false where there is no room. */
+static bool grow(struct seat *seat, const char *name) {
+    float data[64] = {0};
+    const struct tensor t = {.dtype = DTYPE_F32, .shape = {.rank = 1, .dim = {64}}, .data = data};
+    return session_add(seat_session(seat), name, strlen(name), ITEM_TENSOR, false, &t) != NULL;
+}
+
+static void sessions_that_grow_side_by_side_stay_within_the_quota(void **state) {
+    (void)state;
+    struct quotas some = none;
+    struct seat *a = add_session(shop, "a"), *b = add_session(shop, "b");
+    assert_true(a && b);
+    assert_int_equal(registry_room(shop->registry), INT64_MAX);
+    some.bytes = registry_bytes(shop->registry) + 2000;
+    tenant_set_quotas(shop, &some);
+    int n = 0;
+    char name[8];
+    do {
+        snprintf(name, sizeof name, "x%d", n);
+    } while (grow(n % 2 ? a : b, name) && ++n < 100);
+    assert_in_range(n, 2, 10);
+    assert_true(registry_bytes(shop->registry) <= some.bytes);
+    assert_true(registry_room(shop->registry) < 600);
+    assert_null(add_session(shop, "c"));
+    assert_int_equal(error.code, ERROR_QUOTA_EXCEEDED);
+    /* Another tenant has its own, and what goes makes room. */
+    struct seat *other = add_session(bank, "c");
+    assert_true(other && grow(other, "x"));
+    registry_release(bank->registry, other, 1);
+    registry_remove(shop->registry, a);
+    registry_release(shop->registry, a, 1);
+    error_clear(&error);
+    assert_true(grow(b, "y"));
+    registry_release(shop->registry, b, 1);
+}
+
+static void a_session_pays_for_itself_whether_it_is_in_memory_or_not(void **state) {
+    (void)state;
+    struct seat *a = add_session(shop, "a");
+    assert_true(a && grow(a, "x"));
+    registry_release(shop->registry, a, 1);
+    const int64_t bytes = registry_bytes(shop->registry);
+    assert_int_equal(bytes, session_bytes(seat_session(a)));
+    assert_int_equal(registry_acquire(shop->registry, "a", NULL, 2, &a, &error), REGISTRY_HELD);
+    assert_true(grow(a, "y") && registry_bytes(shop->registry) > bytes);
+    /* What was not stored is forgotten: the store has the session as it was. */
+    registry_drop(shop->registry, a);
+    assert_null(seat_session(a));
+    assert_int_equal(registry_bytes(shop->registry), bytes);
+    struct session *s = session_new("a", DTYPE_F32, 1 << 20);
+    registry_warm(shop->registry, a, s);
+    assert_int_equal(registry_bytes(shop->registry), session_bytes(s));
+    assert_true(grow(a, "x"));
+    assert_int_equal(registry_bytes(shop->registry), session_bytes(s));
+    registry_drop(shop->registry, a);
+    registry_remove(shop->registry, a);
+    assert_int_equal(registry_bytes(shop->registry), 0);
+    registry_release(shop->registry, a, 3);
 }
 
 /* ---- jobs ---- */
@@ -196,6 +267,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_name_has_one_tenant),
         TEST(what_all_have_is_counted_together),
+        TEST(sessions_that_grow_side_by_side_stay_within_the_quota),
+        TEST(a_session_pays_for_itself_whether_it_is_in_memory_or_not),
         TEST(a_tenants_job_does_not_wait_for_all_of_anothers),
         TEST(one_thread_serves_them_in_turn),
         TEST(a_quota_of_jobs_lets_others_pass),
