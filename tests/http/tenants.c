@@ -4,6 +4,8 @@
  *     tenants GRADD
  *
  * Prints a line a test, and `N passed, N failed` last. */
+#include <dirent.h>
+
 #include "access.h"
 #include "server/route.h"
 
@@ -153,6 +155,81 @@ static bool tokens_come_and_go_without_a_restart(void) {
     return stop(&child);
 }
 
+/* ---- tenants that are kept ---- */
+
+/* What the session and the function named `same` of a token's tenant say. */
+static bool has_its_own(const struct child *child, const char *token, const char *value) {
+    char wanted[64];
+    snprintf(wanted, sizeof wanted, "\"value\":%s", value);
+    CHECK(ask(child, token, "GET", "/v1/sessions/same/variables/x", NULL) == 200 && says(wanted));
+    CHECK(ask(child, token, "POST", "/v1/functions/same/evaluate", "{\"variables\":{}}") == 200);
+    CHECK(says(wanted));
+    return true;
+}
+
+static bool keep_one(const struct child *child, const char *token, const char *value) {
+    char body[128];
+    snprintf(body, sizeof body, "{\"variables\":{\"x\":%s}}", value);
+    CHECK(ask(child, token, "PUT", "/v1/sessions/same", body) == 201);
+    snprintf(body, sizeof body, "{\"graph\":\"c * 1\",\"constants\":{\"c\":%s}}", value);
+    CHECK(ask(child, token, "PUT", "/v1/functions/same", body) == 201);
+    return true;
+}
+
+/* A directory of files. */
+static bool remove_all(const char *directory) {
+    char file[PATH];
+    DIR *all = opendir(directory);
+    CHECK(all);
+    for (const struct dirent *entry; (entry = readdir(all));) {
+        snprintf(file, sizeof file, "%s/%.100s", directory, entry->d_name);
+        unlink(file);
+    }
+    closedir(all);
+    return rmdir(directory) == 0;
+}
+
+/* Writes a file of those lines of `path` that are one tenant's. */
+static bool keep_lines_of(const char *tenant, const char *to) {
+    char line[LINE], name[LINE];
+    FILE *in = fopen(path, "r"), *out = fopen(to, "w");
+    CHECK(in && out);
+    while (fgets(line, sizeof line, in))
+        if (sscanf(line, "token %*s %255s", name) == 1 && strcmp(name, tenant) == 0)
+            fputs(line, out);
+    fclose(in);
+    fclose(out);
+    return true;
+}
+
+static bool tenants_stay_apart_in_the_store_and_come_back(void) {
+    char other[sizeof path + 8], directory[] = "/tmp/gradd-tenants-XXXXXX";
+    CHECK(mkdtemp(directory));
+    setenv("GRADD_DATA_DIR", directory, 1);
+    snprintf(other, sizeof other, "%s.other", path);
+    CHECK(copy_file(other, ""));
+    struct child child = start("--tokens", other);
+    CHECK(keep_one(&child, shop, "1.0") && keep_one(&child, bank, "2.0"));
+    CHECK(stop(&child));
+    child = start("--tokens", other);
+    CHECK(has_its_own(&child, shop, "1.0") && has_its_own(&child, bank, "2.0"));
+    CHECK(stop(&child));
+
+    /* A tenant that no token names is kept, out of reach, until one does. */
+    CHECK(keep_lines_of("shop", other));
+    child = start("--tokens", other);
+    CHECK(ask(&child, bank, "GET", "/v1/sessions/same", NULL) == 401);
+    CHECK(has_its_own(&child, shop, "1.0"));
+    CHECK(copy_file(other, "tenant bank sessions=1\n"));
+    CHECK(reload(&child, bank, 200));
+    CHECK(has_its_own(&child, bank, "2.0"));
+    CHECK(ask(&child, bank, "PUT", "/v1/sessions/more", "{}") == 429);
+    const bool ok = stop(&child);
+    unsetenv("GRADD_DATA_DIR");
+    unlink(other);
+    return ok && remove_all(directory);
+}
+
 /* ---- quotas ---- */
 
 static bool quotas_are_kept(void) {
@@ -207,6 +284,7 @@ static bool a_tenant_that_asks_too_often_is_told_when_to_come_again(void) {
     X(another_tenants_things_are_as_if_they_never_were)                                            \
     X(lists_show_ones_own_alone)                                                                   \
     X(tokens_come_and_go_without_a_restart)                                                        \
+    X(tenants_stay_apart_in_the_store_and_come_back)                                               \
     X(quotas_are_kept)                                                                             \
     X(a_tenant_that_asks_too_often_is_told_when_to_come_again)
 
