@@ -99,6 +99,26 @@ static bool lists_show_ones_own_alone(void) {
     return true;
 }
 
+/* A POST with a key, which makes a session; its id. */
+static bool make_by_key(const char *token, char id[ID]) {
+    const int fd = dial(&usual);
+    CHECK(say(fd,
+              "POST /v1/sessions HTTP/1.1\r\nHost: gradd\r\nAuthorization: Bearer %s\r\n"
+              "Idempotency-Key: one-and-the-same\r\nContent-Length: 2\r\n\r\n{}",
+              token));
+    CHECK(hear(fd) == 201);
+    const char *where = header("Location");
+    CHECK(where && sscanf(where, "/v1/sessions/%63[0-9a-f]", id) == 1);
+    return close(fd) == 0;
+}
+
+static bool a_key_is_one_tenants_alone(void) {
+    char first[ID], again[ID], others[ID];
+    CHECK(make_by_key(shop, first) && make_by_key(shop, again) && make_by_key(bank, others));
+    CHECK(strcmp(first, again) == 0 && strcmp(first, others) != 0);
+    return true;
+}
+
 /* ---- tokens that come and go ---- */
 
 /* Reads the tokens again when their file has been written anew, and waits for what that says. */
@@ -283,6 +303,7 @@ static bool a_tenant_that_asks_too_often_is_told_when_to_come_again(void) {
 #define TESTS(X)                                                                                   \
     X(another_tenants_things_are_as_if_they_never_were)                                            \
     X(lists_show_ones_own_alone)                                                                   \
+    X(a_key_is_one_tenants_alone)                                                                  \
     X(tokens_come_and_go_without_a_restart)                                                        \
     X(tenants_stay_apart_in_the_store_and_come_back)                                               \
     X(quotas_are_kept)                                                                             \
