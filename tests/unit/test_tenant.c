@@ -154,7 +154,8 @@ static void end(struct operation *op) {
     struct writer answer;
     writer_init(&answer, 0);
     error_clear(&error);
-    operations_finish(t->operations, op, &answer, &error);
+    operations_settle(t->operations, op, &answer, &error);
+    operations_finish(t->operations, op);
     operation_release(op);
 }
 
