@@ -393,7 +393,7 @@ static bool spares_who_comes_back_the_exchange_of_keys(void) {
 }
 
 /* Standard output and error of a gradd that ends by itself; returns its exit code. */
-static char out[1024], err[1024];
+static char out[16 << 10], err[1024];
 static int run_to_end(const char *const *arguments) {
     struct child child = spawn(arguments);
     read_all(child.out, out, sizeof out);
@@ -426,6 +426,15 @@ static bool says_what_is_wrong_with_its_files(void) {
             printf("      case %zu: exit code %d, %s", i, code, err);
         CHECK(code == cases[i].code && strstr(err, cases[i].says));
     }
+    return true;
+}
+
+static bool checks_its_files_without_starting(void) {
+    const char *arguments[] = {"--check-config", "--tls-cert",   at("server.pem"),
+                               "--tls-key",      at("next.key"), NULL};
+    CHECK(run_to_end(arguments) == 2 && strstr(err, " are no certificate with its key: "));
+    arguments[4] = at("server.key");
+    CHECK(run_to_end(arguments) == 0 && strstr(out, "tls-cert = /tmp/gradd-tls-"));
     return true;
 }
 
@@ -474,6 +483,7 @@ static bool is_found_well_by_tls(void) {
     X(logs_the_subject_of_a_client)                                                                \
     X(spares_who_comes_back_the_exchange_of_keys)                                                  \
     X(says_what_is_wrong_with_its_files)                                                           \
+    X(checks_its_files_without_starting)                                                           \
     X(speaks_plainly_on_a_unix_socket)                                                             \
     X(is_found_well_by_tls)
 
