@@ -307,6 +307,12 @@ static const char *preset(const struct option_row *row, char out[24]) {
     return out;
 }
 
+/* Whether it is not itself without quotation marks: a blank at an end, or a #, which may begin a comment. */
+static bool needs_quotes(const char *text) {
+    const size_t n = strlen(text);
+    return strchr(text, '#') || (n && (strchr(" \t\r", text[0]) || strchr(" \t\r", text[n - 1])));
+}
+
 void options_print(const struct options *o, FILE *out) {
     char number[24], variable[OPTION_NAME + 8];
     for (size_t i = 0; i < OPTION_COUNT; i++) {
@@ -314,8 +320,9 @@ void options_print(const struct options *o, FILE *out) {
         const struct option_said *said = &o->said[i];
         if (is_fixed(row)) continue;
         const char *text = said->text ? said->text : preset(row, number);
-        const bool comment = *text == '(' || row->at == offsetof(struct options, config);
-        const char *quote = strchr(text, '#') ? "\"" : "";
+        const bool comment =
+            (!said->text && *text == '(') || row->at == offsetof(struct options, config);
+        const char *quote = needs_quotes(text) ? "\"" : "";
         int width =
             fprintf(out, "%s%s = %s%s%s", comment ? "# " : "", row->name, quote, text, quote);
         fprintf(out, "%*s# ", width < 44 ? 44 - width : 1, "");

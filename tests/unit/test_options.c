@@ -4,45 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "server/options.h"
-
-enum { ARGUMENTS = 8 };
-
-static struct options options;
-static char problem[512];
-static const char *variable_name, *variable_value; /* the environment: this one alone */
-
-static char *variable(const char *name) {
-    bool it = variable_name && strcmp(name, variable_name) == 0;
-    return it ? (char *)(uintptr_t)variable_value : NULL;
-}
-
-/* Reads a command line of up to three arguments. */
-static enum options_outcome read_line(const char *a, const char *b, const char *c) {
-    const char *argv[ARGUMENTS] = {"gradd", a, b, c, NULL};
-    int argc = 1;
-    while (argv[argc]) argc++;
-    problem[0] = '\0';
-    return options_read(&options, argc, (char *const *)(uintptr_t)argv, variable, problem,
-                        sizeof problem);
-}
-
-static int begin(void **state) {
-    (void)state;
-    variable_name = variable_value = NULL;
-    return 0;
-}
-
-static void assert_refused(const char *a, const char *b, const char *sentence) {
-    assert_int_equal(read_line(a, b, NULL), OPTIONS_BAD);
-    assert_string_equal(problem, sentence);
-}
+#include "option_reader.h"
 
 static void assert_listens(const char *text, const char *url) {
     char found[LISTEN_URL];
@@ -225,132 +191,6 @@ static void an_unknown_option_is_told_with_the_nearest(void **state) {
     assert_refused("serve", NULL, "unknown option \"serve\"; --help lists the options");
 }
 
-/* ---- the file ---- */
-
-static char config[64];
-
-static int begin_config(void **state) {
-    strcpy(config, "/tmp/gradd_options_XXXXXX");
-    int fd = mkstemp(config);
-    return fd < 0 || close(fd) != 0 ? -1 : begin(state);
-}
-
-static int end_config(void **state) {
-    (void)state;
-    return unlink(config);
-}
-
-static void write_config(const char *text) {
-    FILE *f = fopen(config, "w");
-    assert_non_null(f);
-    assert_int_equal(fputs(text, f) < 0, 0);
-    assert_int_equal(fclose(f), 0);
-}
-
-static enum options_outcome read_config(const char *text, const char *b, const char *c) {
-    static char argument[80]; /* it must outlive the options */
-    write_config(text);
-    snprintf(argument, sizeof argument, "--config=%s", config);
-    return read_line(argument, b, c);
-}
-
-static void a_file_has_the_names_of_the_options(void **state) {
-    (void)state;
-    assert_int_equal(read_config("# a comment\n\n  max-body = 3k  # and one more\r\n"
-                                 "threads=5\ninsecure = 1\nlog-level = \"warn\"\n"
-                                 "max-nodes = 77\nmax-operation-bytes = 5M",
-                                 NULL, NULL),
-                     OPTIONS_RUN);
-    assert_int_equal(options.limits.max_body_bytes, 3 << 10);
-    assert_int_equal(options.threads, 5);
-    assert_true(options.insecure);
-    assert_int_equal(options.log_level, LOG_WARN);
-    assert_int_equal(options.limits.max_nodes, 77);
-    assert_int_equal(options.limits.max_operation_bytes, 5 << 20);
-}
-
-static void a_file_comes_behind_the_environment_and_that_behind_the_line(void **state) {
-    (void)state;
-    variable_name = "GRADD_WORKERS";
-    variable_value = "2";
-    assert_int_equal(read_config("threads = 1\nworkers = 1\nmax-tapes = 1\n", "--threads=3", NULL),
-                     OPTIONS_RUN);
-    assert_int_equal(options.threads, 3);
-    assert_int_equal(options.workers, 2);
-    assert_int_equal(options.limits.max_tapes, 1);
-    write_config("threads = 6\n");
-    variable_name = "GRADD_CONFIG";
-    variable_value = config;
-    assert_int_equal(read_line(NULL, NULL, NULL), OPTIONS_RUN);
-    assert_int_equal(options.threads, 6);
-}
-
-static void lists_are_added_up_where_one_says_them_again(void **state) {
-    (void)state;
-    assert_int_equal(read_config("allowed-host = a\nallowed-host = b\ncors-origin = http://a\n",
-                                 "--cors-origin=http://b", "--cors-origin=http://c,http://d"),
-                     OPTIONS_RUN);
-    assert_int_equal(options.allowed_host.n, 2);
-    assert_string_equal(options.allowed_host.items[0], "a");
-    assert_string_equal(options.allowed_host.items[1], "b");
-    assert_int_equal(options.cors_origin.n, 3);
-    assert_string_equal(options.cors_origin.items[0], "http://b");
-    assert_string_equal(options.cors_origin.items[2], "http://d");
-    assert_int_equal(read_line("--listen=127.0.0.1:1", "--listen", "127.0.0.1:2"), OPTIONS_RUN);
-    assert_int_equal(options.listen.n, 2);
-}
-
-static void a_bad_line_of_a_file_is_told_with_its_place(void **state) {
-    (void)state;
-    static const struct {
-        const char *text, *sentence;
-    } wrong[] = {
-        {"\nmax-bdy = 1\n", ":2: unknown option \"max-bdy\"; did you mean \"max-body\"?"},
-        {"port = 80", ":1: unknown option \"port\"; --help lists the options"},
-        {"max_body = 1k", ":1: unknown option \"max_body\"; did you mean \"max-body\"?"},
-        {"--threads = 1", ":1: unknown option \"--threads\"; did you mean \"threads\"?"},
-        {"max-rank = 8", ":1: unknown option \"max-rank\"; did you mean \"max-work\"?"},
-        {"check-config = 1", ":1: unknown option \"check-config\"; --help lists the options"},
-        {"threads = 1\n\nthreads = 2", ":3: threads: line 1 says it already"},
-        {"threads = x", ":1: threads: found \"x\", expected a whole number from 1 to 256"},
-        {"threads = # none", ":1: threads: found nothing behind it, expected N"},
-        {"insecure =", ":1: insecure: found nothing behind it, expected 1 or 0"},
-        {"config = x", ":1: the file cannot name another one"},
-        {"threads", ":1: found \"threads\", expected a line such as max-body = 64M"},
-        {"[limits]", ":1: found \"[limits]\", expected a line such as max-body = 64M"},
-        {" = 1", ":1: found \"= 1\", expected a line such as max-body = 64M"},
-        {"listen = \"a", ":1: found \"listen = \"a\", expected a line such as max-body = 64M"},
-        {"listen = \"a\" b",
-         ":1: found \"listen = \"a\" b\", expected a line such as max-body = 64M"},
-        {"listen = 127.0.0.1:1\nlisten = x", ":1: listen: found \"127.0.0.1:1,x\""},
-    };
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        assert_int_equal(read_config(wrong[i].text, NULL, NULL), OPTIONS_BAD);
-        assert_int_equal(strncmp(problem, config, strlen(config)), 0);
-        const char *found = problem + strlen(config);
-        if (strncmp(found, wrong[i].sentence, strlen(wrong[i].sentence)) != 0)
-            fail_msg("found %s, expected %s", found, wrong[i].sentence);
-    }
-}
-
-static void a_file_that_cannot_be_read_is_told(void **state) {
-    (void)state;
-    assert_refused("--config", "/nowhere/gradd.conf",
-                   "cannot read /nowhere/gradd.conf: No such file or directory");
-    assert_refused("--config", "/", "cannot read /: Is a directory");
-    assert_refused("--config=", NULL, "--config: found \"\", expected the name of a file");
-}
-
-static void a_file_may_not_be_endless(void **state) {
-    (void)state;
-    static char long_text[OPTION_MEMORY + 1];
-    memset(long_text, '\n', OPTION_MEMORY);
-    assert_int_equal(read_config(long_text, NULL, NULL), OPTIONS_BAD);
-    assert_string_equal(problem, "the options have more than 65536 bytes");
-    long_text[OPTION_MEMORY - 1] = '\0';
-    assert_int_equal(read_config(long_text, NULL, NULL), OPTIONS_RUN);
-}
-
 /* ---- limits ---- */
 
 static void every_limit_but_the_rank_is_an_option(void **state) {
@@ -428,71 +268,6 @@ static void limits_that_contradict_each_other_are_told(void **state) {
                         "GRADD_MAX_BODY: 5G is more than the 4G bytes of memory that there are");
 }
 
-static void a_named_directory_must_be_one(void **state) {
-    (void)state;
-    char sentence[128];
-    assert_int_equal(read_line("--data-dir", "/tmp", NULL), OPTIONS_RUN);
-    assert_true(options_check_files(&options, problem, sizeof problem));
-    assert_int_equal(read_line("--data-dir", "/tmp/gradd-is-not-there", NULL), OPTIONS_RUN);
-    assert_true(options_check_files(&options, problem, sizeof problem));
-    assert_int_equal(read_line("--data-dir", config, NULL), OPTIONS_RUN);
-    assert_false(options_check_files(&options, problem, sizeof problem));
-    snprintf(sentence, sizeof sentence, "--data-dir: cannot use %s: Not a directory", config);
-    assert_string_equal(problem, sentence);
-}
-
-/* ---- what is shown ---- */
-
-static void assert_shows(const char *shown, const char *line) {
-    if (!strstr(shown, line)) fail_msg("%s is not in\n%s", line, shown);
-}
-
-static void what_is_shown_is_a_file_that_says_the_same(void **state) {
-    (void)state;
-    char *shown = NULL, *again = NULL, line[160];
-    size_t n;
-    variable_name = "GRADD_MAX_NODES";
-    variable_value = "5";
-    assert_int_equal(read_config("max-body = 5k\n\nallowed-host = a\nallowed-host = b\n",
-                                 "--check-config", "--threads=3"),
-                     OPTIONS_CHECK);
-    FILE *out = open_memstream(&shown, &n);
-    options_print(&options, out);
-    fclose(out);
-    snprintf(line, sizeof line, "\nmax-body = 5k                               # %s:1\n", config);
-    assert_shows(shown, line);
-    snprintf(line, sizeof line, "\nallowed-host = a,b                          # %s:3\n", config);
-    assert_shows(shown, line);
-    assert_shows(shown, "\nthreads = 3                                 # command line\n");
-    assert_shows(shown, "\nmax-nodes = 5                               # GRADD_MAX_NODES\n");
-    assert_shows(shown, "\nlisten = 127.0.0.1:8080                     # preset\n");
-    assert_shows(shown, "\n# workers = (one a core)                    # preset\n");
-
-    variable_name = NULL;
-    assert_int_equal(read_config(shown, NULL, NULL), OPTIONS_RUN);
-    assert_int_equal(options.limits.max_nodes, 5);
-    assert_int_equal(options.threads, 3);
-    out = open_memstream(&again, &n);
-    options_print(&options, out);
-    fclose(out);
-    assert_shows(again, "\nallowed-host = a,b ");
-    free(shown);
-    free(again);
-}
-
-static void a_named_file_must_be_readable(void **state) {
-    (void)state;
-    assert_int_equal(read_config("", NULL, NULL), OPTIONS_RUN);
-    assert_true(options_check_files(&options, problem, sizeof problem));
-    assert_int_equal(unlink(config), 0);
-    assert_false(options_check_files(&options, problem, sizeof problem));
-    char sentence[256];
-    snprintf(sentence, sizeof sentence, "--config: cannot read %s: No such file or directory",
-             config);
-    assert_string_equal(problem, sentence);
-    write_config("");
-}
-
 static void help_and_version_are_found_among_others(void **state) {
     (void)state;
     assert_int_equal(read_line("--threads", "2", "--help"), OPTIONS_HELP);
@@ -502,8 +277,7 @@ static void help_and_version_are_found_among_others(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup(name, begin)
-#define CONFIG(name) cmocka_unit_test_setup_teardown(name, begin_config, end_config)
+#define TEST(name) cmocka_unit_test_setup(name, begin_options)
     const struct CMUnitTest tests[] = {
         TEST(nothing_said_gives_the_presets),
         TEST(the_sandbox_is_on_or_off),
@@ -520,21 +294,11 @@ int main(void) {
         TEST(a_bad_value_is_told_with_what_is_accepted),
         TEST(an_option_without_its_value_is_told),
         TEST(an_unknown_option_is_told_with_the_nearest),
-        CONFIG(a_file_has_the_names_of_the_options),
-        CONFIG(a_file_comes_behind_the_environment_and_that_behind_the_line),
-        CONFIG(lists_are_added_up_where_one_says_them_again),
-        CONFIG(a_bad_line_of_a_file_is_told_with_its_place),
-        TEST(a_file_that_cannot_be_read_is_told),
-        CONFIG(a_file_may_not_be_endless),
         TEST(every_limit_but_the_rank_is_an_option),
         TEST(a_limit_out_of_its_range_is_told),
         TEST(limits_that_contradict_each_other_are_told),
-        CONFIG(what_is_shown_is_a_file_that_says_the_same),
-        CONFIG(a_named_file_must_be_readable),
-        CONFIG(a_named_directory_must_be_one),
         TEST(help_and_version_are_found_among_others),
     };
 #undef TEST
-#undef CONFIG
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
