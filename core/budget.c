@@ -78,6 +78,6 @@ void budget_explain(struct error *error) {
     error_clear(error);
     error_set(error, ERROR_MEMORY_BUDGET,
               "no room for %" PRId64 " bytes: the process holds %" PRId64 " of %" PRId64
-              " bytes for requests and sessions (max_memory)",
+              " bytes for requests and sessions (max_memory_bytes)",
               refused.wanted, refused.held > 0 ? refused.held : 0, process.limit);
 }

@@ -38,7 +38,8 @@ static bool stays_within(const struct child *child) {
 }
 
 static bool says_the_figures(void) {
-    return says("\"code\":\"memory_budget\"") && says("the process holds ") && says("(max_memory)");
+    return says("\"code\":\"memory_budget\"") && says("the process holds ") &&
+           says("(max_memory_bytes)");
 }
 
 static bool refuses_what_it_has_no_room_for_and_no_more(void) {

@@ -75,7 +75,7 @@ static void a_refusal_is_told_with_its_figures(void **state) {
     assert_false(budget_take(BUDGET_RUNS, 4 * MIB));
     budget_explain(&error);
     assert_string_equal(error.detail, "no room for 4194304 bytes: the process holds 5242880 of "
-                                      "8388608 bytes for requests and sessions (max_memory)");
+                                      "8388608 bytes for requests and sessions (max_memory_bytes)");
     error_clear(&error);
     error_set(&error, ERROR_SHAPE_MISMATCH, "other");
     budget_explain(&error);
