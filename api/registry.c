@@ -9,6 +9,7 @@
 
 #include "api/names.h"
 #include "api/session.h"
+#include "core/budget.h"
 
 struct session *seat_session(const struct seat *seat) {
     return seat->session;
@@ -43,10 +44,21 @@ int64_t registry_room(const struct registry *r) {
     return quota == INT64_MAX ? quota : quota - registry_bytes(r);
 }
 
-static void free_seat(struct seat *seat) {
-    session_free(seat->session);
+/* What a seat takes of the process's memory, with its place in the tables. */
+static size_t seat_cost(const char *id) {
+    return sizeof(struct seat) + strlen(id) + 1 + 8 * sizeof(void *);
+}
+
+/* All of a seat but its session. */
+static void free_bare_seat(struct seat *seat) {
+    budget_give(BUDGET_STATE, seat_cost(seat->id));
     free(seat->labels);
     free(seat);
+}
+
+static void free_seat(struct seat *seat) {
+    session_free(seat->session);
+    free_bare_seat(seat);
 }
 
 void registry_free(struct registry *r) {
@@ -385,8 +397,12 @@ static bool put_in(struct registry *r, struct shard *shard, struct seat *seat, i
 
 static struct seat *new_seat(const struct registry *r, const char *id) {
     const size_t n = strlen(id) + 1;
+    if (!budget_take(BUDGET_STATE, seat_cost(id))) return NULL;
     struct seat *seat = calloc(1, sizeof *seat + n);
-    if (!seat) return NULL;
+    if (!seat) {
+        budget_give(BUDGET_STATE, seat_cost(id));
+        return NULL;
+    }
     memcpy(seat->id, id, n);
     seat->hash = name_hash(r->seed, id, n - 1);
     return seat;
@@ -405,7 +421,7 @@ struct seat *registry_add(struct registry *r, struct session *s, int64_t now, st
     if (!seat) error_set(error, ERROR_MEMORY_BUDGET, "no memory for one more session");
     if (!seat || !pay(r, s, error)) {
         atomic_fetch_sub(&r->n, 1);
-        free(seat);
+        if (seat) free_bare_seat(seat);
         return NULL;
     }
     seat->session = s;
@@ -418,7 +434,7 @@ struct seat *registry_add(struct registry *r, struct session *s, int64_t now, st
     if (ok) return seat;
     account_join(&s->account, NULL);
     atomic_fetch_sub(&r->n, 1);
-    free(seat);
+    free_bare_seat(seat);
     return NULL;
 }
 
@@ -429,7 +445,7 @@ bool registry_add_cold(struct registry *r, const struct registry_row *row, int64
     struct error error;
     if (!seat) return false;
     if (*row->labels && !(seat->labels = malloc(labels_length(row->labels)))) {
-        free(seat);
+        free_bare_seat(seat);
         return false;
     }
     if (*row->labels) memcpy(seat->labels, row->labels, labels_length(row->labels));

@@ -9,11 +9,17 @@
 
 #include "api/session_journal.h"
 #include "api/training.h"
+#include "core/budget.h"
 #include "core/op.h"
 
 struct session *session_new(const char *id, enum dtype dtype, size_t limit) {
-    struct session *s = calloc(1, sizeof *s);
-    if (!s) return NULL;
+    struct session *s = NULL;
+    if (!budget_take(BUDGET_STATE, sizeof *s)) return NULL;
+    s = calloc(1, sizeof *s);
+    if (!s) {
+        budget_give(BUDGET_STATE, sizeof *s);
+        return NULL;
+    }
     const size_t n = strlen(id) < SESSION_ID ? strlen(id) : SESSION_ID;
     memcpy(s->id, id, n);
     s->dtype = dtype;
@@ -47,6 +53,7 @@ void session_free(struct session *s) {
     journal_free(s);
     recorder_free(s->recorder);
     assert(s->account.bytes == sizeof *s);
+    budget_give(BUDGET_STATE, sizeof *s);
     free(s);
 }
 

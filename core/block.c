@@ -44,37 +44,44 @@ void account_restate(struct account *a, size_t before, size_t now) {
     if (a->purse) purse_add(a->purse, (int64_t)now);
 }
 
-/* The process pays as well for what is taken from the system here. */
-static bool take(struct account *a, size_t bytes) {
-    if (!account_charge(a, bytes)) return false;
-    if (budget_take(BUDGET_STATE, bytes)) return true;
-    account_discharge(a, bytes);
+/* What the C library takes for so many bytes, which for many small things is half as much again. */
+static size_t real_size(size_t size) {
+    enum { HEAD = 8, STEP = 16, LEAST = 32 };
+    const size_t real = (size + HEAD + STEP - 1) & ~(size_t)(STEP - 1);
+    return !size ? 0 : real < LEAST ? LEAST : real;
+}
+
+/* What is taken from the system here, in place of `old` bytes, is the process's too. */
+static bool take(struct account *a, size_t old, size_t size) {
+    if (!account_charge(a, size - old)) return false;
+    if (budget_take(BUDGET_STATE, real_size(size) - real_size(old))) return true;
+    account_discharge(a, size - old);
     return false;
 }
 
-static void give(struct account *a, size_t bytes) {
-    account_discharge(a, bytes);
-    budget_give(BUDGET_STATE, bytes);
+static void give(struct account *a, size_t size, size_t left) {
+    account_discharge(a, size - left);
+    budget_give(BUDGET_STATE, real_size(size) - real_size(left));
 }
 
 void *account_alloc(struct account *a, size_t size) { return account_grow(a, NULL, 0, size); }
 
 void *account_grow(struct account *a, void *memory, size_t old_size, size_t size) {
-    if (!take(a, size - old_size)) return NULL;
+    if (!take(a, old_size, size)) return NULL;
     void *grown = realloc(memory, size);
-    if (!grown) give(a, size - old_size);
+    if (!grown) give(a, size, old_size);
     return grown;
 }
 
 void account_free(struct account *a, void *memory, size_t size) {
     if (!memory) return;
-    give(a, size);
+    give(a, size, 0);
     free(memory);
 }
 
 void *account_shrink(struct account *a, void *memory, size_t old_size, size_t size) {
     if (size == old_size) return memory;
-    give(a, old_size - size);
+    give(a, old_size, size);
     void *shrunk = size ? realloc(memory, size) : NULL;
     if (!size) free(memory);
     return shrunk || !size ? shrunk : memory;
@@ -91,10 +98,10 @@ struct block *block_new(struct account *a, size_t size) {
     if (size > SIZE_MAX / 2) return NULL;
     const size_t head = head_size(size),
                  all = size <= SMALL ? head + SMALL : (head + size + 63) & ~(size_t)63;
-    if (!take(a, all)) return NULL;
+    if (!take(a, 0, all)) return NULL;
     struct block *b = size <= SMALL ? malloc(all) : aligned_alloc(ALIGNMENT, all);
     if (!b) {
-        give(a, all);
+        give(a, all, 0);
         return NULL;
     }
     *b = (struct block){.references = 1, .account = a, .size = all};
@@ -129,7 +136,7 @@ void block_release(struct block *b) {
     if (b->run)
         account_discharge(b->account, b->size);
     else
-        give(b->account, b->size);
+        give(b->account, b->size, 0);
     run_end(b->run);
     plan_release(b->plan);
     free(b);

@@ -124,6 +124,21 @@ static void what_sessions_hold_is_counted_once(void **state) {
     assert_int_equal(account.bytes, 0);
 }
 
+/* Many of them are more than the sum of their sizes. */
+static void small_things_are_counted_as_the_system_gives_them(void **state) {
+    (void)state;
+    enum { THINGS = 100000, SIZE = 24 };
+    struct account account = {.limit = SIZE_MAX};
+    void **things = calloc(THINGS, sizeof *things);
+    assert_non_null(things);
+    for (int i = 0; i < THINGS; i++) assert_non_null(things[i] = account_alloc(&account, SIZE));
+    assert_int_equal(account.bytes, THINGS * SIZE);
+    assert_in_range(budget_held(BUDGET_STATE), THINGS * 32 - BUDGET_STEP, THINGS * 32);
+    for (int i = 0; i < THINGS; i++) account_free(&account, things[i], SIZE);
+    assert_int_equal(account.bytes, 0);
+    free(things);
+}
+
 static void an_answer_past_the_limit_is_full(void **state) {
     (void)state;
     struct writer out;
@@ -169,6 +184,7 @@ int main(void) {
         TEST(slabs_that_are_kept_make_room),
         TEST(arenas_are_counted),
         TEST(what_sessions_hold_is_counted_once),
+        TEST(small_things_are_counted_as_the_system_gives_them),
         TEST(an_answer_past_the_limit_is_full),
         cmocka_unit_test(threads_lose_nothing),
     };
