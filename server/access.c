@@ -3,6 +3,7 @@
 #include "server/access.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ struct access {
     void *context;
     pthread_rwlock_t lock; /* of the pointer, and of what it points to */
     struct table *table;
+    atomic_uint_fast64_t edition; /* how often the table was replaced */
 };
 
 static struct table *make_table(struct access *a, const struct token_file *f, char *problem,
@@ -54,6 +56,7 @@ bool access_reload(struct access *a, char *problem, size_t size) {
     pthread_rwlock_wrlock(&a->lock);
     struct table *old = a->table;
     a->table = fresh;
+    atomic_fetch_add(&a->edition, 1);
     pthread_rwlock_unlock(&a->lock);
     free(old);
     return true;
@@ -127,4 +130,19 @@ bool access_find(struct access *a, const char *token, size_t n, struct grant *ou
     }
     pthread_rwlock_unlock(&a->lock);
     return found;
+}
+
+bool access_find_again(struct access *a, struct access_memory *m, const char *token, size_t n,
+                       struct grant *out) {
+    /* Asked first: what is found may be of a newer edition than it says, and never of an older one. */
+    const uint64_t edition = atomic_load(&a->edition);
+    if (m->edition == edition && m->n == n && secret_equals(m->token, token, n)) {
+        *out = m->grant;
+        return true;
+    }
+    if (!access_find(a, token, n, out)) return false;
+    if (n > ACCESS_MEMORY) return true;
+    *m = (struct access_memory){.edition = edition, .n = n, .grant = *out};
+    memcpy(m->token, token, n);
+    return true;
 }

@@ -31,4 +31,17 @@ struct grant {
 /* False where the token is nobody's. */
 bool access_find(struct access *a, const char *token, size_t n, struct grant *out);
 
+/* What one connection sent last and was found: it mostly sends the same again. All bits 0: nothing yet. */
+enum { ACCESS_MEMORY = 64 };
+struct access_memory {
+    uint64_t edition;
+    size_t n;
+    char token[ACCESS_MEMORY];
+    struct grant grant;
+};
+
+/* The same, without a digest where the token is what the memory holds and the file was not read since. */
+bool access_find_again(struct access *a, struct access_memory *m, const char *token, size_t n,
+                       struct grant *out);
+
 #endif

@@ -44,6 +44,7 @@ struct exchange {
     const char *client; /* the transport: the subject of the client's certificate; NULL: none */
     bool trusts_host;   /* the transport: what the request calls the server does not matter */
     int retry_after;    /* seconds, where it is to come again later */
+    struct access_memory token; /* of the connection: it outlives the request */
     char challenge[CHALLENGE];  /* what WWW-Authenticate says; "": nothing */
     const char *allowed_origin; /* what Access-Control-Allow-Origin says; NULL: nothing */
     struct route_places places;

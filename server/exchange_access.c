@@ -86,7 +86,7 @@ static bool check_token(struct exchange *x, struct grant *grant) {
     if (!token)
         return fail_unknown(x, " error=\"invalid_request\"",
                             "the Authorization header is not \"Bearer TOKEN\"");
-    return access_find(x->engine->access, token, n, grant) ||
+    return access_find_again(x->engine->access, &x->token, token, n, grant) ||
            fail_unknown(x, " error=\"invalid_token\"", "the token is not a valid one");
 }
 

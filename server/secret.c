@@ -25,6 +25,8 @@ bool secret_same(const struct secret_digest *a, const struct secret_digest *b) {
     return memeql_sec(a->bytes, b->bytes, SECRET_DIGEST);
 }
 
+bool secret_equals(const char *a, const char *b, size_t n) { return memeql_sec(a, b, n); }
+
 static void write_hex(const unsigned char *bytes, size_t n, char *out) {
     for (size_t i = 0; i < n; i++) {
         *out++ = digits[bytes[i] >> 4];

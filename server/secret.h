@@ -18,6 +18,9 @@ void secret_digest(const char *text, size_t n, struct secret_digest *out);
 /* Whether two digests are the same, in a time that does not say where they differ. */
 bool secret_same(const struct secret_digest *a, const struct secret_digest *b);
 
+/* The same of texts of n bytes. */
+bool secret_equals(const char *a, const char *b, size_t n);
+
 /* 64 hexadecimal digits to a digest, and back. */
 bool secret_parse(const char *hex, size_t n, struct secret_digest *out);
 void secret_write(const struct secret_digest *digest, char out[SECRET_HEX + 1]);

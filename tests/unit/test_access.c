@@ -136,6 +136,51 @@ static void what_is_read_again_replaces_all(void **state) {
     access_close(a);
 }
 
+static bool knows_again(struct access *a, struct access_memory *m, const char *token,
+                        struct grant *out) {
+    *out = (struct grant){NULL, 0};
+    return access_find_again(a, m, token, strlen(token), out);
+}
+
+static void what_is_remembered_is_forgotten_with_the_file(void **state) {
+    (void)state;
+    struct grant g;
+    struct access_memory m = {0};
+    char longest[ACCESS_MEMORY + 2] = "";
+    memset(longest, 'x', ACCESS_MEMORY + 1);
+    write_file("old", 3, "shop read");
+    struct access *a = open_file();
+    for (int i = 0; i < 3; i++) {
+        assert_true(knows_again(a, &m, "old-1", &g));
+        assert_int_equal(g.scopes, SCOPE_READ);
+        assert_string_equal(g.tenant->name, "shop");
+        /* What is not found leaves it as it is. */
+        assert_false(knows_again(a, &m, "old-9", &g));
+        assert_false(knows_again(a, &m, "old-", &g));
+        assert_false(knows_again(a, &m, "", &g));
+        assert_false(knows_again(a, &m, longest, &g));
+    }
+    assert_true(knows_again(a, &m, "old-2", &g));
+    assert_true(knows_again(a, &m, "old-1", &g));
+    write_file("new", 2, "shop compute");
+    assert_true(access_reload(a, problem, sizeof problem));
+    assert_false(knows_again(a, &m, "old-1", &g));
+    assert_true(knows_again(a, &m, "new-1", &g));
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    write_token(out, "new-1", "bank admin");
+    write_token(out, longest, "bank admin");
+    fclose(out);
+    assert_true(access_reload(a, problem, sizeof problem));
+    for (int i = 0; i < 2; i++) {
+        assert_true(knows_again(a, &m, "new-1", &g));
+        assert_string_equal(g.tenant->name, "bank");
+        assert_int_equal(g.scopes, SCOPE_ADMIN);
+        assert_true(knows_again(a, &m, longest, &g));
+    }
+    access_close(a);
+}
+
 static void a_broken_file_changes_nothing(void **state) {
     (void)state;
     struct grant g;
@@ -198,6 +243,7 @@ int main(void) {
         cmocka_unit_test(each_token_has_its_tenant_and_scopes),
         cmocka_unit_test(many_tokens_are_all_found_and_no_others),
         cmocka_unit_test(what_is_read_again_replaces_all),
+        cmocka_unit_test(what_is_remembered_is_forgotten_with_the_file),
         cmocka_unit_test(a_broken_file_changes_nothing),
         cmocka_unit_test(a_tenant_that_cannot_be_made_is_a_failure),
         cmocka_unit_test(nobody_waits_or_misses_while_it_is_replaced),
