@@ -119,6 +119,9 @@ static void write_refusals(struct http *h) {
              "this address has %lld connections already (max_address_connections)",
              (long long)h->engine->limits.max_address_connections);
     raw_refusal(ERROR_TOO_MANY_REQUESTS, sentence, h->crowded);
+    snprintf(sentence, sizeof sentence, "the server has %lld connections already (max_connections)",
+             (long long)h->engine->limits.max_connections);
+    raw_refusal(ERROR_OVERLOADED, sentence, h->full);
     raw_refusal(ERROR_OVERLOADED, "the server has no file descriptor left for this connection",
                 h->refusal);
 }
@@ -136,7 +139,8 @@ static bool open_doors(struct http *h, const struct http_setup *setup) {
         h->tls_doors[i] = tls;
         doors[i] = (struct keeper_door){.fd = sockets->at[i].fd,
                                         .refusal = tls ? NULL : h->refusal,
-                                        .crowded = tls ? NULL : h->crowded};
+                                        .crowded = tls ? NULL : h->crowded,
+                                        .full = tls ? NULL : h->full};
     }
     return keeper_start(&h->keeper, doors, sockets->n, most, most_of_address, drain, welcome, h);
 }

@@ -30,6 +30,7 @@ struct http {
     struct stream_set streams;
     char refusal[RAW_REFUSAL];   /* for whom there is no descriptor */
     char crowded[RAW_REFUSAL];   /* for whose address there are enough */
+    char full[RAW_REFUSAL];      /* for whom there is no place */
     bool tls_doors[LISTEN_MOST]; /* of each door: what is spoken there */
     int n_houses;
     struct house houses[];

@@ -89,29 +89,25 @@ static void pause_doors(struct keeper *k, bool paused) {
     k->paused = paused;
 }
 
-static bool has_room(struct keeper *k) {
-    pthread_mutex_lock(&k->lock);
-    bool room = k->n_guests < k->most;
-    pthread_mutex_unlock(&k->lock);
-    return room;
-}
-
 static void drain_start(struct keeper *k, int fd);
 
-/* Whether its address may have one more; else it is told that it may not, and shown out. */
+/* Tells somebody why he cannot stay. Under the lock. */
+static void show_out(struct keeper *k, int fd, const char *why) {
+    if (why) send(fd, why, strlen(why), MSG_NOSIGNAL | MSG_DONTWAIT);
+    /* To close what has unread bytes is to take the answer back. */
+    shutdown(fd, SHUT_WR);
+    if (k->n_drains < DRAINS / 2) drain_start(k, fd);
+    close(fd);
+    stats_add(STAT_REFUSED, 1);
+}
+
+/* Whether there is a place, and his address may have one more; else he is told so, and shown out. */
 static bool let_in(struct keeper *k, const struct keeper_door *door, int fd,
                    const struct sockaddr *from) {
     pthread_mutex_lock(&k->lock);
-    const bool welcome = crowd_enter(k->addresses, fd, from);
-    if (!welcome) {
-        if (door->crowded)
-            send(fd, door->crowded, strlen(door->crowded), MSG_NOSIGNAL | MSG_DONTWAIT);
-        /* To close what has unread bytes is to take the answer back. */
-        shutdown(fd, SHUT_WR);
-        if (k->n_drains < DRAINS / 2) drain_start(k, fd);
-        close(fd);
-        stats_add(STAT_REFUSED, 1);
-    }
+    const bool has_room = k->n_guests < k->most;
+    const bool welcome = has_room && crowd_enter(k->addresses, fd, from);
+    if (!welcome) show_out(k, fd, has_room ? door->crowded : door->full);
     pthread_mutex_unlock(&k->lock);
     return welcome;
 }
@@ -167,13 +163,8 @@ static bool accept_one(struct keeper *k, int door) {
 }
 
 static void accept_some(struct keeper *k, int door) {
-    for (int i = 0; i < ACCEPTS; i++) {
-        if (!has_room(k)) {
-            pause_doors(k, true);
-            return;
-        }
-        if (!accept_one(k, door)) return;
-    }
+    int accepted = 0;
+    while (accepted < ACCEPTS && accept_one(k, door)) accepted++;
 }
 
 static void shut(struct keeper *k) {
@@ -426,7 +417,7 @@ static void *keep(void *context) {
         }
         close_doors(k);
         take_spare(k);
-        if (k->paused && has_room(k)) pause_doors(k, false);
+        if (k->paused) pause_doors(k, false);
         int64_t now = clock_coarse();
         if (now - swept < (int64_t)SWEEP_MS * 1000000) continue;
         sweep_guests(k, now);

@@ -28,6 +28,7 @@ struct keeper_door {
     int fd;
     const char *refusal; /* written to whom there is no descriptor for; NULL: nothing */
     const char *crowded; /* written to whose address has connections enough; NULL: nothing */
+    const char *full;    /* written to who comes when all places are taken; NULL: nothing */
 };
 enum { KEEPER_DOORS = 16 };
 
@@ -36,8 +37,8 @@ typedef void (*keeper_welcome)(void *context, int door, int fd, const struct soc
                                socklen_t size);
 
 /* Starts the thread at up to KEEPER_DOORS doors, whose sockets it owns from now on, and sets *out
- * before it welcomes anybody. More than `most` guests wait outside; who comes from an address that has
- * `most_of_address` of them is told so and shown out. After a refusal at most `drain` bytes are read.
+ * before it welcomes anybody. Who comes when there are `most` guests, or from an address that has
+ * `most_of_address` of them, is told so and shown out. After a refusal at most `drain` bytes are read.
  * False where the system has no room. */
 bool keeper_start(struct keeper **out, const struct keeper_door *doors, int n_doors, size_t most,
                   size_t most_of_address, int64_t drain, keeper_welcome welcome, void *context);
