@@ -16,6 +16,8 @@
 /* Nobody has used it for so long; and where memory is short. */
 static const int64_t unused = INT64_C(3600) * 1000000000, unused_soon = INT64_C(1) * 1000000000;
 
+enum { HEAVY_BYTES = 256 << 10 };
+
 static bool endures(const struct engine *e) { return e->store->verbs->endures; }
 
 static struct service_call call_of(const struct engine *e, const struct tenant *t,
@@ -43,6 +45,11 @@ static bool fail(struct error *error, enum store_kind kind, const char *id) {
 /* ---- sessions ---- */
 
 bool durable_is_cold(const struct seat *seat) { return seat && !seat_session(seat); }
+
+bool durable_is_heavy(const struct engine *e, const struct seat *seat) {
+    const struct session *s = seat && endures(e) ? seat_session(seat) : NULL;
+    return s && !s->kept.any && session_bytes(s) > HEAVY_BYTES;
+}
 
 bool durable_load(const struct engine *e, struct tenant *t, struct seat *seat,
                   struct error *error) {

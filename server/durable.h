@@ -12,6 +12,8 @@ bool durable_open(struct engine *e, const char *directory, char *problem, size_t
 /* Whether the seat's session is in the store alone; then who holds the seat must load it before anything
  * else, and no network thread may. */
 bool durable_is_cold(const struct seat *seat);
+/* Whether keeping its next change would take a network thread long: all of it is to be written. */
+bool durable_is_heavy(const struct engine *e, const struct seat *seat);
 bool durable_load(const struct engine *e, struct tenant *t, struct seat *seat, struct error *error);
 
 /* What a request has changed, as the store is told of it; valid while its session or function is held. A

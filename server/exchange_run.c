@@ -298,13 +298,19 @@ static void go_on(struct exchange *x) {
         on_operation(&x->operation_waiter);
 }
 
+/* Whatever the request is. */
+static bool wants_worker(const struct exchange *x) {
+    const bool reads = x->method & (METHOD_GET | METHOD_HEAD);
+    return x->log || durable_is_cold(x->seat) || (!reads && durable_is_heavy(x->engine, x->seat));
+}
+
 bool exchange_run(struct exchange *x) {
     const bool runs =
         !x->error.code && x->method != METHOD_OPTIONS && x->route->kind != ROUTE_CONSTANT;
     if (x->log) exchange_set_id(x);
     if (runs && x->again.key) return false;
     if (runs && x->route->flags & ROUTE_SESSION && !take_session(x)) return true;
-    if (runs && (x->log || durable_is_cold(x->seat) || !run_inline(x))) return false;
+    if (runs && (wants_worker(x) || !run_inline(x))) return false;
     stats_add(STAT_INLINE, 1);
     go_on(x);
     return true;
