@@ -104,7 +104,7 @@ bool idempotency_read(const struct writer *record, struct idempotent *i,
     if (!secret_same(&request, &i->request))
         return error_set(error, ERROR_IDEMPOTENCY_MISMATCH,
                          "the Idempotency-Key \"%.80s\" was used for another request", i->key);
-    reply->status = atoi(line[1]);
+    reply->status = (int)strtol(line[1], NULL, 10);
     reply->type = i->type[0] ? i->type : NULL;
     write_bytes(answer, line[LINES], (size_t)(end - line[LINES]));
     return !answer->full ||

@@ -151,7 +151,11 @@ static void memory_forget(struct store *store, enum store_kind kind, int64_t sec
     const int64_t now = clock_now();
     if (kind != STORE_ANSWER) return;
     pthread_mutex_lock(&m->lock);
-    while (m->oldest && (now - m->oldest->saved) / 1000000000 > seconds) drop(m, m->oldest);
+    for (struct held_answer *a = m->oldest, *newer; a; a = newer) {
+        newer = a->newer;
+        if ((now - a->saved) / 1000000000 <= seconds) break;
+        drop(m, a);
+    }
     pthread_mutex_unlock(&m->lock);
 }
 

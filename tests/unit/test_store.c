@@ -20,10 +20,14 @@ static int make_directory(void **state) {
 }
 
 static int remove_directory(void **state) {
+    static const char *const files[] = {"gradd.db", "gradd.db-wal", "gradd.db-shm", "lock"};
+    char path[80];
     (void)state;
-    char command[80];
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    return system(command);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, files[i]);
+        unlink(path);
+    }
+    return rmdir(directory);
 }
 
 static void memory_does_what_stores_do(void **state) {
