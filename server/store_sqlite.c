@@ -430,6 +430,10 @@ static bool open_database(struct sqlite *s, const char *directory, char *problem
     char path[PATH];
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
     snprintf(path, sizeof path, "%.4000s/gradd.db", directory);
+    /* SQLite's own files have the permissions of this one. */
+    const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) return fail_open(problem, size, directory, strerror(errno));
+    close(fd);
     if (sqlite3_open_v2(path, &s->writing, flags | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK ||
         sqlite3_exec(s->writing, settings, NULL, NULL, NULL) != SQLITE_OK)
         return fail_open(problem, size, directory, sqlite3_errmsg(s->writing));
