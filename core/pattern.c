@@ -151,21 +151,28 @@ static void probe_begin(struct finder *f, struct probe *p) {
 }
 
 /* The value of a node of some tape that needs no input; data NULL where it does, or fails. In the arena. */
-static struct tensor value_of(const struct tape *t, node_id x, struct arena *arena) {
+static struct tensor value_of(struct finder *f, const struct tape *t, node_id x,
+                              struct arena *arena) {
     struct program program;
     struct error error;
     struct tensor value = {0};
     error_clear(&error);
-    if (!program_number(t, &x, 1, false, arena, &program) || program.n_inputs) return value;
+    if (!program_number(t, &x, 1, false, arena, &program)) return fail(f), value;
+    if (program.n_inputs) return value;
     struct plan *plan = plan_place(&program, arena, &error);
     struct run *run = plan ? plan_run(plan, NULL, NULL, &error) : NULL;
     if (run) {
         value = run_result(run, 0);
         void *copy = arena_alloc(arena, tensor_bytes(&value) + 1);
-        if (copy) memcpy(copy, value.data, tensor_bytes(&value));
+        if (copy)
+            memcpy(copy, value.data, tensor_bytes(&value));
+        else
+            fail(f);
         value.data = copy;
         run_end(run);
     }
+    /* What is not found out for want of memory must not look like what cannot be. */
+    if (error.code == ERROR_MEMORY_BUDGET) fail(f);
     plan_release(plan);
     return value;
 }
@@ -188,7 +195,7 @@ static node_id probe_argument(struct finder *f, struct probe *p, node_id x, int6
     const enum dtype dtype = tape_dtype(f->t, x);
     if (sets_of(f, x)) return numbers(&p->tape, tape_shape(f->t, x), begin);
     if (dtype_is_float(dtype)) return tape_fill(&p->tape, DTYPE_F64, tape_shape(f->t, x), 0);
-    const struct tensor value = value_of(f->t, x, &p->arena);
+    const struct tensor value = value_of(f, f->t, x, &p->arena);
     return value.data ? tape_const(&p->tape, dtype, &value.shape, value.data) : NODE_NONE;
 }
 
@@ -197,6 +204,7 @@ static node_id probe_node(struct finder *f, struct probe *p, node_id y, int op) 
     const struct node *n = tape_node(f->t, y);
     node_id *args = arena_alloc(&p->arena, (n->n_args + 1) * sizeof *args);
     int64_t begin = 1;
+    if (!args) fail(f);
     for (uint32_t k = 0; args && k < n->n_args; k++) {
         const node_id x = node_args(f->t, n)[k];
         args[k] = probe_argument(f, p, x, begin);
@@ -212,7 +220,7 @@ static bool move_forward(struct finder *f, struct probe *p, node_id y, struct se
     if (!moves(op_of(n))) return false;
     const node_id image = probe_node(f, p, y, n->op);
     if (image == NODE_NONE) return false;
-    const struct tensor from = value_of(&p->tape, image, &p->arena);
+    const struct tensor from = value_of(f, &p->tape, image, &p->arena);
     for (int64_t i = 0; from.data && i < count_of(f, y); i++) {
         int64_t number = (int64_t)((const double *)from.data)[i] - 1;
         uint32_t k = 0;
@@ -267,7 +275,7 @@ static bool move_backward(struct finder *f, struct probe *p, node_id y, struct s
         if (!sets_of(f, x)) continue;
         const node_id part = op_of(tape_node(&p->tape, image))->vjp(&p->tape, image, k, g);
         if (part == NODE_NONE || !all_move(&p->tape, begin)) return false;
-        const struct tensor to = value_of(&p->tape, part, &p->arena);
+        const struct tensor to = value_of(f, &p->tape, part, &p->arena);
         if (!to.data || !add_up(f, x, to.data, out, count_of(f, y))) return false;
     }
     return true;
@@ -372,8 +380,9 @@ static bool find_by_moving(struct finder *f, node_id y, struct set *out) {
     struct probe p;
     probe_begin(f, &p);
     const bool found = move_forward(f, &p, y, out) || move_backward(f, &p, y, out);
+    if (p.error.code == ERROR_MEMORY_BUDGET) fail(f);
     arena_free(&p.arena);
-    return found;
+    return found && !f->failed;
 }
 
 /* Sets of the elements of y, some argument of which depends on the seed. */

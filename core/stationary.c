@@ -47,7 +47,7 @@ bool search_is_stationary(struct search *s) {
     if (!out->found || out->violation > s->stop->catol || !(s->method->takes & SOLVE_GRADIENT))
         return false;
     double *lambda = calloc(s->m + s->n + 1, sizeof *lambda), *r = lambda + s->m;
-    if (!lambda) return false;
+    if (!lambda) return search_end(s, SOLVE_NO_MEMORY, NULL);
     memcpy(s->x, s->best, s->n * sizeof *s->x);
     s->has_values = false;
     if (!p->evaluate(p->data, s->best, true, &s->at)) {
@@ -103,7 +103,10 @@ void search_restore(struct search *s) {
     enum { STEPS = 5 };
     const double *lower = s->problem->lower, *upper = s->problem->upper;
     double *x = calloc(2 * s->n + 1, sizeof *x), *step = x + s->n;
-    if (!x) return;
+    if (!x) {
+        search_end(s, SOLVE_NO_MEMORY, NULL);
+        return;
+    }
     memcpy(x, s->near, s->n * sizeof *x);
     for (int k = 0; k < STEPS && search_look(s, x, true) && s->finite; k++) {
         bool moves = false;
