@@ -331,22 +331,45 @@ void session_sort(struct session *s) {
     if (t->n && t->list[t->n - 1]->id > s->last_id) s->last_id = t->list[t->n - 1]->id;
 }
 
-bool session_label(struct session *s, const char *key, const char *value) {
+struct label *session_make_label(struct session *s, const char *key, const char *value) {
+    const size_t n = strlen(key) + 1, m = strlen(value) + 1;
+    struct label *made = account_alloc(&s->account, sizeof *made + n + m);
+    if (!made) return NULL;
+    made->next = NULL;
+    made->value = memcpy(made->key + n, value, m);
+    memcpy(made->key, key, n);
+    return made;
+}
+
+void session_drop_label(struct session *s, struct label *l) {
+    account_free(&s->account, l, label_size(l));
+}
+
+/* Where that key is among the labels, or where it would be. */
+static struct label **find_label(struct session *s, const char *key) {
     struct label **at = &s->labels;
     while (*at && strcmp((*at)->key, key) < 0) at = &(*at)->next;
-    struct label *old = *at && strcmp((*at)->key, key) == 0 ? *at : NULL, *made = NULL;
-    if (value) {
-        const size_t n = strlen(key) + 1, m = strlen(value) + 1;
-        made = account_alloc(&s->account, sizeof *made + n + m);
-        if (!made) return false;
-        made->value = memcpy(made->key + n, value, m);
-        memcpy(made->key, key, n);
-        made->next = old ? old->next : *at;
-        *at = made;
-    } else if (old) {
-        *at = old->next;
-    }
-    if (old) account_free(&s->account, old, label_size(old));
+    return at;
+}
+
+void session_unlabel(struct session *s, const char *key) {
+    struct label **at = find_label(s, key), *old = *at;
     s->changes++;
+    if (!old || strcmp(old->key, key) != 0) return;
+    *at = old->next;
+    session_drop_label(s, old);
+}
+
+void session_put_label(struct session *s, struct label *made) {
+    session_unlabel(s, made->key);
+    struct label **at = find_label(s, made->key);
+    made->next = *at;
+    *at = made;
+}
+
+bool session_label(struct session *s, const char *key, const char *value) {
+    struct label *made = value ? session_make_label(s, key, value) : NULL;
+    if (value && !made) return false;
+    made ? session_put_label(s, made) : session_unlabel(s, key);
     return true;
 }

@@ -121,6 +121,13 @@ void session_sort(struct session *s);
 /* Replaces all labels by one; false past the limit. A NULL value removes. */
 bool session_label(struct session *s, const char *key, const char *value);
 
+/* The same in two steps, of which the second cannot fail: a label that is no label yet, NULL past the limit
+ * or without memory; and its place among the others, or its end. */
+struct label *session_make_label(struct session *s, const char *key, const char *value);
+void session_put_label(struct session *s, struct label *made);
+void session_drop_label(struct session *s, struct label *made);
+void session_unlabel(struct session *s, const char *key);
+
 /* "the session would hold more than ... bytes (max_session_bytes)"; false. */
 bool session_fail_memory(const struct session *s, struct error *error);
 

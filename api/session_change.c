@@ -105,15 +105,6 @@ static bool has_label(const struct session *s, const char *key) {
     return false;
 }
 
-/* Bytes that a session may come to hold for its labels, generously. */
-static size_t labels_size(const struct json *labels) {
-    size_t size = 0;
-    for (const struct json *v = json_first(labels); v; v = json_next(v))
-        if (json_type(v) == JSON_STRING)
-            size += sizeof(struct label) + strlen(json_key(v)) + strlen(json_string(v)) + 2;
-    return size;
-}
-
 bool labels_check(struct asked *a, const struct json *labels) {
     const struct session *s = a->session;
     size_t n = 0;
@@ -134,16 +125,40 @@ bool labels_check(struct asked *a, const struct json *labels) {
     return error_under(a->error, json_key(labels));
 }
 
+/* All that are to be put, linked in their order; false, and none is held, where one cannot be made. */
+static bool make_labels(struct session *s, const struct json *labels, struct label **out) {
+    struct label **last = out;
+    *out = NULL;
+    for (const struct json *v = json_first(labels); v; v = json_next(v)) {
+        if (json_type(v) != JSON_STRING) continue;
+        *last = session_make_label(s, json_key(v), json_string(v));
+        if (*last) {
+            last = &(*last)->next;
+            continue;
+        }
+        for (struct label *l = *out, *next; l; l = next) {
+            next = l->next;
+            session_drop_label(s, l);
+        }
+        return false;
+    }
+    return true;
+}
+
 bool labels_merge(struct asked *a, struct session *s, const struct json *labels) {
+    struct label *made;
     if (!labels) return true;
     if (json_type(labels) == JSON_NULL) {
-        while (s->labels) session_label(s, s->labels->key, NULL);
+        while (s->labels) session_unlabel(s, s->labels->key);
         return true;
     }
-    if (labels_size(labels) > s->account.limit - s->account.bytes)
-        return session_fail_memory(s, a->error);
+    if (!make_labels(s, labels, &made)) return session_fail_memory(s, a->error);
     for (const struct json *v = json_first(labels); v; v = json_next(v))
-        session_label(s, json_key(v), json_type(v) == JSON_STRING ? json_string(v) : NULL);
+        if (json_type(v) == JSON_NULL) session_unlabel(s, json_key(v));
+    for (struct label *next; made; made = next) {
+        next = made->next;
+        session_put_label(s, made);
+    }
     return true;
 }
 
