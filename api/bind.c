@@ -214,18 +214,15 @@ bool oneshot_place(struct oneshot *o) {
 
 bool oneshot_bind(struct oneshot *o) { return oneshot_decode(o) && oneshot_place(o); }
 
-bool oneshot_bind_again(struct oneshot *o) {
-    const struct names before = o->b.names;
+/* What was bound goes by the names that it had before. */
+static bool bind_names(struct oneshot *o, const struct names *before) {
     const uint32_t first = o->work ? o->work->n_items : 0;
     bool added;
-    build_init(&o->b, &o->arena, o->error, o->call->limits, o->request.default_dtype,
-               o->call->seed);
-    o->n_late = 0;
     if (o->work && !session_names(o)) return false;
     for (uint32_t i = 0; i < o->rows.n_bindings; i++)
         o->tensors[o->rows.bindings[i].node].shape.dim[0] = o->rows.size;
     for (uint32_t i = 0; i < o->n_bound; i++) {
-        const struct name *was = &before.list[first + i];
+        const struct name *was = &before->list[first + i];
         const struct tensor *t = &o->tensors[i];
         struct name *name = names_add(&o->b.names, was->text, was->length, &added);
         if (!name) return build_fail_memory(&o->b);
@@ -233,4 +230,15 @@ bool oneshot_bind_again(struct oneshot *o) {
         name->value = value_node(tape_input(&o->b.tape, t->dtype, &t->shape));
     }
     return tape_ok(&o->b.tape);
+}
+
+bool oneshot_bind_again(struct oneshot *o) {
+    const struct names before = o->b.names;
+    build_init(&o->b, &o->arena, o->error, o->call->limits, o->request.default_dtype,
+               o->call->seed);
+    o->n_late = 0;
+    if (bind_names(o, &before)) return true;
+    /* It may be tried with fewer rows. */
+    o->b.names = before;
+    return false;
 }

@@ -7,12 +7,14 @@
 #include "api/names.h"
 #include "api/place.h"
 
-static bool is_json(const char *text, struct arena *arena, const struct service_call *call) {
-    struct error ignored;
+/* Whether the text is JSON; false with a failure in *error where there is no memory to find out. */
+static bool is_json(const char *text, struct arena *arena, const struct service_call *call,
+                    struct error *error) {
     struct json *root;
-    error_clear(&ignored);
-    return json_parse(arena, text, strlen(text), (int)call->limits->max_json_depth, &root,
-                      &ignored);
+    if (json_parse(arena, text, strlen(text), (int)call->limits->max_json_depth, &root, error))
+        return true;
+    if (!error_is_limit(error->code)) error_clear(error);
+    return false;
 }
 
 static void write_key(struct writer *w, const char *name, bool *first) {
@@ -50,7 +52,8 @@ static bool write_member(struct writer *w, const struct request_member *m, const
                   "in an address each variable goes by its own name; \"%s\" needs POST", m->name);
         return error_under(error, m->name);
     }
-    if (json && !is_json(text, arena, call)) {
+    if (json && !is_json(text, arena, call, error)) {
+        if (error->code) return false;
         error_set(error, ERROR_INVALID_VALUE, "expected JSON, found \"%.60s\"", text);
         return error_under(error, m->name);
     }
@@ -70,10 +73,11 @@ static bool write_variable(struct writer *w, const struct service_pair *pair, st
         write_string(w, pair->value);
         return true;
     }
-    if (is_json(pair->value, arena, call)) {
+    if (is_json(pair->value, arena, call, error)) {
         write_text(w, pair->value);
         return true;
     }
+    if (error->code) return false;
     error_set(error, ERROR_INVALID_VALUE, "expected a number, found \"%.60s\"", pair->value);
     return error_under(error, pair->name);
 }
