@@ -29,18 +29,36 @@ void exchange_set_id(struct exchange *x) {
     write_number(exchange_number(x->engine), x->id);
 }
 
+/* What is said where there is no memory to say more. */
+static const char no_memory[] =
+    "{\"type\":\"/problems/memory_budget\",\"title\":\"The request needs too much memory\","
+    "\"status\":507,\"code\":\"memory_budget\",\"detail\":\"no memory for the answer\"}";
+
+/* Writes the problem; false, and nothing is held, without memory. */
+static bool write_problem(struct exchange *x, struct writer *out) {
+    writer_init(out, PROBLEM_BYTES);
+    problem_write(out, &x->error, x->id);
+    if (!out->full) return true;
+    writer_free(out);
+    return false;
+}
+
 static void answer_problem(struct exchange *x, struct answer *out) {
     struct writer problem;
-    writer_init(&problem, PROBLEM_BYTES);
     exchange_set_id(x);
     strcpy(out->id, x->id);
-    problem_write(&problem, &x->error, out->id);
-    out->status = problem_status(x->error.code);
     out->type = "application/problem+json";
     out->cache = "no-store";
-    out->data = problem.data;
-    out->length = problem.length;
-    out->owned = true;
+    out->owned = write_problem(x, &problem);
+    if (!out->owned) {
+        x->error.code = ERROR_MEMORY_BUDGET;
+        out->data = (char *)(uintptr_t)no_memory;
+        out->length = sizeof no_memory - 1;
+    } else {
+        out->data = problem.data;
+        out->length = problem.length;
+    }
+    out->status = problem_status(x->error.code);
     if (x->error.code == ERROR_OVERLOADED || x->error.code == ERROR_DRAINING || out->status == 429)
         out->retry_after = x->retry_after ? x->retry_after : 1;
     out->challenge = x->challenge;
@@ -102,10 +120,8 @@ static void answer_result(struct exchange *x, struct answer *out) {
 
 bool exchange_end_log(struct exchange *x) {
     const bool failed = x->error.code != ERROR_NONE;
-    if (failed) {
-        writer_init(&x->out, PROBLEM_BYTES);
-        problem_write(&x->out, &x->error, x->id);
-    }
+    if (failed && !write_problem(x, &x->out))
+        return event_log_end(x->log, true, no_memory, sizeof no_memory - 1);
     return event_log_end(x->log, failed, x->out.data, x->out.length);
 }
 
