@@ -12,6 +12,13 @@
 
 enum { ALIGNMENT = 16, TENSOR_ALIGNMENT = 64, LARGEST_STEP = 4 << 20, SLAB_LEAST = 1 << 20 };
 
+/* For tests of what happens without memory: each piece is an allocation of its own. */
+#ifdef ARENA_TIGHT
+enum { IS_TIGHT = true };
+#else
+enum { IS_TIGHT = false };
+#endif
+
 struct arena_chunk {
     struct arena_chunk *next;
     size_t size;
@@ -48,6 +55,7 @@ static struct arena_chunk *add_chunk(struct arena *a, size_t need) {
     if (step < least) step = least;
     if (a->held > a->ceiling || least > a->ceiling - a->held) return NULL;
     if (step > a->ceiling - a->held) step = a->ceiling - a->held;
+    if (IS_TIGHT) step = least;
     struct arena_chunk *chunk = take_chunk(step);
     if (!chunk) return NULL;
     *chunk = (struct arena_chunk){.next = a->chunks, .size = step};
@@ -72,7 +80,7 @@ static void *take(struct arena *a, size_t size, uintptr_t alignment) {
     if (!chunk) return piece;
     char *at = (char *)(chunk + 1), *end = (char *)chunk + chunk->size;
     piece = cut(&at, end, size, alignment);
-    if (end - at > a->end - a->at) {
+    if (!IS_TIGHT && end - at > a->end - a->at) {
         a->at = at;
         a->end = end;
     }
