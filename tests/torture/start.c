@@ -1,8 +1,8 @@
 /* Starts gradd with one of its own allocations or threads denied, another one each time, and with ever more
  * address space: it must serve and end cleanly, or say in one sentence why it does not and exit with 1.
  * Linked with server/main.c, whose main is called in processes of their own. Prints `N passed, N failed`. */
+#include <dirent.h>
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -20,6 +20,7 @@ enum { ROOM_LEAST = 1 << 20, ROOM_STEP = 2 << 20, ROOM_MOST = 640 << 20 };
 enum kind { ALLOCATION, THREAD, ROOM };
 
 static int passed, failed;
+static char directory[] = "/tmp/gradd-start-XXXXXX";
 
 /* The linker puts these in the place of the program's and the library's. */
 int real_main(int argc, char **argv) __asm__("__real_main");
@@ -44,11 +45,18 @@ static rlim_t taken(void) {
 }
 
 static _Noreturn void become(enum kind kind, long at, int out) {
-    char *argv[] = {(char[]){"gradd"},       (char[]){"--listen"},
-                    (char[]){"127.0.0.1:0"}, (char[]){"--threads"},
-                    (char[]){"2"},           (char[]){"--workers"},
-                    (char[]){"2"},           (char[]){"--log-level"},
-                    (char[]){"error"},       NULL};
+    char *argv[] = {(char[]){"gradd"},
+                    (char[]){"--listen"},
+                    (char[]){"127.0.0.1:0"},
+                    (char[]){"--threads"},
+                    (char[]){"2"},
+                    (char[]){"--workers"},
+                    (char[]){"2"},
+                    (char[]){"--log-level"},
+                    (char[]){"error"},
+                    (char[]){"--data-dir"},
+                    directory,
+                    NULL};
     dup2(out, STDOUT_FILENO);
     dup2(out, STDERR_FILENO);
     close(out);
@@ -58,7 +66,7 @@ static _Noreturn void become(enum kind kind, long at, int out) {
         const rlim_t most = taken() + (rlim_t)at;
         setrlimit(RLIMIT_AS, &(struct rlimit){most, most});
     }
-    exit(real_main(9, argv));
+    exit(real_main(11, argv));
 }
 
 /* What it says until it is ready or has ended; false where it has ended. */
@@ -105,8 +113,18 @@ static bool start(enum kind kind, long at) {
     return serves;
 }
 
+static void clear(void) {
+    struct dirent *entry;
+    DIR *list = opendir(directory);
+    if (!list || chdir(directory)) exit(EXIT_FAILURE);
+    while ((entry = readdir(list))) unlink(entry->d_name);
+    closedir(list);
+    rmdir(directory);
+}
+
 int wrap_main(int argc, char **argv) {
     (void)argc, (void)argv;
+    if (!mkdtemp(directory)) return EXIT_FAILURE;
     /* Some of what is denied is not needed: many in a row that are not are the end. */
     for (long at = 0, served = 0; served < 3; at++) served = start(ALLOCATION, at) ? served + 1 : 0;
     for (long at = 0; !start(THREAD, at);) at++;
@@ -114,6 +132,7 @@ int wrap_main(int argc, char **argv) {
     for (long room = ROOM_LEAST; room < ROOM_MOST; room += ROOM_STEP)
         if (start(ROOM, room)) break;
 #endif
+    clear();
     printf("%d passed, %d failed\n", passed, failed);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

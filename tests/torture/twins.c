@@ -9,17 +9,15 @@
 #include "core/slab.h"
 #include "server/jobs.h"
 
-enum { BODY = 64 << 20, PLANS = 64, PLAN_BYTES = 64 << 20, SEED = 42 };
+enum { PLANS = 64, PLAN_BYTES = 64 << 20, SEED = 42 };
 
-/* So small that a request takes milliseconds, and that no clock decides what is answered. */
-static void bound(struct engine *e) {
-    struct service_limits *all[] = {&e->limits, &e->small, &e->job};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        all[i]->max_request_bytes = 256 << 20;
-        all[i]->max_answer_bytes = 1 << 20;
-        all[i]->max_work = 20000000;
-        all[i]->max_job_work = 20000000;
-    }
+/* So small that a request takes milliseconds. */
+static struct service_limits small_limits(void) {
+    struct service_limits l = service_limits_default;
+    l.max_request_bytes = 256 << 20;
+    l.max_answer_bytes = 1 << 20;
+    l.max_work = l.max_job_work = 20000000;
+    return l;
 }
 
 static struct caches new_caches(void) {
@@ -35,11 +33,11 @@ static void free_caches(struct caches c) {
 }
 
 void twins_start(struct twins *w) {
+    const struct service_limits limits = small_limits();
     char problem[512];
     memset(w, 0, sizeof *w);
     for (int i = 0; i < 2; i++) {
-        if (!engine_init(&w->engine[i], BODY, problem, sizeof problem)) die("%s", problem);
-        bound(&w->engine[i]);
+        if (!engine_init(&w->engine[i], &limits, problem, sizeof problem)) die("%s", problem);
     }
     w->warm = new_caches();
     slab_keep(0);
