@@ -162,5 +162,6 @@ int64_t machine_most_files(void) {
 double machine_cpu_seconds(void) {
     struct timespec used;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-    return (double)used.tv_sec + (double)(used.tv_nsec / 1000000) / 1000;
+    const long ms = used.tv_nsec / 1000000;
+    return (double)used.tv_sec + (double)ms / 1000;
 }

@@ -77,7 +77,10 @@ static bool wait_idle(struct http *http, struct engine *engine, const sigset_t *
     int64_t end = clock_now() + seconds * INT64_C(1000000000);
     while (!http_idle(http) || !engine_is_idle(engine)) {
         const int number = wait_signal(signals, POLL_MS);
-        if (number && number != SIGHUP) _exit(EXIT_FAILED);
+        if (number && number != SIGHUP) {
+            sink_stop();
+            _exit(EXIT_FAILED);
+        }
         if (clock_now() > end) return false;
         sweep(http, engine);
     }

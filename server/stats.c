@@ -39,7 +39,8 @@ void stats_start(void) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     started = clock_now();
-    started_at = (double)now.tv_sec + (double)(now.tv_nsec / 1000000) / 1000;
+    const long ms = now.tv_nsec / 1000000;
+    started_at = (double)now.tv_sec + (double)ms / 1000;
 }
 
 double stats_uptime(void) {

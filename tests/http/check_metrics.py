@@ -13,6 +13,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
@@ -132,6 +133,15 @@ def check_state(families):
         check(one(families, name) > 0, name)
 
 
+def check_store(families):
+    """Two sessions, one of them deleted, a tape and a function: five answers were held back until they were kept."""
+    commits = one(families, "gradd_store_commits", "_total")
+    saves = values(families["gradd_store_commit_saves"], "_sum")[()]
+    check(saves == 5 and 1 <= commits <= 5, "saves and commits", f"{saves} in {commits}")
+    for name in ("gradd_store_commit_saves", "gradd_store_commit_duration_seconds"):
+        check(one(families, name, "_count") == commits, name, commits)
+
+
 def check_names(text, families):
     """Each has a help, routes are those of the contract, and README.md has them all."""
     paths = set(yaml.safe_load((ROOT / "api/openapi.yaml").read_text(encoding="utf-8"))["paths"]) | {"unknown"}
@@ -152,8 +162,9 @@ def check_growth(before, after):
 
 
 def main(gradd, command):
-    with subprocess.Popen([gradd, "--listen", "127.0.0.1:0", "--log-level", "error"],
-                          stdout=subprocess.PIPE, text=True) as child:
+    with tempfile.TemporaryDirectory() as directory, subprocess.Popen(
+            [gradd, "--listen", "127.0.0.1:0", "--log-level", "error", "--data-dir", f"{directory}/data"],
+            stdout=subprocess.PIPE, text=True) as child:
         port = int(child.stdout.readline().rsplit(":", 1)[1])
         for method, path, body, _, status in ASKED:
             found = ask(port, method, path, body)
@@ -162,6 +173,7 @@ def main(gradd, command):
         check_requests(first)
         check_histograms(first)
         check_state(first)
+        check_store(first)
         check_names(text, first)
         for method, path, body, _, _ in ASKED[:1] + ASKED[-2:]:
             ask(port, method, path, body)
