@@ -113,11 +113,12 @@ static bool is_new(struct exchange *x) {
             again->is_new = x->error.code == ERROR_NOT_FOUND;
     }
     writer_free(&record);
-    if (again->is_new)
+    if (again->is_new) {
         error_clear(&x->error);
-    else
-        conclude(x);
-    return again->is_new;
+        return true;
+    }
+    conclude(x); /* The exchange may be another's now. */
+    return false;
 }
 
 /* ---- the run ---- */
