@@ -112,7 +112,8 @@ static void who_may_not_wait_is_refused(void **state) {
     }
     assert_int_equal(acquire("a", &one_more.waiter, 2, &none), REGISTRY_REFUSED);
     assert_int_equal(error.code, ERROR_OVERLOADED);
-    assert_string_equal(error.detail, "64 requests wait for this session already (max_session_queue)");
+    assert_string_equal(error.detail,
+                        "64 requests wait for this session already (max_session_queue)");
     for (int i = 0; i < 65; i++) registry_release(registry, seat, 3);
     for (int i = 0; i < 64; i++) assert_int_equal(many[i].calls, 1);
     assert_int_equal(one_more.calls, 0);
