@@ -312,7 +312,8 @@ void operations_cancel(struct operations *all, struct operation *op) {
     operation_release(op);
 }
 
-void operations_drain(struct operations *all) {
+void operations_drain(struct operations *all, void (*end)(void *context, struct operation *op),
+                      void *context) {
     pthread_mutex_lock(&all->lock);
     all->draining = true;
     for (struct operation *op = all->first; op; op = op->next) atomic_store(&op->cancelled, true);
@@ -329,8 +330,7 @@ void operations_drain(struct operations *all) {
         pthread_mutex_unlock(&all->lock);
         if (!op) return;
         operations_settle(all, op, &nothing, &error);
-        operations_finish(all, op);
-        operation_release(op);
+        end(context, op);
     }
 }
 

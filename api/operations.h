@@ -89,8 +89,10 @@ void operations_settle(struct operations *all, struct operation *op, struct writ
                        const struct error *error);
 /* The end of an operation that was settled. */
 void operations_finish(struct operations *all, struct operation *op);
-/* Takes no more, and cancels what there is. */
-void operations_drain(struct operations *all);
+/* Takes no more, and cancels what there is. What had not begun is settled, and handed to `end`, which
+ * finishes and releases it. */
+void operations_drain(struct operations *all, void (*end)(void *context, struct operation *op),
+                      void *context);
 bool operations_idle(struct operations *all);
 /* operations_take returns NULL from now on. */
 void operations_stop(struct job_queue *queue);

@@ -152,6 +152,18 @@ struct store_change durable_operation_change(const struct tenant *t, const struc
                                  .object = op};
 }
 
+static void on_ended(void *context, const struct error *error) {
+    struct operation *op = context;
+    (void)error; /* It will have been interrupted. */
+    operations_finish(op->all, op);
+    operation_release(op);
+}
+
+void durable_end_operation(const struct engine *e, const struct tenant *t, struct operation *op) {
+    const struct store_change change = durable_operation_change(t, op, false);
+    e->store->verbs->save(e->store, &change, 1, on_ended, op);
+}
+
 static void on_interrupted(void *context, const struct error *error) {
     (void)error; /* It is found interrupted the next time too. */
     operation_release(context);

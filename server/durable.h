@@ -25,6 +25,8 @@ struct store_change durable_function_change(const struct tenant *t, const char *
 
 struct store_change durable_operation_change(const struct tenant *t, const struct operation *op,
                                              bool deleted);
+/* Finishes an operation that is settled, and releases it, when the store has its end. */
+void durable_end_operation(const struct engine *e, const struct tenant *t, struct operation *op);
 
 /* What was changed is in the store now, or, where `failed`, nothing of it is: then memory becomes again
  * what the store has. The session's seat is held; `created`: it was made by the request. */
@@ -35,5 +37,10 @@ void durable_function_settle(const struct engine *e, struct tenant *t, const cha
 
 /* About once a second: sessions that are not used leave memory, sooner where it is short. */
 void durable_cool(struct engine *e);
+
+/* `gradd backup FILE` and `gradd check [FILE]`: argv begins with the word; the options say which directory.
+ * The exit code. */
+int durable_backup_command(int argc, char **argv);
+int durable_check_command(int argc, char **argv);
 
 #endif

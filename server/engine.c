@@ -165,8 +165,13 @@ int64_t engine_functions(const struct engine *e) {
     return sum;
 }
 
+static void end_operation(void *context, struct operation *op) {
+    durable_end_operation(context, operation_owner(op), op);
+}
+
 void engine_drain(struct engine *e) {
-    for (struct tenant *t = e->tenant; t; t = t->next) operations_drain(t->operations);
+    for (struct tenant *t = e->tenant; t; t = t->next)
+        operations_drain(t->operations, end_operation, e);
 }
 
 bool engine_is_idle(const struct engine *e) {

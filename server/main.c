@@ -335,6 +335,9 @@ int main(int argc, char **argv) {
     char problem[1024];
     if (argc > 1 && strcmp(argv[1], "health") == 0) return ask_health(argc, argv);
     if (argc > 1 && strcmp(argv[1], "token") == 0) return token_print(argc - 2, argv + 2);
+    if (argc > 1 && strcmp(argv[1], "backup") == 0)
+        return durable_backup_command(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "check") == 0) return durable_check_command(argc - 1, argv + 1);
     stats_start();
     tune_malloc();
     switch (options_read(&options, argc, argv, getenv, problem, sizeof problem)) {

@@ -351,9 +351,13 @@ void options_help(FILE *out) {
     fputs(
         "usage: gradd [OPTION...]\n"
         "       gradd health [/PATH | URL] [OPTION...]\n"
+        "       gradd backup FILE [OPTION...]\n"
+        "       gradd check [FILE] [OPTION...]\n"
         "       gradd token [TENANT [SCOPES]] >>FILE\n\n"
         "Computes exact gradients of expression graphs over HTTP. `health` asks a running server\n"
-        "how it is (/healthz, /readyz), and exits with 0 where it is well; `token` makes one.\n\n"
+        "how it is (/healthz, /readyz), and exits with 0 where it is well; `token` makes one.\n"
+        "`backup` copies the store of --data-dir while a server uses it or not, `check` reads all\n"
+        "of it, or of a backup.\n\n"
         "--max-body 64M is GRADD_MAX_BODY=64M in the environment, and max-body = 64M in the file\n"
         "of --config: the command line wins over the environment, and that over the file. BYTES\n"
         "may have k, M or G behind them, for 2^10, 2^20 and 2^30. Presets are in parentheses.\n",

@@ -18,8 +18,6 @@
 #include "server/stats.h"
 #include "server/store.h"
 
-/* In the file's header: whose it is, and how its tables are. */
-enum { APPLICATION = 0x67726164, SCHEMA = 1 };
 /* SQLite's own limit is 10^9 bytes a row. */
 enum { PATH = 4096, LONGEST_OBJECT = 999000000 };
 
@@ -54,7 +52,7 @@ enum statement {
 
 static const char make_tables[] =
     "BEGIN IMMEDIATE;"
-    "PRAGMA application_id=1735549284;" /* APPLICATION */
+    "PRAGMA application_id=1735549284;" /* STORE_APPLICATION */
     "PRAGMA user_version=1;"
     "CREATE TABLE object (place INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL,"
     " tenant TEXT NOT NULL, id TEXT NOT NULL, saved_at INTEGER NOT NULL, summary BLOB,"
@@ -409,11 +407,11 @@ static bool check_tables(struct sqlite *s, const char *directory, char *problem,
         if (sqlite3_exec(s->writing, make_tables, NULL, NULL, NULL) == SQLITE_OK) return true;
         return fail_open(problem, size, directory, sqlite3_errmsg(s->writing));
     }
-    if (application != APPLICATION)
+    if (application != STORE_APPLICATION)
         return fail_open(problem, size, directory, "it is a database, and none of gradd's");
-    if (version == SCHEMA) return true;
+    if (version == STORE_SCHEMA) return true;
     snprintf(why, sizeof why, "its schema has version %d, and this gradd knows %d", version,
-             SCHEMA);
+             STORE_SCHEMA);
     return fail_open(problem, size, directory, why);
 }
 

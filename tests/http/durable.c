@@ -217,6 +217,80 @@ static bool starts_again_behind_a_kill(void) {
     return true;
 }
 
+/* ---- tests: gradd backup, gradd check ---- */
+
+/* Runs a command, whose one line is `said` then. */
+static int command(const char *word, const char *what, const char *where) {
+    const char *arguments[8] = {word};
+    int n = 1;
+    if (what) arguments[n++] = what;
+    if (where) arguments[n++] = "--data-dir";
+    if (where) arguments[n++] = where;
+    struct child child = spawn(arguments);
+    const size_t length = read_all(child.out, said, sizeof said);
+    read_all(child.err, said + length, sizeof said - length);
+    return reap(&child, 30000);
+}
+
+/* What was acknowledged before it began is in it, whatever is written meanwhile. */
+static bool backs_up_while_others_write(void) {
+    char copy[100], second[64], path[64];
+    CHECK(filled());
+    snprintf(copy, sizeof copy, "%s/copy.db", directory);
+    struct child child = start("--data-dir", directory);
+    struct child writer = {.pid = fork()};
+    if (writer.pid == 0) {
+        for (int i = 0;; i++) {
+            snprintf(path, sizeof path, "/v1/sessions/later%d", i);
+            if (ask(&child, "PUT", path, "{\"variables\":{\"x\":1}}") != 201) _exit(1);
+        }
+    }
+    sleep_ms(50);
+    CHECK(ask(&child, "PUT", "/v1/sessions/before", "{\"variables\":{\"x\":[4,5]}}") == 201);
+    const int code = command("backup", copy, directory);
+    kill(writer.pid, SIGKILL);
+    CHECK(waitpid(writer.pid, NULL, 0) == writer.pid && code == 0);
+    CHECK(command("backup", copy, directory) == 1 && strstr(said, "exists"));
+    CHECK(command("check", NULL, directory) == 0 && strstr(said, "is well"));
+    CHECK(command("check", copy, NULL) == 0 && strstr(said, "is well"));
+    CHECK(stop(&child));
+
+    strcpy(second, "/tmp/gradd-copy-XXXXXX");
+    CHECK(mkdtemp(second));
+    snprintf(path, sizeof path, "%s/gradd.db", second);
+    CHECK(rename(copy, path) == 0);
+    child = start("--data-dir", second);
+    CHECK(ask(&child, "GET", "/v1/sessions/before/variables/x", "") == 200 && says("[4.0,5.0]"));
+    CHECK(ask(&child, "GET", "/v1/sessions/s49", "") == 200);
+    CHECK(stop(&child));
+    strcpy(directory, second);
+    return true;
+}
+
+static bool finds_what_is_damaged(void) {
+    CHECK(filled());
+    CHECK(command("check", NULL, directory) == 0 && strstr(said, "50 sessions"));
+    struct bytes b = read_file(file);
+    int found = 0;
+    /* The heads of all pages but the first. */
+    for (size_t page = 4096; page < b.n; page += 4096) {
+        struct bytes damaged = {.data = malloc(b.n), .n = b.n};
+        if (!damaged.data) abort();
+        memcpy(damaged.data, b.data, b.n);
+        memset(damaged.data + page, 0xee, 12);
+        CHECK(write_file(file, damaged));
+        free(damaged.data);
+        const int code = command("check", NULL, directory);
+        CHECK(code == 0 || (code == 1 && strstr(said, "gradd: ") == said));
+        found += code;
+    }
+    CHECK(found > (int)(b.n / 4096) / 2);
+    CHECK(write_file(file, b) && command("check", NULL, directory) == 0);
+    free(b.data);
+    CHECK(command("check", "/nowhere", NULL) == 1 && command("check", NULL, NULL) == 2);
+    return true;
+}
+
 #define TESTS(X)                                                                                   \
     X(says_that_a_file_is_no_database)                                                             \
     X(refuses_the_database_of_another_program)                                                     \
@@ -226,7 +300,9 @@ static bool starts_again_behind_a_kill(void) {
     X(makes_the_directory_where_there_is_none)                                                     \
     X(refuses_a_directory_that_is_a_file)                                                          \
     X(refuses_a_second_server_on_a_directory)                                                      \
-    X(starts_again_behind_a_kill)
+    X(starts_again_behind_a_kill)                                                                  \
+    X(backs_up_while_others_write)                                                                 \
+    X(finds_what_is_damaged)
 
 int main(int argc, char **argv) {
     static const struct test tests[] = {TESTS(TEST)};

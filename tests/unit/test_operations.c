@@ -205,7 +205,7 @@ static int start(void **state) {
 
 static int stop(void **state) {
     (void)state;
-    operations_drain(engine.tenant->operations);
+    engine_drain(&engine);
     for (int i = 0; i < 20000 && !operations_idle(engine.tenant->operations); i++) pause_ms(1);
     jobs_stop(jobs);
     engine_free(&engine);
@@ -405,7 +405,7 @@ static void draining_ends_all_jobs_and_takes_none(void **state) {
     struct operation *first = begin_job("s", count_up), *second = begin_job(NULL, idle);
     atomic_store(&allowed, 1);
     wait_steps(1);
-    operations_drain(engine.tenant->operations);
+    engine_drain(&engine);
     wait_done(first);
     assert_int_equal(operation_state(second), OPERATION_DONE);
     assert_int_equal(ask_server("GET", "/v1/sessions/s/variables/x", NULL), 200);
