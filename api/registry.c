@@ -375,7 +375,8 @@ static bool check_count(struct registry *r, struct error *error) {
 /* Puts a new seat into its shard. One of the same id that has expired is moved to *old. */
 static bool put_in(struct registry *r, struct shard *shard, struct seat *seat, int64_t now,
                    struct seat **old, struct error *error) {
-    struct seat *there = find(shard, seat->hash, seat->id);
+    /* Out of the store each comes once. */
+    struct seat *there = seat->session ? find(shard, seat->hash, seat->id) : NULL;
     if (there && !seat_has_expired(there, now))
         return error_set(error, ERROR_ALREADY_EXISTS, "there is a session \"%s\" already",
                          seat->id);

@@ -41,7 +41,8 @@ enum { PATH = 4096, LONGEST_OBJECT = 999000000 };
       " WHERE kind = ?1 AND saved_at < unixepoch() - ?2)")                                         \
     X(DROP_OLD, writing, "DELETE FROM object WHERE kind = ?1 AND saved_at < unixepoch() - ?2")     \
     X(GET, reading, "SELECT bytes FROM content WHERE place = " PLACE " ORDER BY part")             \
-    X(LIST, reading, "SELECT tenant, id, summary FROM object WHERE kind = ?1 ORDER BY place")
+    X(LIST, reading,                                                                               \
+      "SELECT tenant, id, summary FROM object INDEXED BY by_kind WHERE kind = ?1 ORDER BY place")
 
 enum statement {
 #define STATEMENT_ENUM(tag, db, sql) SQL_##tag,
@@ -57,6 +58,7 @@ static const char make_tables[] =
     "CREATE TABLE object (place INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL,"
     " tenant TEXT NOT NULL, id TEXT NOT NULL, saved_at INTEGER NOT NULL, summary BLOB,"
     " UNIQUE (kind, tenant, id));"
+    "CREATE INDEX by_kind ON object (kind);" /* has them in the order of their places */
     "CREATE TABLE content (place INTEGER NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL,"
     " PRIMARY KEY (place, part));"
     "COMMIT";
@@ -436,7 +438,8 @@ static bool open_database(struct sqlite *s, const char *directory, char *problem
         sqlite3_exec(s->writing, settings, NULL, NULL, NULL) != SQLITE_OK)
         return fail_open(problem, size, directory, sqlite3_errmsg(s->writing));
     if (!check_tables(s, directory, problem, size)) return false;
-    if (sqlite3_open_v2(path, &s->reading, flags, NULL) != SQLITE_OK)
+    if (sqlite3_open_v2(path, &s->reading, flags, NULL) != SQLITE_OK ||
+        sqlite3_exec(s->reading, "PRAGMA temp_store=MEMORY", NULL, NULL, NULL) != SQLITE_OK)
         return fail_open(problem, size, directory, sqlite3_errmsg(s->reading));
 #define STATEMENT_PREPARE(tag, db, sql)                                                            \
     if (!prepare(s, SQL_##tag, s->db, sql))                                                        \

@@ -172,7 +172,7 @@ static void steps(void) {
 
 static void on_done(void *context, const struct error *error) {
     (void)context;
-    if (error) die(error->message);
+    if (error) die(error->detail);
 }
 
 /* Through the store's own verbs, so that the file is as gradd makes it. */
@@ -194,8 +194,12 @@ static void fill(int many) {
             if (!s || !session_add(s, "x1", 2, ITEM_VARIABLE, true, &value) ||
                 !session_add(s, "x2", 2, ITEM_VARIABLE, true, &value))
                 die("out of memory");
-            changes[i] = (struct store_change){
-                .kind = STORE_SESSION, .id = s->id, .encode = session_encode, .object = s};
+            changes[i] = (struct store_change){.kind = STORE_SESSION,
+                                               .tenant = "default",
+                                               .id = s->id,
+                                               .encode = session_encode,
+                                               .summarize = session_summarize,
+                                               .object = s};
         }
         store->verbs->save(store, changes, (size_t)n, on_done, NULL);
         for (int i = 0; i < n; i++) session_free(sessions[i]);
