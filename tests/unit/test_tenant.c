@@ -88,7 +88,7 @@ static void sessions_that_grow_side_by_side_stay_within_the_quota(void **state) 
     some.bytes = registry_bytes(shop->registry) + 2000;
     tenant_set_quotas(shop, &some);
     int n = 0;
-    char name[8];
+    char name[16];
     do {
         snprintf(name, sizeof name, "x%d", n);
     } while (grow(n % 2 ? a : b, name) && ++n < 100);
