@@ -260,11 +260,17 @@ def check_shared_examples(document):
                 check(error is None, f"example {name} of response {key}", error)
 
 
+TYPED = {"type", "$ref", "enum", "const", "anyOf", "oneOf", "allOf"}
+
+
 def check_closed(node, place=""):
-    """Every object says what else it may hold, so that nothing undocumented passes."""
+    """Every object says what else it may hold and every member of what type it is, so that nothing undocumented passes."""
     if isinstance(node, dict):
         if node.get("type") == "object":
-            check("additionalProperties" in node, f"schema {place}", "additionalProperties is missing")
+            check(node.get("additionalProperties", True) is not True, f"schema {place}",
+                  "additionalProperties is missing, or allows anything")
+            for name, member in node.get("properties", {}).items():
+                check(member is not True and TYPED & set(member), f"schema {place}/{name}", "it has no type")
         for key, value in node.items():
             check_closed(value, f"{place}/{key}")
     elif isinstance(node, list):
