@@ -290,7 +290,7 @@ struct function *function_decode(const struct service_call *call, struct error *
     struct function *f = new_function(call);
     bool ok = asked_begin(&a, &headless, &takes, &unused, error);
     a.call = call;
-    ok = ok && (f || asked_fail_memory(&a)) && restore(&a, f);
+    if (ok) ok = f ? restore(&a, f) : asked_fail_memory(&a);
     asked_end(&a);
     if (ok) return f;
     if (f) function_release(f);

@@ -90,6 +90,7 @@ bool idempotency_read(const struct writer *record, struct idempotent *i,
     const char *line[LINES + 1], *end = record->data + record->length;
     size_t length[LINES];
     struct secret_digest request;
+    char status[8];
     line[0] = record->data;
     for (int k = 0; k < LINES; k++) {
         const char *stop = line[k] ? memchr(line[k], '\n', (size_t)(end - line[k])) : NULL;
@@ -97,6 +98,7 @@ bool idempotency_read(const struct writer *record, struct idempotent *i,
         line[k + 1] = stop ? stop + 1 : NULL;
     }
     if (!line[LINES] || !secret_parse(line[0], length[0], &request) ||
+        !copy_line(status, sizeof status, line[1], length[1]) ||
         !copy_line(i->type, sizeof i->type, line[2], length[2]) ||
         !copy_line(reply->etag, sizeof reply->etag, line[3], length[3]) ||
         !copy_line(reply->location, sizeof reply->location, line[4], length[4]))
@@ -104,7 +106,7 @@ bool idempotency_read(const struct writer *record, struct idempotent *i,
     if (!secret_same(&request, &i->request))
         return error_set(error, ERROR_IDEMPOTENCY_MISMATCH,
                          "the Idempotency-Key \"%.80s\" was used for another request", i->key);
-    reply->status = (int)strtol(line[1], NULL, 10);
+    reply->status = (int)strtol(status, NULL, 10);
     reply->type = i->type[0] ? i->type : NULL;
     write_bytes(answer, line[LINES], (size_t)(end - line[LINES]));
     return !answer->full ||

@@ -116,9 +116,10 @@ static bool ask(struct checking *c, const char *sql, char *out, size_t size) {
 static bool check_file(struct checking *c) {
     char found[200];
     if (!ask(c, "PRAGMA application_id", found, sizeof found)) return false;
-    if (atoi(found) != STORE_APPLICATION) return wrong(c, "it is no store of gradd's");
+    if (strtol(found, NULL, 10) != STORE_APPLICATION) return wrong(c, "it is no store of gradd's");
     if (!ask(c, "PRAGMA user_version", found, sizeof found)) return false;
-    if (atoi(found) > STORE_SCHEMA) return wrong(c, "its schema is newer than this gradd");
+    if (strtol(found, NULL, 10) > STORE_SCHEMA)
+        return wrong(c, "its schema is newer than this gradd");
     if (!ask(c, "PRAGMA integrity_check(1)", found, sizeof found)) return false;
     return strcmp(found, "ok") == 0 || wrong(c, found);
 }

@@ -47,11 +47,13 @@ struct bytes {
     size_t n;
 };
 
-static struct bytes read_file(const char *path) {
-    struct bytes b = {.data = calloc(1, BUFFER * 4)};
+enum { LARGEST = 4 << 20 };
+static unsigned char whole[LARGEST], spoilt[LARGEST], later[LARGEST];
+
+static struct bytes read_file(const char *path, unsigned char *into) {
+    struct bytes b = {.data = into};
     FILE *in = fopen(path, "rb");
-    if (!b.data) abort();
-    if (in) b.n = fread(b.data, 1, BUFFER * 4, in);
+    if (in) b.n = fread(into, 1, LARGEST, in);
     if (in) fclose(in);
     return b;
 }
@@ -113,9 +115,8 @@ static bool refuses(const char *where, const char *why) {
 /* The same of a damaged file, which stays as it is. */
 static bool refuses_file(struct bytes damaged, const char *why) {
     if (!write_file(file, damaged) || !refuses(directory, why)) return false;
-    struct bytes after = read_file(file);
+    struct bytes after = read_file(file, later);
     const bool same = after.n == damaged.n && memcmp(after.data, damaged.data, after.n) == 0;
-    free(after.data);
     if (!same) printf("      the file has changed\n");
     return same;
 }
@@ -132,41 +133,36 @@ static bool says_that_a_file_is_no_database(void) {
 
 static bool refuses_the_database_of_another_program(void) {
     CHECK(filled());
-    struct bytes b = read_file(file);
+    struct bytes b = read_file(file, whole);
     b.data[68] ^= 0x55; /* application_id */
     CHECK(refuses_file(b, "gradd.db"));
-    free(b.data);
     return true;
 }
 
 static bool refuses_a_newer_schema_with_its_number(void) {
     CHECK(filled());
-    struct bytes b = read_file(file);
+    struct bytes b = read_file(file, whole);
     memcpy(b.data + 60, "\0\0\x27\x0f", 4); /* user_version */
     CHECK(refuses_file(b, "9999"));
-    free(b.data);
     return true;
 }
 
-/* Any one byte of the first hundred: the start is refused, or what is there is there. */
 static bool says_that_the_header_is_damaged(void) {
     CHECK(filled());
-    struct bytes b = read_file(file);
+    struct bytes b = read_file(file, whole);
     memset(b.data, 0xee, 100);
     CHECK(refuses_file(b, "gradd.db"));
-    free(b.data);
     return true;
 }
 
 static bool says_that_a_file_was_cut(void) {
     CHECK(filled());
-    struct bytes b = read_file(file);
+    struct bytes b = read_file(file, whole);
     CHECK(b.n > 8192);
     b.n /= 2;
     CHECK(refuses_file(b, "gradd.db"));
     b.n = 100;
     CHECK(refuses_file(b, "gradd.db"));
-    free(b.data);
     return true;
 }
 
@@ -270,23 +266,19 @@ static bool backs_up_while_others_write(void) {
 static bool finds_what_is_damaged(void) {
     CHECK(filled());
     CHECK(command("check", NULL, directory) == 0 && strstr(said, "50 sessions"));
-    struct bytes b = read_file(file);
+    struct bytes b = read_file(file, whole);
     int found = 0;
     /* The heads of all pages but the first. */
     for (size_t page = 4096; page < b.n; page += 4096) {
-        struct bytes damaged = {.data = malloc(b.n), .n = b.n};
-        if (!damaged.data) abort();
-        memcpy(damaged.data, b.data, b.n);
-        memset(damaged.data + page, 0xee, 12);
-        CHECK(write_file(file, damaged));
-        free(damaged.data);
+        memcpy(spoilt, b.data, b.n);
+        memset(spoilt + page, 0xee, 12);
+        CHECK(write_file(file, (struct bytes){spoilt, b.n}));
         const int code = command("check", NULL, directory);
         CHECK(code == 0 || (code == 1 && strstr(said, "gradd: ") == said));
         found += code;
     }
     CHECK(found > (int)(b.n / 4096) / 2);
     CHECK(write_file(file, b) && command("check", NULL, directory) == 0);
-    free(b.data);
     CHECK(command("check", "/nowhere", NULL) == 1 && command("check", NULL, NULL) == 2);
     return true;
 }

@@ -113,7 +113,7 @@ static void book_free(struct book *b) {
         snprintf(path, sizeof path, "%s/%s", b->directory, e->d_name);
         unlink(path);
     }
-    closedir(d);
+    if (d) closedir(d);
     rmdir(b->directory);
     pthread_cond_destroy(&b->came);
     pthread_mutex_destroy(&b->lock);
