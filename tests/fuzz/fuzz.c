@@ -65,6 +65,19 @@ static void answer(service_function function, const char *body, size_t n, struct
     if (!out->full) fuzz_expect_json(out->data, out->length);
 }
 
+bool fuzz_answer(service_function function, const char *body, size_t n, struct writer *out) {
+    struct error error;
+    error_clear(&error);
+    const struct service_call call = {
+        .plans = plans(), .limits = &limits, .seed = 42, .body = body, .body_length = n};
+    writer_init(out, (size_t)limits.max_answer_bytes);
+    if (function(&call, out, &error)) return true;
+    writer_free(out);
+    writer_init(out, (size_t)limits.max_answer_bytes);
+    write_text(out, error_name(error.code));
+    return false;
+}
+
 void fuzz_service(service_function function, const char *body, size_t n) {
     struct writer first, second;
     answer(function, body, n, &first);

@@ -19,4 +19,7 @@ void fuzz_expect_json(const char *bytes, size_t n);
  * the second run finds its plan in the cache. */
 void fuzz_service(service_function function, const char *body, size_t n);
 
+/* Runs `body` once. False after a failure: then `out` has the name of its code. */
+bool fuzz_answer(service_function function, const char *body, size_t n, struct writer *out);
+
 #endif
