@@ -48,14 +48,13 @@ static void give_chunk(struct arena_chunk *chunk) {
 
 /* A new chunk with room for `need` bytes. Chunks double, so that n bytes take O(log n) calls of malloc. */
 static struct arena_chunk *add_chunk(struct arena *a, size_t need) {
-    size_t step = a->held < a->first ? a->first : a->held;
+    size_t step = IS_TIGHT ? 0 : a->held < a->first ? a->first : a->held;
     if (step > LARGEST_STEP) step = LARGEST_STEP;
     if (need > SIZE_MAX - sizeof(struct arena_chunk) - TENSOR_ALIGNMENT) return NULL;
     size_t least = need + sizeof(struct arena_chunk) + TENSOR_ALIGNMENT;
     if (step < least) step = least;
     if (a->held > a->ceiling || least > a->ceiling - a->held) return NULL;
     if (step > a->ceiling - a->held) step = a->ceiling - a->held;
-    if (IS_TIGHT) step = least;
     struct arena_chunk *chunk = take_chunk(step);
     if (!chunk) return NULL;
     *chunk = (struct arena_chunk){.next = a->chunks, .size = step};
