@@ -422,9 +422,12 @@ static bool prepare(struct sqlite *s, enum statement which, sqlite3 *db, const c
                               NULL) == SQLITE_OK;
 }
 
-/* A process that has closed its files but the directory's cannot make temporary ones elsewhere. */
-static const char settings[] =
-    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY";
+/* A process that has closed its files but the directory's cannot make temporary ones elsewhere. And who
+ * reads the index of the log while it is written takes the lock of the one writer for a moment, to look
+ * again: that is waited for. */
+#define EITHER "PRAGMA busy_timeout=10000; PRAGMA temp_store=MEMORY;"
+static const char to_write[] = EITHER "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
+                  to_read[] = EITHER;
 
 static bool open_database(struct sqlite *s, const char *directory, char *problem, size_t size) {
     char path[PATH];
@@ -435,11 +438,11 @@ static bool open_database(struct sqlite *s, const char *directory, char *problem
     if (fd < 0) return fail_open(problem, size, directory, strerror(errno));
     close(fd);
     if (sqlite3_open_v2(path, &s->writing, flags | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK ||
-        sqlite3_exec(s->writing, settings, NULL, NULL, NULL) != SQLITE_OK)
+        sqlite3_exec(s->writing, to_write, NULL, NULL, NULL) != SQLITE_OK)
         return fail_open(problem, size, directory, sqlite3_errmsg(s->writing));
     if (!check_tables(s, directory, problem, size)) return false;
     if (sqlite3_open_v2(path, &s->reading, flags, NULL) != SQLITE_OK ||
-        sqlite3_exec(s->reading, "PRAGMA temp_store=MEMORY", NULL, NULL, NULL) != SQLITE_OK)
+        sqlite3_exec(s->reading, to_read, NULL, NULL, NULL) != SQLITE_OK)
         return fail_open(problem, size, directory, sqlite3_errmsg(s->reading));
 #define STATEMENT_PREPARE(tag, db, sql)                                                            \
     if (!prepare(s, SQL_##tag, s->db, sql))                                                        \

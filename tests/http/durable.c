@@ -230,7 +230,7 @@ static int command(const char *word, const char *what, const char *where) {
 
 /* What was acknowledged before it began is in it, whatever is written meanwhile. */
 static bool backs_up_while_others_write(void) {
-    char copy[100], second[64], path[64];
+    char copy[100], second[64], path[80];
     CHECK(filled());
     snprintf(copy, sizeof copy, "%s/copy.db", directory);
     struct child child = start("--data-dir", directory);
