@@ -103,13 +103,14 @@ bool engine_init(struct engine *e, const struct service_limits *limits, char *pr
 
 void engine_free(struct engine *e) {
     for (size_t i = 0; i < route_count; i++) writer_free(&e->constants[i].out);
+    /* First: what is still being kept is told to those below when it is done. */
+    if (e->store) e->store->verbs->close(e->store);
     access_close(e->access);
     for (struct tenant *t = e->tenant, *next; t; t = next) {
         next = t->next;
         tenant_free(t);
     }
     job_queue_free(e->jobs);
-    if (e->store) e->store->verbs->close(e->store);
     idempotency_free(&e->idempotency);
     cache_free(e->known);
     plan_cache_free(e->plans);
