@@ -97,6 +97,11 @@ bool ttl_read(struct asked *a, const struct json *v, double *out);
 
 /* ---- answers ---- */
 
+/* Writes ,"ttl_seconds": and ,"optimizer":{} of a session that has one. */
+void write_ttl(struct writer *out, double seconds);
+void write_training(struct writer *out, const struct session *s, bool slots);
+/* Writes an item as an export has it: its value, of a variable in an object with "trainable". */
+void item_export(struct writer *out, const struct item *item);
 /* Writes {"name","value","dtype","shape"}, of a variable with "trainable". */
 void item_write(struct writer *out, const char *name, enum item_kind kind, bool trainable,
                 const struct tensor *value, enum tensor_format format);

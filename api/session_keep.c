@@ -27,11 +27,7 @@ static void write_head(struct writer *out, const struct session *s) {
     write_double(out, s->created_at);
     write_text(out, ",\"dtype\":");
     write_string(out, dtype_name(s->dtype));
-    write_text(out, ",\"ttl_seconds\":");
-    if (s->ttl_seconds > 0)
-        write_double(out, s->ttl_seconds);
-    else
-        write_text(out, "null");
+    write_ttl(out, s->ttl_seconds);
     write_text(out, ",\"labels\":");
     write_labels(out, s->labels);
     write_text(out, ",\"identity\":{\"changes\":");
@@ -43,15 +39,7 @@ static void write_head(struct writer *out, const struct session *s) {
     write_text(out, "}");
 }
 
-static void write_optimizer(struct writer *out, const struct session *s) {
-    if (!s->training) return;
-    write_text(out, ",\"optimizer\":{");
-    training_write(out, s, true, FORMAT_BASE64);
-    write_text(out, "}");
-}
-
 static void write_item(struct writer *out, const struct item *item) {
-    const bool is_variable = item->kind == ITEM_VARIABLE;
     write_text(out, ",");
     write_string(out, item->name);
     write_text(out, ":{\"kind\":");
@@ -60,13 +48,8 @@ static void write_item(struct writer *out, const struct item *item) {
     write_int(out, (int64_t)item->id);
     write_text(out, ",\"version\":");
     write_int(out, (int64_t)item->version);
-    write_text(out, is_variable ? ",\"item\":{\"value\":" : ",\"item\":");
-    if (item->value.owner)
-        write_tensor(out, &item->value.tensor, FORMAT_BASE64);
-    else
-        write_text(out, "null");
-    if (is_variable)
-        write_text(out, item->trainable ? ",\"trainable\":true}" : ",\"trainable\":false}");
+    write_text(out, ",\"item\":");
+    item_export(out, item);
     write_text(out, "}");
 }
 
@@ -86,8 +69,10 @@ static void write_parts(const struct session *s, bool whole, struct parts *out) 
     for (uint32_t i = 0; !whole && i < kept->n_gone; i++)
         parts_drop(out, kept->gone[i].from, kept->gone[i].to);
     write_head(parts_add(out, PART_HEAD), s);
-    if (whole || kept->optimizer != optimizer_version(s))
-        write_optimizer(parts_add(out, PART_OPTIMIZER), s);
+    if (whole || kept->optimizer != optimizer_version(s)) {
+        struct writer *part = parts_add(out, PART_OPTIMIZER);
+        if (s->training) write_training(part, s, true);
+    }
     if (whole) write_text(parts_add(out, PART_ITEMS), ",\"items\":{\"\":null");
     for (uint32_t i = 0; i < s->items.n; i++) {
         const struct item *item = session_item(s, i);

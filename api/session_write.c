@@ -61,7 +61,7 @@ void write_labels(struct writer *out, const struct label *labels) {
     write_text(out, "}");
 }
 
-static void write_ttl(struct writer *out, double seconds) {
+void write_ttl(struct writer *out, double seconds) {
     write_text(out, ",\"ttl_seconds\":");
     if (seconds > 0)
         write_double(out, seconds);
@@ -110,7 +110,7 @@ static void write_tapes(struct writer *out, const struct session *s) {
     write_text(out, "]");
 }
 
-static void write_optimizer(struct writer *out, const struct session *s, bool slots) {
+void write_training(struct writer *out, const struct session *s, bool slots) {
     write_text(out, ",\"optimizer\":{");
     training_write(out, s, slots, FORMAT_BASE64);
     write_text(out, "}");
@@ -131,7 +131,7 @@ void session_write(struct writer *out, const struct session *s, enum tensor_form
     write_names(out, ",\"tensors\":[", s, ITEM_TENSOR);
     write_tapes(out, s);
     if (s->training)
-        write_optimizer(out, s, false);
+        write_training(out, s, false);
     else
         write_text(out, ",\"optimizer\":null");
     write_text(out, ",\"bytes\":");
@@ -139,6 +139,17 @@ void session_write(struct writer *out, const struct session *s, enum tensor_form
 }
 
 /* ---- export ---- */
+
+void item_export(struct writer *out, const struct item *item) {
+    const bool is_variable = item->kind == ITEM_VARIABLE;
+    if (is_variable) write_text(out, "{\"value\":");
+    if (item->value.owner)
+        write_tensor(out, &item->value.tensor, FORMAT_BASE64);
+    else
+        write_text(out, "null");
+    if (is_variable)
+        write_text(out, item->trainable ? ",\"trainable\":true}" : ",\"trainable\":false}");
+}
 
 /* Writes ,"member":{name: {"value", "trainable"} or the value}. */
 static void export_items(struct writer *out, const char *member, const struct session *s,
@@ -150,13 +161,8 @@ static void export_items(struct writer *out, const char *member, const struct se
         if (!item || item->kind != kind) continue;
         write_text(out, separator);
         write_string(out, item->name);
-        write_text(out, kind == ITEM_VARIABLE ? ":{\"value\":" : ":");
-        if (item->value.owner)
-            write_tensor(out, &item->value.tensor, FORMAT_BASE64);
-        else
-            write_text(out, "null");
-        if (kind == ITEM_VARIABLE)
-            write_text(out, item->trainable ? ",\"trainable\":true}" : ",\"trainable\":false}");
+        write_text(out, ":");
+        item_export(out, item);
         separator = ",";
     }
     write_text(out, "}");
@@ -171,7 +177,7 @@ void session_write_export(struct writer *out, const struct session *s) {
     export_items(out, ",\"variables\":{", s, ITEM_VARIABLE);
     export_items(out, ",\"constants\":{", s, ITEM_CONSTANT);
     export_items(out, ",\"tensors\":{", s, ITEM_TENSOR);
-    if (s->training) write_optimizer(out, s, true);
+    if (s->training) write_training(out, s, true);
     if (!s->last_tape) return;
     write_text(out, ",\"tapes\":");
     journal_write(s, out);

@@ -7,15 +7,6 @@
 
 enum { TOKEN = 64, LINE = 256, PATH = 256, ID = 64 };
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            printf("      line %d: %s\n", __LINE__, #condition);                                   \
-            if (reply.status) printf("      last answer: %d %.300s\n", reply.status, reply.body);  \
-            return false;                                                                          \
-        }                                                                                          \
-    } while (0)
-
 /* ---- tokens ---- */
 
 static char path[] = "/tmp/gradd-tokens-XXXXXX";

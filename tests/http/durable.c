@@ -10,15 +10,6 @@
 
 #include "wire.h"
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            printf("      line %d: %s\n", __LINE__, #condition);                                   \
-            if (reply.status) printf("      last answer: %d %.300s\n", reply.status, reply.body);  \
-            return false;                                                                          \
-        }                                                                                          \
-    } while (0)
-
 /* ---- a directory ---- */
 
 static char directory[64], file[96];
