@@ -86,7 +86,5 @@ struct store {
 extern const struct store_verbs store_memory;
 /* In a directory of its own. */
 extern const struct store_verbs store_sqlite;
-/* In the header of its file: whose it is, and how its tables are. */
-enum { STORE_APPLICATION = 0x67726164, STORE_SCHEMA = 1 };
 
 #endif

@@ -17,30 +17,39 @@
 #include "core/plan.h"
 #include "server/stats.h"
 #include "server/store.h"
+#include "server/store_schema.h"
 
 /* SQLite's own limit is 10^9 bytes a row. */
 enum { PATH = 4096, LONGEST_OBJECT = 999000000 };
 
-/* The bytes stand in a table of their own, so that a list reads no more than it says. A row is put in
- * two steps; what a row refers to goes with it. */
-#define PLACE "(SELECT place FROM object WHERE kind = ?1 AND tenant = ?2 AND id = ?3)"
+/* The bytes stand in a table of their own, so that a list reads no more than it says. What is put or
+ * dropped says its place, by which the bytes are found. */
+#define NAMED "kind = ?1 AND tenant = ?2 AND id = ?3"
 #define STATEMENTS(X)                                                                              \
     X(BEGIN, writing, "BEGIN IMMEDIATE")                                                           \
     X(COMMIT, writing, "COMMIT")                                                                   \
     X(PUT, writing,                                                                                \
-      "INSERT INTO object (kind, tenant, id, saved_at, summary)"                                   \
-      " VALUES (?1, ?2, ?3, unixepoch(), ?4) ON CONFLICT (kind, tenant, id)"                       \
-      " DO UPDATE SET saved_at = excluded.saved_at, summary = excluded.summary")                   \
+      "INSERT INTO object (kind, tenant, id, saved_at, summary, sum)"                              \
+      " VALUES (?1, ?2, ?3, unixepoch(), ?4, " SUM_OF_OBJECT(                                      \
+          "?1", "?2", "?3",                                                                        \
+          "?4") ")"                                                                                \
+                " ON CONFLICT (kind, tenant, id) DO UPDATE SET saved_at = excluded.saved_at,"      \
+                " summary = excluded.summary, sum = excluded.sum RETURNING place")                 \
+    X(DROP, writing, "DELETE FROM object WHERE " NAMED " RETURNING place")                         \
+    X(EMPTY, writing, "DELETE FROM content WHERE place = ?1")                                      \
     X(FILL, writing,                                                                               \
-      "INSERT OR REPLACE INTO content (place, part, bytes) VALUES (" PLACE ", ?4, ?5)")            \
-    X(CUT, writing, "DELETE FROM content WHERE place = " PLACE " AND part BETWEEN ?4 AND ?5")      \
-    X(EMPTY, writing, "DELETE FROM content WHERE place = " PLACE)                                  \
-    X(DROP, writing, "DELETE FROM object WHERE kind = ?1 AND tenant = ?2 AND id = ?3")             \
+      "INSERT OR REPLACE INTO content (place, part, bytes, sum)"                                   \
+      " VALUES (?1, ?2, ?3, " SUM_OF_CONTENT("?1", "?2", "?3") ")")                                \
+    X(CUT, writing, "DELETE FROM content WHERE place = ?1 AND part BETWEEN ?2 AND ?3")             \
     X(EMPTY_OLD, writing,                                                                          \
       "DELETE FROM content WHERE place IN (SELECT place FROM object"                               \
       " WHERE kind = ?1 AND saved_at < unixepoch() - ?2)")                                         \
     X(DROP_OLD, writing, "DELETE FROM object WHERE kind = ?1 AND saved_at < unixepoch() - ?2")     \
-    X(GET, reading, "SELECT bytes FROM content WHERE place = " PLACE " ORDER BY part")             \
+    X(GET, reading,                                                                                \
+      "SELECT bytes, sum = " SUM_OF_CONTENT(                                                       \
+          "place", "part", "bytes") " FROM content"                                                \
+                                    " WHERE place = (SELECT place FROM object WHERE " NAMED        \
+                                    ") ORDER BY part")                                             \
     X(LIST, reading,                                                                               \
       "SELECT tenant, id, summary FROM object INDEXED BY by_kind WHERE kind = ?1 ORDER BY place")
 
@@ -50,18 +59,6 @@ enum statement {
 #undef STATEMENT_ENUM
         SQL_COUNT
 };
-
-static const char make_tables[] =
-    "BEGIN IMMEDIATE;"
-    "PRAGMA application_id=1735549284;" /* STORE_APPLICATION */
-    "PRAGMA user_version=1;"
-    "CREATE TABLE object (place INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL,"
-    " tenant TEXT NOT NULL, id TEXT NOT NULL, saved_at INTEGER NOT NULL, summary BLOB,"
-    " UNIQUE (kind, tenant, id));"
-    "CREATE INDEX by_kind ON object (kind);" /* has them in the order of their places */
-    "CREATE TABLE content (place INTEGER NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL,"
-    " PRIMARY KEY (place, part));"
-    "COMMIT";
 
 /* What was handed to save, encoded. */
 struct kept {
@@ -135,27 +132,39 @@ static void bind_bytes(sqlite3_stmt *statement, int at, const struct writer *byt
                         SQLITE_STATIC);
 }
 
-static bool write_part(struct sqlite *s, const struct kept *k, const struct part *part) {
+static bool write_part(struct sqlite *s, int64_t place, const struct part *part) {
     const enum statement which = part->gone ? SQL_CUT : SQL_FILL;
-    sqlite3_stmt *statement = bind_names(s, which, k->kind, k->names, k->id);
-    sqlite3_bind_int64(statement, 4, part->from);
+    sqlite3_stmt *statement = s->statements[which];
+    sqlite3_bind_int64(statement, 1, place);
+    sqlite3_bind_int64(statement, 2, part->from);
     if (part->gone)
-        sqlite3_bind_int64(statement, 5, part->to);
+        sqlite3_bind_int64(statement, 3, part->to);
     else
-        bind_bytes(statement, 5, &part->bytes);
+        bind_bytes(statement, 3, &part->bytes);
     return step(s, which);
 }
 
-static bool write_change(struct sqlite *s, const struct kept *k) {
-    const enum statement last = k->deleted ? SQL_DROP : SQL_PUT;
-    if (k->deleted || k->parts.whole) {
-        bind_names(s, SQL_EMPTY, k->kind, k->names, k->id);
-        if (!step(s, SQL_EMPTY)) return false;
-    }
-    sqlite3_stmt *statement = bind_names(s, last, k->kind, k->names, k->id);
+/* Puts or drops an object's row; 0: it had none. */
+static bool write_row(struct sqlite *s, const struct kept *k, int64_t *place) {
+    const enum statement which = k->deleted ? SQL_DROP : SQL_PUT;
+    sqlite3_stmt *statement = bind_names(s, which, k->kind, k->names, k->id);
     if (!k->deleted) bind_bytes(statement, 4, &k->summary);
-    bool ok = step(s, last);
-    for (size_t i = 0; ok && i < k->parts.n; i++) ok = write_part(s, k, &k->parts.list[i]);
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
+        *place = sqlite3_column_int64(statement, 0);
+        code = sqlite3_step(statement);
+    }
+    return sqlite3_reset(statement) == SQLITE_OK && code == SQLITE_DONE;
+}
+
+static bool write_change(struct sqlite *s, const struct kept *k) {
+    int64_t place = 0;
+    bool ok = write_row(s, k, &place);
+    if (ok && place && (k->deleted || k->parts.whole)) {
+        sqlite3_bind_int64(s->statements[SQL_EMPTY], 1, place);
+        ok = step(s, SQL_EMPTY);
+    }
+    for (size_t i = 0; ok && i < k->parts.n; i++) ok = write_part(s, place, &k->parts.list[i]);
     return ok;
 }
 
@@ -327,15 +336,20 @@ static bool sqlite_load(struct store *store, enum store_kind kind, const char *t
     pthread_mutex_lock(&s->read_lock);
     sqlite3_stmt *get = bind_names(s, SQL_GET, kind, tenant, id);
     int code;
-    bool found = false;
+    bool found = false, is_well = true;
     while ((code = sqlite3_step(get)) == SQLITE_ROW) {
         found = true;
+        is_well = is_well && sqlite3_column_int(get, 1);
         write_bytes(out, sqlite3_column_blob(get, 0), (size_t)sqlite3_column_bytes(get, 0));
     }
     if (code != SQLITE_DONE)
         fail(error, s->reading, "reading");
     else if (!found)
         error_set(error, ERROR_NOT_FOUND, "nothing is kept of the %s \"%.80s\"",
+                  store_kind_names[kind], id);
+    else if (!is_well)
+        error_set(error, ERROR_STORE_FAILED,
+                  "the disk has changed what was kept of the %s \"%.80s\": its checksum is another",
                   store_kind_names[kind], id);
     else if (out->full)
         error_set(error, ERROR_MEMORY_BUDGET, "no memory to load the %s \"%.80s\"",
@@ -390,33 +404,6 @@ static bool take_directory(struct sqlite *s, const char *directory, char *proble
     return false;
 }
 
-static bool read_int(sqlite3 *db, const char *sql, int *out) {
-    sqlite3_stmt *statement;
-    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK) return false;
-    const bool ok = sqlite3_step(statement) == SQLITE_ROW;
-    if (ok) *out = sqlite3_column_int(statement, 0);
-    return sqlite3_finalize(statement) == SQLITE_OK && ok;
-}
-
-static bool check_tables(struct sqlite *s, const char *directory, char *problem, size_t size) {
-    char why[160];
-    int tables, application, version;
-    if (!read_int(s->writing, "SELECT count(*) FROM sqlite_schema", &tables) ||
-        !read_int(s->writing, "PRAGMA application_id", &application) ||
-        !read_int(s->writing, "PRAGMA user_version", &version))
-        return fail_open(problem, size, directory, sqlite3_errmsg(s->writing));
-    if (tables == 0 && application == 0 && version == 0) {
-        if (sqlite3_exec(s->writing, make_tables, NULL, NULL, NULL) == SQLITE_OK) return true;
-        return fail_open(problem, size, directory, sqlite3_errmsg(s->writing));
-    }
-    if (application != STORE_APPLICATION)
-        return fail_open(problem, size, directory, "it is a database, and none of gradd's");
-    if (version == STORE_SCHEMA) return true;
-    snprintf(why, sizeof why, "its schema has version %d, and this gradd knows %d", version,
-             STORE_SCHEMA);
-    return fail_open(problem, size, directory, why);
-}
-
 static bool prepare(struct sqlite *s, enum statement which, sqlite3 *db, const char *sql) {
     return sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->statements[which],
                               NULL) == SQLITE_OK;
@@ -430,7 +417,7 @@ static const char to_write[] = EITHER "PRAGMA journal_mode=WAL; PRAGMA synchrono
                   to_read[] = EITHER;
 
 static bool open_database(struct sqlite *s, const char *directory, char *problem, size_t size) {
-    char path[PATH];
+    char path[PATH], why[256];
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
     snprintf(path, sizeof path, "%.4000s/gradd.db", directory);
     /* SQLite's own files have the permissions of this one. */
@@ -438,11 +425,13 @@ static bool open_database(struct sqlite *s, const char *directory, char *problem
     if (fd < 0) return fail_open(problem, size, directory, strerror(errno));
     close(fd);
     if (sqlite3_open_v2(path, &s->writing, flags | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK ||
-        sqlite3_exec(s->writing, to_write, NULL, NULL, NULL) != SQLITE_OK)
+        sqlite3_exec(s->writing, to_write, NULL, NULL, NULL) != SQLITE_OK ||
+        !schema_prepare(s->writing))
         return fail_open(problem, size, directory, sqlite3_errmsg(s->writing));
-    if (!check_tables(s, directory, problem, size)) return false;
+    if (!schema_open(s->writing, why, sizeof why)) return fail_open(problem, size, directory, why);
     if (sqlite3_open_v2(path, &s->reading, flags, NULL) != SQLITE_OK ||
-        sqlite3_exec(s->reading, to_read, NULL, NULL, NULL) != SQLITE_OK)
+        sqlite3_exec(s->reading, to_read, NULL, NULL, NULL) != SQLITE_OK ||
+        !schema_prepare(s->reading))
         return fail_open(problem, size, directory, sqlite3_errmsg(s->reading));
 #define STATEMENT_PREPARE(tag, db, sql)                                                            \
     if (!prepare(s, SQL_##tag, s->db, sql))                                                        \

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/store_schema.h"
+
 enum { PATH = 4096, BUSY_MS = 10000 };
 
 static bool fail(char *said, size_t size, const char *what, const char *where, const char *why) {
@@ -31,6 +33,7 @@ static sqlite3 *open_store(const char *place, char *path, char *said, size_t siz
         fail(said, size, "cannot read", path, sqlite3_errmsg(db));
     } else {
         sqlite3_busy_timeout(db, BUSY_MS);
+        schema_prepare(db);
         return db;
     }
     sqlite3_close(db);
@@ -93,6 +96,7 @@ struct checking {
     void *context;
     char *said;
     size_t size;
+    int version; /* of the schema */
     long n[STORE_KIND_COUNT];
 };
 
@@ -118,19 +122,24 @@ static bool check_file(struct checking *c) {
     if (!ask(c, "PRAGMA application_id", found, sizeof found)) return false;
     if (strtol(found, NULL, 10) != STORE_APPLICATION) return wrong(c, "it is no store of gradd's");
     if (!ask(c, "PRAGMA user_version", found, sizeof found)) return false;
-    if (strtol(found, NULL, 10) > STORE_SCHEMA)
-        return wrong(c, "its schema is newer than this gradd");
+    c->version = (int)strtol(found, NULL, 10);
+    if (c->version > STORE_SCHEMA) return wrong(c, "its schema is newer than this gradd");
     if (!ask(c, "PRAGMA integrity_check(1)", found, sizeof found)) return false;
     return strcmp(found, "ok") == 0 || wrong(c, found);
 }
 
-/* All parts of an object, one behind the other. */
-static bool read_object(sqlite3_stmt *parts, int64_t place, struct writer *out) {
+/* All parts of an object, one behind the other; false with the reason in `error` where there is one. */
+static bool read_object(sqlite3_stmt *parts, int64_t place, struct writer *out,
+                        struct error *error) {
     int code;
+    bool is_well = true;
     sqlite3_bind_int64(parts, 1, place);
-    while ((code = sqlite3_step(parts)) == SQLITE_ROW)
+    while ((code = sqlite3_step(parts)) == SQLITE_ROW) {
+        is_well = is_well && sqlite3_column_int(parts, 1);
         write_bytes(out, sqlite3_column_blob(parts, 0), (size_t)sqlite3_column_bytes(parts, 0));
+    }
     sqlite3_reset(parts);
+    if (!is_well) return error_set(error, ERROR_STORE_FAILED, "its checksum is another");
     return code == SQLITE_DONE && !out->full;
 }
 
@@ -142,7 +151,9 @@ static bool check_object(struct checking *c, sqlite3_stmt *rows, sqlite3_stmt *p
     if (kind < 0 || kind >= STORE_KIND_COUNT) return wrong(c, "there is an object of no kind");
     error_clear(&error);
     writer_init(&bytes, SIZE_MAX);
-    const bool ok = read_object(parts, sqlite3_column_int64(rows, 0), &bytes) &&
+    const bool ok = (sqlite3_column_int(rows, 3) ||
+                     error_set(&error, ERROR_STORE_FAILED, "its checksum is another")) &&
+                    read_object(parts, sqlite3_column_int64(rows, 0), &bytes, &error) &&
                     c->examine(c->context, (enum store_kind)kind, &bytes, &error);
     writer_free(&bytes);
     c->n[kind]++;
@@ -153,13 +164,21 @@ static bool check_object(struct checking *c, sqlite3_stmt *rows, sqlite3_stmt *p
     return wrong(c, why);
 }
 
+#define OBJECTS(is_well) "SELECT place, kind, id, " is_well " FROM object ORDER BY place"
+#define CONTENT(is_well) "SELECT bytes, " is_well " FROM content WHERE place = ?1 ORDER BY part"
+static const char objects[] = OBJECTS("1"), content[] = CONTENT("1"),
+                  summed_objects[] =
+                      OBJECTS("sum = " SUM_OF_OBJECT("kind", "tenant", "id", "summary")),
+                  summed_content[] = CONTENT("sum = " SUM_OF_CONTENT("place", "part", "bytes"));
+
 static bool check_objects(struct checking *c) {
     sqlite3_stmt *rows = NULL, *parts = NULL;
     int code = SQLITE_ERROR;
-    bool ok = sqlite3_prepare_v2(c->db, "SELECT place, kind, id FROM object ORDER BY place", -1,
-                                 &rows, NULL) == SQLITE_OK &&
-              sqlite3_prepare_v2(c->db, "SELECT bytes FROM content WHERE place = ?1 ORDER BY part",
-                                 -1, &parts, NULL) == SQLITE_OK;
+    const bool summed = c->version >= 2; /* there were no checksums before */
+    bool ok =
+        sqlite3_prepare_v2(c->db, summed ? summed_objects : objects, -1, &rows, NULL) ==
+            SQLITE_OK &&
+        sqlite3_prepare_v2(c->db, summed ? summed_content : content, -1, &parts, NULL) == SQLITE_OK;
     const bool prepared = ok;
     while (ok && (code = sqlite3_step(rows)) == SQLITE_ROW) ok = check_object(c, rows, parts);
     if (!prepared || (ok && code != SQLITE_DONE)) ok = wrong(c, sqlite3_errmsg(c->db));
