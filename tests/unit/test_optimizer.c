@@ -19,7 +19,6 @@
 static void every_optimizer_is_found_by_its_name_in_any_case(void **state) {
     (void)state;
     char upper[40];
-    assert_int_equal(optimizer_count, 16);
     for (size_t i = 0; i < optimizer_count; i++) {
         const struct optimizer *o = optimizer_table[i];
         size_t k = 0;
@@ -146,6 +145,16 @@ static void one_step_in_float64_is_the_formula_to_ten_digits(void **state) {
         for (int k = 0; k < 4; k++)
             assert_near(row->name, element(&s.values[0], k), row->wanted[k], 6e-11);
         stepper_end(&s);
+    }
+}
+
+static void every_optimizer_has_a_step_of_its_own(void **state) {
+    (void)state;
+    for (size_t i = 0; i < optimizer_count; i++) {
+        const struct optimizer *o = optimizer_table[i];
+        size_t k = 0, n = sizeof one_step / sizeof *one_step;
+        while (k < n && strcmp(one_step[k].name, o->name) != 0) k++;
+        if (k == n && !o->wraps) fail_msg("one_step has no row for %s", o->name);
     }
 }
 
@@ -380,6 +389,7 @@ int main(void) {
         cmocka_unit_test(every_optimizer_is_found_by_its_name_in_any_case),
         cmocka_unit_test(slots_stand_in_keras_order_with_their_variables_dtypes),
         cmocka_unit_test(iterations_count_updates_and_not_calls),
+        cmocka_unit_test(every_optimizer_has_a_step_of_its_own),
         cmocka_unit_test(one_step_in_float64_is_the_formula_to_ten_digits),
         cmocka_unit_test(five_steps_in_float64_are_the_formula_to_eight_digits),
         cmocka_unit_test(averages_begin_as_copies_and_overwrite_the_variables),
