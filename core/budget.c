@@ -8,13 +8,19 @@
 static struct {
     _Alignas(64) _Atomic int64_t all;
     _Atomic int64_t kinds[BUDGET_KIND_COUNT];
+    _Atomic int64_t by_work; /* what the work that is under way has taken and not given back */
     int64_t limit;
     void (*reclaim)(void);
 } process = {.limit = INT64_MAX / 2};
 
-/* Of this thread: taken and not yet counted above, and the first refusal of its work. */
+/* Of this thread: taken and not yet counted above; and the first refusal of its work. */
 static _Thread_local int64_t own[BUDGET_KIND_COUNT];
-static _Thread_local struct { int64_t wanted, held; /* wanted 0: none */ } refused;
+static _Thread_local bool works;      /* between budget_begin and budget_end */
+static _Thread_local int64_t by_work; /* as counted above */
+static _Thread_local struct {
+    int64_t wanted, held; /* wanted 0: none */
+    bool will_pass;       /* there would be room if it were not for the work of others */
+} refused;
 
 void budget_set(size_t limit, void (*reclaim)(void)) {
     process.limit = limit < INT64_MAX / 2 ? (int64_t)limit : INT64_MAX / 2;
@@ -34,7 +40,18 @@ static bool count(enum budget_kind kind, int64_t n, int64_t *before) {
         return false;
     }
     atomic_fetch_add_explicit(&process.kinds[kind], n, memory_order_relaxed);
+    if (!works) return true;
+    atomic_fetch_add_explicit(&process.by_work, n, memory_order_relaxed);
+    by_work += n;
     return true;
+}
+
+static void refuse(int64_t wanted, int64_t held) {
+    if (refused.wanted) return;
+    const int64_t by_others = load(&process.by_work) - by_work;
+    refused.wanted = wanted;
+    refused.held = held > 0 ? held : 0;
+    refused.will_pass = by_others > 0 && wanted <= process.limit - (held - by_others);
 }
 
 bool budget_take(enum budget_kind kind, size_t bytes) {
@@ -52,8 +69,8 @@ bool budget_take(enum budget_kind kind, size_t bytes) {
     }
     if (taken)
         own[kind] = 0;
-    else if (!refused.wanted)
-        refused.wanted = (int64_t)bytes, refused.held = before;
+    else
+        refuse((int64_t)bytes, before);
     return taken;
 }
 
@@ -69,15 +86,28 @@ int64_t budget_held(enum budget_kind kind) { return load(&process.kinds[kind]); 
 int64_t budget_held_in_all(void) { return load(&process.all); }
 int64_t budget_limit(void) { return process.limit; }
 
-void budget_begin(void) { refused.wanted = 0; }
+/* What it has taken and still holds is for others to give back: it stays, or is on its way out. */
+static void leave_work(void) {
+    if (by_work) atomic_fetch_sub_explicit(&process.by_work, by_work, memory_order_relaxed);
+    by_work = 0;
+    works = false;
+}
 
-void budget_explain(struct error *error) {
+void budget_begin(void) {
+    leave_work();
+    works = true;
+    refused.wanted = 0;
+}
+
+void budget_end(struct error *error) {
+    leave_work();
     if (!refused.wanted ||
         (error->code != ERROR_MEMORY_BUDGET && error->code != ERROR_SESSION_MEMORY))
         return;
     error_clear(error);
-    error_set(error, ERROR_MEMORY_BUDGET,
-              "no room for %" PRId64 " bytes: the process holds %" PRId64 " of %" PRId64
+    error_set(error, refused.will_pass ? ERROR_OVERLOADED : ERROR_MEMORY_BUDGET,
+              "no room for %" PRId64 " bytes%s: the process holds %" PRId64 " of %" PRId64
               " bytes for requests and sessions (max_memory_bytes)",
-              refused.wanted, refused.held > 0 ? refused.held : 0, process.limit);
+              refused.wanted, refused.will_pass ? " while others run" : "", refused.held,
+              process.limit);
 }

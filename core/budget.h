@@ -43,8 +43,9 @@ int64_t budget_limit(void);
 
 /* The calling thread begins a piece of work that nothing has been refused to. */
 void budget_begin(void);
-/* Where something was refused to the thread since then, and `error` says that there was no memory: the figures
- * of the process take the place of its sentence. */
-void budget_explain(struct error *error);
+/* And ends it. Where something was refused to it, and `error` says that there was no memory, the figures of the
+ * process take the place of that sentence; and where there would have been room but for the work of other
+ * threads, the server is overloaded and the request may come again. */
+void budget_end(struct error *error);
 
 #endif

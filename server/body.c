@@ -68,7 +68,9 @@ static bool grow(struct body *b, size_t need, int64_t total, struct error *error
     bool is_near = b->data == b->near;
     int64_t more = (int64_t)(is_near ? capacity : capacity - b->capacity);
     budget_begin();
-    if (!take(more, need, error)) return budget_explain(error), false;
+    const bool taken = take(more, need, error);
+    budget_end(error);
+    if (!taken) return false;
     char *data = realloc(is_near ? NULL : b->data, capacity);
     if (!data) {
         give(more);

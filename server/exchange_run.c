@@ -209,7 +209,7 @@ static bool run(struct exchange *x, const struct service_limits *given,
                        "the answer has more than %" PRId64 " bytes (max_answer_bytes)",
                        limits->max_answer_bytes);
     if (!ok && !x->error.code) error_set(&x->error, ERROR_MEMORY_BUDGET, "out of memory");
-    budget_explain(&x->error);
+    budget_end(&x->error);
     if (!ok && is_quota(x, given)) fail_quota(x);
     if (!ok) writer_free(&x->out);
     return ok;

@@ -190,7 +190,7 @@ static void run(struct engine *e, struct operation *op) {
                        e->job.max_answer_bytes);
     if (op->snapshot) commit(&job);
     if (!ok && !error.code) error_set(&error, ERROR_MEMORY_BUDGET, "out of memory");
-    budget_explain(&error);
+    budget_end(&error);
     operations_settle(tenant->operations, op, &out, job.error.code ? &job.error : &error);
     keep(&job);
     operations_finish(tenant->operations, op);

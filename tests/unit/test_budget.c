@@ -69,21 +69,21 @@ static void a_refusal_is_told_with_its_figures(void **state) {
     struct error error;
     error_clear(&error);
     error_set(&error, ERROR_MEMORY_BUDGET, "no memory");
-    budget_explain(&error);
+    budget_end(&error);
     assert_string_equal(error.detail, "no memory"); /* Nothing was refused. */
     assert_true(budget_take(BUDGET_RUNS, 5 * MIB));
     assert_false(budget_take(BUDGET_RUNS, 4 * MIB));
-    budget_explain(&error);
+    budget_end(&error);
     assert_string_equal(error.detail, "no room for 4194304 bytes: the process holds 5242880 of "
                                       "8388608 bytes for requests and sessions (max_memory_bytes)");
     error_clear(&error);
     error_set(&error, ERROR_SHAPE_MISMATCH, "other");
-    budget_explain(&error);
+    budget_end(&error);
     assert_string_equal(error.detail, "other");
     budget_begin();
     error_clear(&error);
     error_set(&error, ERROR_MEMORY_BUDGET, "no memory");
-    budget_explain(&error);
+    budget_end(&error);
     assert_string_equal(error.detail, "no memory");
     budget_give(BUDGET_RUNS, 5 * MIB);
 }
@@ -153,6 +153,58 @@ static void an_answer_past_the_limit_is_full(void **state) {
 
 enum { THREADS = 8, ROUNDS = 20000 };
 
+/* Another thread's work, which holds 5 MiB until it is told to end. */
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t turned = PTHREAD_COND_INITIALIZER;
+static int whose;
+
+static void pass_turn(int from, int to) {
+    pthread_mutex_lock(&turn);
+    whose = to;
+    pthread_cond_broadcast(&turned);
+    while (from && whose != from) pthread_cond_wait(&turned, &turn);
+    pthread_mutex_unlock(&turn);
+}
+
+static void *hold_meanwhile(void *unused) {
+    struct error error;
+    error_clear(&error);
+    budget_begin();
+    if (budget_take(BUDGET_RUNS, 5 * MIB)) pass_turn(2, 1);
+    budget_end(&error); /* and leaves what it has made */
+    pass_turn(2, 1);
+    budget_give(BUDGET_RUNS, 5 * MIB);
+    return unused;
+}
+
+/* The code of a refusal of so many bytes. */
+static enum error_code refusal(size_t bytes) {
+    struct error error;
+    error_clear(&error);
+    error_set(&error, ERROR_MEMORY_BUDGET, "no memory");
+    budget_begin();
+    assert_true(budget_take(BUDGET_RUNS, MIB));
+    assert_false(budget_take(BUDGET_RUNS, bytes));
+    budget_end(&error);
+    budget_give(BUDGET_RUNS, MIB);
+    return error.code;
+}
+
+static void work_of_others_is_waited_for_and_what_stays_is_not(void **state) {
+    pthread_t other;
+    (void)state;
+    assert_int_equal(pthread_create(&other, NULL, hold_meanwhile, NULL), 0);
+    pthread_mutex_lock(&turn);
+    while (whose != 1) pthread_cond_wait(&turned, &turn);
+    pthread_mutex_unlock(&turn);
+    assert_int_equal(refusal(4 * MIB), ERROR_OVERLOADED);
+    assert_int_equal(refusal(7 * MIB + BUDGET_STEP), ERROR_MEMORY_BUDGET); /* it never fits */
+    pass_turn(1, 2);
+    assert_int_equal(refusal(4 * MIB), ERROR_MEMORY_BUDGET);
+    pass_turn(0, 2);
+    assert_int_equal(pthread_join(other, NULL), 0);
+}
+
 static void *take_and_give(void *refusals) {
     for (int i = 0; i < ROUNDS; i++) {
         const size_t size = (size_t)(i % 31) * 70000;
@@ -186,6 +238,7 @@ int main(void) {
         TEST(what_sessions_hold_is_counted_once),
         TEST(small_things_are_counted_as_the_system_gives_them),
         TEST(an_answer_past_the_limit_is_full),
+        TEST(work_of_others_is_waited_for_and_what_stays_is_not),
         cmocka_unit_test(threads_lose_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
