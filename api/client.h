@@ -346,6 +346,7 @@ GRADD_CALL gradd_optimizers(struct gradd_client *);
 GRADD_CALL gradd_schedules(struct gradd_client *);
 GRADD_CALL gradd_schedule_evaluate(struct gradd_client *, const char *json);
 GRADD_CALL gradd_limits(struct gradd_client *);
+GRADD_CALL gradd_problems(struct gradd_client *);
 GRADD_CALL gradd_stats(struct gradd_client *);
 GRADD_CALL gradd_metrics(struct gradd_client *);
 GRADD_CALL gradd_health(struct gradd_client *);

@@ -174,5 +174,7 @@ bool service_schedules(const struct service_call *call, struct writer *out, stru
 bool service_schedule_evaluate(const struct service_call *call, struct writer *out,
                                struct error *error);
 bool service_limits(const struct service_call *call, struct writer *out, struct error *error);
+/* Every code of a problem but that of a bug. */
+bool service_problems(const struct service_call *call, struct writer *out, struct error *error);
 
 #endif

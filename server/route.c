@@ -46,6 +46,7 @@ const struct route route_table[] = {
     {METHOD_POST, "/v1/schedules/evaluate", service_schedule_evaluate, ROUTE_COMPUTES, json, 0,
      SCOPE_COMPUTE},
     {METHOD_GET, "/v1/limits", service_limits, ROUTE_CONSTANT, json, 0, SCOPE_READ},
+    {METHOD_GET, "/v1/problems", service_problems, ROUTE_CONSTANT, json, 0, SCOPE_READ},
     {METHOD_GET, "/v1/stats", handle_stats, ROUTE_LIVE, json, 0, SCOPE_ADMIN},
     {METHOD_GET, "/metrics", handle_metrics, ROUTE_LIVE, metrics, 0, SCOPE_ADMIN},
     {METHOD_GET, "/healthz", handle_health, ROUTE_LIVE, json, 0, SCOPE_NONE},

@@ -11,6 +11,7 @@ const struct matrix_row matrix[] = {
     {"GET", "/v1/optimizers", "read"},
     {"GET", "/v1/schedules", "read"},
     {"GET", "/v1/limits", "read"},
+    {"GET", "/v1/problems", "read"},
     {"GET", "/", "read"},
     {"GET", "/v1/operations/{operation}/events", "read"},
     {"GET", "/v1/sessions/{session}/tapes", "read"},
