@@ -60,3 +60,9 @@ answers() {
         -d '{"graph":"z = (x1 + 5) * x2 ** 2","variables":{"x1":2.0,"x2":3.0}}')" = \
         '{"value":63.0,"gradient":{"x1":9.0,"x2":42.0}}' ]
 }
+
+# built TARGET...: the release build, configured as it is or else as its preset says.
+built() {
+    if [ -f build/release/CMakeCache.txt ]; then cmake build/release; else cmake --preset release; fi
+    cmake --build --preset release --target "$@"
+}
