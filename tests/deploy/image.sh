@@ -1,18 +1,28 @@
-# The images of deploy/Dockerfile, as archives: build/ci/gradd-image.tar has localhost/gradd:ci. Sourced
-# behind engine.sh, for which it builds. One that is newer than all it is made of is not built again.
+# The two images of deploy/Dockerfile, localhost/gradd:ci and localhost/gradd:ci-bare, built once for all
+# programs that run them and kept as archives. Sourced behind engine.sh, in whose engine they are then.
 # shellcheck shell=bash disable=SC2154
+archives=(build/ci/gradd-image.tar build/ci/gradd-bare.tar)
 
-# image_build [TARGET [ARCHIVE]]: builds where it must, and loads the archive into this run's engine.
+# Whether the archives are newer than all that they are made of.
+image_is_fresh() {
+    local archive
+    for archive in "${archives[@]}"; do
+        [ -s "$archive" ] && [ -z "$(find CMakeLists.txt CMakePresets.json core api server deploy/Dockerfile \
+            deploy/Dockerfile.dockerignore deploy/packages -newer "$archive" -print -quit)" ] || return
+    done
+}
+image_make() {
+    DOCKER_BUILDKIT=1 "${docker[@]}" build --progress plain --network host --target "$1" \
+        --build-arg "REVISION=$(git rev-parse HEAD 2>/dev/null || true)" -f deploy/Dockerfile -t "$2" . &&
+        "${docker[@]}" save -o "$3.new" "$2" && mv "$3.new" "$3"
+}
 image_build() {
-    local target=${1:-runtime} archive=${2:-build/ci/gradd-image.tar} name=localhost/gradd:ci
-    [ "$target" = runtime ] || name=localhost/gradd:ci-$target
-    if [ -s "$archive" ] && [ -z "$(find CMakeLists.txt CMakePresets.json core api server \
-        deploy/Dockerfile deploy/packages -newer "$archive" -print -quit)" ]; then
-        "${docker[@]}" load -q -i "$archive"
+    if image_is_fresh; then
+        "${docker[@]}" load -q -i "${archives[0]}" && "${docker[@]}" load -q -i "${archives[1]}"
         return
     fi
     "${docker[@]}" image inspect debian:bookworm-slim >/dev/null 2>&1 || engine_import || return
-    DOCKER_BUILDKIT=1 "${docker[@]}" build --progress plain --network host --target "$target" \
-        -f deploy/Dockerfile -t "$name" . || return
-    "${docker[@]}" save -o "$archive.new" "$name" && mv "$archive.new" "$archive"
+    # The second has the program from the first one's build.
+    image_make bare localhost/gradd:ci-bare "${archives[1]}" &&
+        image_make runtime localhost/gradd:ci "${archives[0]}"
 }
