@@ -78,7 +78,8 @@
     X(TOO_MANY_TAPES, 429, "The session has too many tapes", "The session has max_tapes already.") \
     X(TOO_MANY_FUNCTIONS, 429, "There are too many functions", "There are max_functions already.") \
     X(OVERLOADED, 503, "The server is overloaded",                                                 \
-      "Too many requests, jobs or operations wait already. Try again after Retry-After.")          \
+      "Too many requests or jobs wait already, or others hold the memory for a moment. Try again " \
+      "after Retry-After.")                                                                        \
     X(DRAINING, 503, "The server is shutting down",                                                \
       "The server ends. Try again after Retry-After.")                                             \
     X(CANCELLED, 503, "The request was cancelled",                                                 \
@@ -86,7 +87,7 @@
     X(DEADLINE_EXCEEDED, 504, "The deadline has passed",                                           \
       "It took longer than timeout_seconds or max_seconds, and there is no partial answer.")       \
     X(MEMORY_BUDGET, 507, "The request needs too much memory",                                     \
-      "It would take more memory than a request may, or than the process has left.")               \
+      "It would take more memory than a request may, or than the process has.")                    \
     X(SESSION_MEMORY, 507, "The session holds too much memory",                                    \
       "The session would hold more bytes than max_session_bytes.")                                 \
     X(DISK_FULL, 507, "The disk is full", "The change could not be kept, and has not happened.")   \
