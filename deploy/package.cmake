@@ -1,7 +1,6 @@
 # What is installed beside the programs, and Debian packages of it all:
 #     cmake --preset release && cmake --build --preset release && cpack --preset debian
 # A component of `install` is a package; `daemon` is gradd, with what makes it a service.
-include(GNUInstallDirs)
 
 # --- What is made from the programs' own words -------------------------------------------------
 set(pages ${PROJECT_BINARY_DIR}/pages)
