@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 static _Thread_local long at = -1, count;
-static _Thread_local bool has_failed;
+static _Thread_local bool has_failed, is_paused;
 
 void failing_arm(long n) {
     at = n;
@@ -20,7 +20,11 @@ long failing_count(bool *failed) {
     return count;
 }
 
+void failing_pause(void) { is_paused = true; }
+void failing_resume(void) { is_paused = false; }
+
 static bool fails(void) {
+    if (is_paused) return false;
     if (count++ != at) return false;
     has_failed = true;
     errno = ENOMEM;

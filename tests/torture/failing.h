@@ -12,4 +12,8 @@ void failing_arm(long n);
 /* How many allocations there have been since; and whether one of them failed. Disarms. */
 long failing_count(bool *failed);
 
+/* In between no allocation is denied or counted: it is the test's own. */
+void failing_pause(void);
+void failing_resume(void);
+
 #endif

@@ -3,10 +3,12 @@
  * answer as the first does, and hold what it held before; and in the end answer what the first answered.
  * Prints `N passed, N failed`, a test being a data file.
  *
- *     torture [--whole] DATA_FILE...
+ *     torture [--whole] [--durable] DATA_FILE...
  *
- * Without --whole of a request's many allocations only some are denied, the first ones all. */
+ * Without --whole of a request's many allocations only some are denied, the first ones all. --durable: the
+ * other keeps everything in a store, and finds it there alone when it is asked. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +31,7 @@ enum { FIRST = 4, SPARSE = 4, LARGE = 64 << 10 };
 enum { FIRST = 24, SPARSE = 8, LARGE = 64 << 10 };
 #endif
 
-static bool whole;
+static bool whole, durable;
 static long denied, requests, failures;
 
 static void complain(const struct suite *suite, const struct test *t, const char *what, long at,
@@ -162,7 +164,7 @@ static void run_test(const struct suite *suite, const struct test *test, struct 
     char *here = twins_look(w, 0);
     struct trial t = {
         .suite = suite, .test = test, .w = w, .want = &want, .stays = strcmp(before, here) == 0};
-    torture(&t, count);
+    torture(&t, durable ? LONG_MAX : count); /* of what comes from a store there are more */
     twins_attempt(w, -1, true, &got, &has_failed);
     twins_remember(w, test, &want, &got);
     if (!is_live(test) && !same_reply(&want, &got, &w->pairs))
@@ -183,7 +185,7 @@ static bool run_file(const char *path) {
     struct twins w;
     const long before = failures;
     data_read(&suite, path);
-    twins_start(&w);
+    twins_start(&w, durable);
     for (size_t i = 0; i < suite.n_tests; i++) run_test(&suite, &suite.tests[i], &w);
     twins_stop(&w);
     data_free(&suite);
@@ -192,8 +194,11 @@ static bool run_file(const char *path) {
 
 int main(int argc, char **argv) {
     int passed = 0, failed = 0, first = 1;
-    if (argc > 1 && strcmp(argv[1], "--whole") == 0) whole = true, first = 2;
-    if (argc <= first) die("usage: torture [--whole] DATA_FILE...");
+    for (; first < argc && argv[first][0] == '-'; first++) {
+        whole = whole || strcmp(argv[first], "--whole") == 0;
+        durable = durable || strcmp(argv[first], "--durable") == 0;
+    }
+    if (argc <= first) die("usage: torture [--whole] [--durable] DATA_FILE...");
     stats_start();
     for (int i = first; i < argc; i++) run_file(argv[i]) ? passed++ : failed++;
     printf("%ld allocations of %ld requests were denied\n", denied, requests);

@@ -25,9 +25,11 @@ struct twins {
     size_t n_names;
     struct question question[2];
     struct text texts[2]; /* of the questions */
+    bool durable;
 };
 
-void twins_start(struct twins *w);
+/* Durable: number 1 keeps what it has in a store, and each request finds its sessions there alone. */
+void twins_start(struct twins *w, bool durable);
 void twins_stop(struct twins *w);
 
 /* What is asked from now on. */
