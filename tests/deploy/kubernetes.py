@@ -10,6 +10,7 @@ claims FILE             the claims of its first pods
 play FILE IMAGE PORT    what `podman kube play` takes of it, on a port of this machine
 """
 
+import base64
 import json
 import re
 import sys
@@ -153,14 +154,16 @@ def problems_of(document):
 
 
 def strict(*names):
-    bad = 0
+    well = len(names) > 0
     for name in names:
-        for document in load(name):
+        documents = load(name)
+        well = well and len(documents) > 0
+        for document in documents:
             problems = problems_of(document)
-            bad += bool(problems)
+            well = well and not problems
             title = f"{name}: {document['kind']} {document['metadata']['name']}"
             print(title, "; ".join(problems) or "is well")
-    return bad == 0
+    return well
 
 
 def bare(document):
@@ -255,8 +258,11 @@ def play(name, image, port):
     made = []
     for document in load(name):
         if document["kind"] == "Secret":
-            document.pop("type")
-            made.append(document | {"kind": "ConfigMap", "data": document.pop("stringData")})
+            texts = document.get("stringData", {})
+            for key, data in document.get("data", {}).items():
+                texts[key] = base64.b64decode(data).decode()
+            kept = {key: document[key] for key in ("apiVersion", "metadata")}
+            made.append(kept | {"kind": "ConfigMap", "data": texts})
     for document, title, of_pod in stateful_sets(name):
         template = document["spec"]["template"]
         pod = template["spec"]
