@@ -88,7 +88,8 @@ struct service_reply {
     int status;                      /* 0: 200 */
     char location[SERVICE_LOCATION]; /* path of what was created; "": none */
     char etag[40];                   /* in its quotes; "": none */
-    const char *type; /* media type, where it is not the route's; NULL: the route's */
+    const char *type;              /* media type, where it is not the route's; NULL: the route's */
+    const char *encoding, *policy; /* Content-Encoding and Content-Security-Policy; NULL: none */
     struct service_change change;
     /* What this request has added, and holds until the store has it. */
     struct seat *created;

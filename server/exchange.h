@@ -86,7 +86,8 @@ struct answer {
     const char *type, *cache;                               /* NULL: none, here and below */
     char etag[40], allow[ROUTE_ALLOW], id[EXCHANGE_ID + 1]; /* "": none */
     const char *location;                                   /* the exchange's */
-    const char *challenge, *allow_origin, *vary;            /* NULL or "": none */
+    const char *encoding, *policy;               /* Content-Encoding, Content-Security-Policy */
+    const char *challenge, *allow_origin, *vary; /* NULL or "": none */
     char times[ANSWER_TIMES], trace[TRACE_TEXT]; /* Server-Timing and traceresponse; "": none */
     bool allow_credentials, is_preflight;
     /* In place of data: the events behind `seen`, in a log that lives until exchange_end. */

@@ -33,9 +33,11 @@ static bool check_host(struct exchange *x) {
 
 static bool check_origin(struct exchange *x) {
     char quoted[QUOTED];
+    const struct web *web = &x->engine->web;
     if (!x->origin) return true;
-    x->allowed_origin = web_allow_origin(&x->engine->web, x->origin);
+    x->allowed_origin = web_allow_origin(web, x->origin);
     if (x->allowed_origin) return true;
+    if (x->host && web_is_own_origin(web, x->origin, x->host, x->engine->access)) return true;
     return error_set(&x->error, ERROR_FORBIDDEN,
                      "a request of the web origin %s is not allowed; --cors-origin allows it",
                      quote_text(quoted, sizeof quoted, x->origin));

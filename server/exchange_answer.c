@@ -95,9 +95,11 @@ static void answer_state(struct exchange *x, struct answer *out) {
     out->location = r->location;
     memcpy(out->etag, r->etag, sizeof out->etag);
     if (r->type) out->type = r->type;
+    out->encoding = r->encoding;
+    out->policy = r->policy;
     if (r->etag[0] && is_get) out->cache = "no-cache";
     if (r->etag[0] && is_get && etag_among(x->if_none_match, r->etag, true)) out->status = 304;
-    if (out->status == 304 || out->status == 204) out->type = NULL;
+    if (out->status == 304 || out->status == 204) out->type = out->encoding = out->policy = NULL;
 }
 
 static void answer_result(struct exchange *x, struct answer *out) {

@@ -8,6 +8,9 @@ bool handle_health(const struct service_call *call, struct writer *out, struct e
 bool handle_ready(const struct service_call *call, struct writer *out, struct error *error);
 bool handle_version(const struct service_call *call, struct writer *out, struct error *error);
 bool handle_index(const struct service_call *call, struct writer *out, struct error *error);
+bool handle_openapi(const struct service_call *call, struct writer *out, struct error *error);
+bool handle_docs(const struct service_call *call, struct writer *out, struct error *error);
+bool handle_docs_file(const struct service_call *call, struct writer *out, struct error *error);
 bool handle_metrics(const struct service_call *call, struct writer *out, struct error *error);
 bool handle_stats(const struct service_call *call, struct writer *out, struct error *error);
 

@@ -44,6 +44,8 @@ static void add_page_headers(struct MHD_Response *response, const struct answer 
 
 static void add_headers(struct MHD_Response *response, const struct answer *a) {
     add(response, "Content-Type", a->type);
+    add(response, "Content-Encoding", a->encoding);
+    add(response, "Content-Security-Policy", a->policy);
     add(response, "Cache-Control", a->cache);
     add(response, "X-Content-Type-Options", a->nosniff ? "nosniff" : NULL);
     add(response, "ETag", a->etag);

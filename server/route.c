@@ -12,7 +12,7 @@
 
 static const char json[] = "application/json", text[] = "text/plain; charset=utf-8",
                   metrics[] = "text/plain; version=0.0.4; charset=utf-8",
-                  events[] = "text/event-stream";
+                  html[] = "text/html; charset=utf-8", events[] = "text/event-stream";
 
 #define STATE(method, path, name, flags, scope)                                                    \
     { METHOD_##method, path, service_##name, ROUTE_STATE, json, flags, SCOPE_##scope }
@@ -53,6 +53,9 @@ const struct route route_table[] = {
     {METHOD_GET, "/readyz", handle_ready, ROUTE_LIVE, json, 0, SCOPE_NONE},
     {METHOD_GET, "/version", handle_version, ROUTE_CONSTANT, json, 0, SCOPE_NONE},
     {METHOD_GET, "/", handle_index, ROUTE_CONSTANT, text, 0, SCOPE_READ},
+    {METHOD_GET, "/openapi.json", handle_openapi, ROUTE_STATE, json, 0, SCOPE_NONE},
+    {METHOD_GET, "/docs", handle_docs, ROUTE_STATE, html, 0, SCOPE_NONE},
+    {METHOD_GET, "/docs/{file}", handle_docs_file, ROUTE_STATE, text, 0, SCOPE_NONE},
     SESSION(POST, "/execute", execute, 0),
     SESSION(POST, "/minimize", minimize, ROUTE_STREAM),
     SESSION(POST, "/least_squares", least_squares, ROUTE_STREAM),

@@ -45,6 +45,23 @@ bool web_knows_host(const struct web *w, const char *host) {
     return false;
 }
 
+static bool is_address(const char *host) {
+    char name[HOST_TEXT];
+    struct in6_addr any;
+    if (!cut_port(host, name)) return false;
+    if (name[0] != '[') return inet_pton(AF_INET, name, &any) == 1;
+    name[strlen(name) - 1] = '\0';
+    return inet_pton(AF_INET6, name + 1, &any) == 1;
+}
+
+bool web_is_own_origin(const struct web *w, const char *origin, const char *host,
+                       bool wants_token) {
+    const bool plain = strncmp(origin, "http://", 7) == 0;
+    if (!plain && strncmp(origin, "https://", 8) != 0) return false;
+    return *host && strcasecmp(origin + (plain ? 7 : 8), host) == 0 &&
+           (wants_token || web_knows_host(w, host) || is_address(host));
+}
+
 const char *web_allow_origin(const struct web *w, const char *origin) {
     for (size_t i = 0; i < w->n_origins; i++)
         if (strcmp(w->origins[i], "*") == 0 || strcmp(w->origins[i], origin) == 0)

@@ -20,6 +20,11 @@ struct web {
  * any port or none. */
 bool web_knows_host(const struct web *w, const char *host);
 
+/* Whether an origin is that of the server's own pages, of which /docs is one: http or https at the Host that the
+ * request goes to. A page of any name can be made to point here, so that the name must be one that the server is
+ * known by, or an address, or the request must want a token, which no such page has. */
+bool web_is_own_origin(const struct web *w, const char *origin, const char *host, bool wants_token);
+
 /* What Access-Control-Allow-Origin says to a page of that origin; NULL: it may read nothing. */
 const char *web_allow_origin(const struct web *w, const char *origin);
 

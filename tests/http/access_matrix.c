@@ -6,6 +6,9 @@ const struct matrix_row matrix[] = {
     {"GET", "/healthz", NULL},
     {"GET", "/readyz", NULL},
     {"GET", "/version", NULL},
+    {"GET", "/openapi.json", NULL},
+    {"GET", "/docs", NULL},
+    {"GET", "/docs/{file}", NULL},
 
     {"GET", "/v1/ops", "read"},
     {"GET", "/v1/optimizers", "read"},

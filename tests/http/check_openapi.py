@@ -6,7 +6,7 @@
 Every answer must have a documented status, content type and headers and be valid under its schema;
 every request that was accepted must be valid under its schema too; every operation and every code
 of a problem must be documented, and every operation exercised; every example of the document must
-be a test that went just so.
+be a test that went just so; and what is served of the document must be all of it.
 """
 import json
 import math
@@ -309,6 +309,14 @@ def check_codes(document, source):
           f"only in one of core/error.h and the document: {sorted(codes ^ documented)}")
 
 
+def check_served(document, transcript):
+    """What is served as /openapi.json is the document."""
+    bodies = [line["body"] for line in transcript
+              if (line["path"], line["method"], line["status"]) == ("/openapi.json", "GET", 200)]
+    check(len(bodies) == 1 and strict_json(bodies[0]) == document.root, "/openapi.json",
+          "it is not what api/openapi.yaml says")
+
+
 def main(openapi, transcript_path):
     document = Document(openapi)
     with open(transcript_path, encoding="utf-8") as file:
@@ -324,6 +332,7 @@ def main(openapi, transcript_path):
         check(any(e[:2] == (path, method) for e in document.exercised),
               f"{method.upper()} {path}", "no test asks for it")
     check_examples(document, transcript)
+    check_served(document, transcript)
     check_shared_examples(document)
     check_closed(document.root)
     check_references(document)

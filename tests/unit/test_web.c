@@ -68,6 +68,37 @@ static void a_star_allows_all_and_says_so(void **state) {
     assert_string_equal(web_allow_origin(&all, "null"), "*");
 }
 
+static void the_origin_of_the_servers_own_pages_is_its_host(void **state) {
+    (void)state;
+    static const struct {
+        const char *origin, *host;
+        bool own, with_token;
+    } rows[] = {{"http://127.0.0.1:8080", "127.0.0.1:8080", true, true},
+                {"http://localhost:8080", "localhost:8080", true, true},
+                {"http://[::1]:8080", "[::1]:8080", true, true},
+                {"https://gradd.example", "Gradd.Example", true, true},
+                {"http://192.168.0.7:8080", "192.168.0.7:8080", true, true},
+                {"http://[fd00::7]:8080", "[fd00::7]:8080", true, true},
+                /* A name that anybody may have made to point here. */
+                {"http://evil.example:8080", "evil.example:8080", false, true},
+                {"http://127.0.0.1.evil.example", "127.0.0.1.evil.example", false, true},
+                /* Pages of another server on the same machine. */
+                {"http://127.0.0.1:3000", "127.0.0.1:8080", false, false},
+                {"http://localhost:8080", "127.0.0.1:8080", false, false},
+                {"http://127.0.0.1", "127.0.0.1:8080", false, false},
+                {"http://127.0.0.1:80801", "127.0.0.1:8080", false, false},
+                {"moz-extension://127.0.0.1:8080", "127.0.0.1:8080", false, false},
+                {"127.0.0.1:8080", "127.0.0.1:8080", false, false},
+                {"http://", "", false, false},
+                {"null", "null", false, false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (web_is_own_origin(&web, rows[i].origin, rows[i].host, false) != rows[i].own)
+            fail_msg("%s at %s", rows[i].origin, rows[i].host);
+        if (web_is_own_origin(&web, rows[i].origin, rows[i].host, true) != rows[i].with_token)
+            fail_msg("%s at %s with a token", rows[i].origin, rows[i].host);
+    }
+}
+
 static void an_origin_that_no_browser_writes_is_no_option(void **state) {
     (void)state;
     static const char *const good[] = {"*", "https://app.example", "http://127.0.0.1:3000",
@@ -94,6 +125,7 @@ int main(void) {
         cmocka_unit_test(other_names_are_not),
         cmocka_unit_test(an_origin_is_allowed_by_its_very_text),
         cmocka_unit_test(a_star_allows_all_and_says_so),
+        cmocka_unit_test(the_origin_of_the_servers_own_pages_is_its_host),
         cmocka_unit_test(an_origin_that_no_browser_writes_is_no_option),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
