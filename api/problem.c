@@ -63,7 +63,8 @@
     X(BODY_TOO_LARGE, 413, "The body is too large",                                                \
       "The body has more bytes than max_body_bytes.")                                              \
     X(GRAPH_TOO_LARGE, 413, "The graph is too large",                                              \
-      "The graph has too many nodes, is nested too deeply, or has a tensor of too many axes.")     \
+      "The graph has too many nodes, the request is nested too deeply, or a tensor has too many "  \
+      "axes.")                                                                                     \
     X(TOO_MANY_ELEMENTS, 413, "A tensor has too many elements",                                    \
       "A tensor would have more elements than max_elements.")                                      \
     X(TOO_MUCH_WORK, 413, "The request asks for too much work",                                    \
