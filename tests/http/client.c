@@ -131,6 +131,73 @@ static bool refuses_options_that_make_no_sense(void) {
     return true;
 }
 
+/* ---- ways to a server -------------------------------------------------------------------------- */
+
+static char directory[] = "/tmp/gradd-client.XXXXXX";
+
+static const char *at(const char *name) {
+    static char paths[4][64];
+    static int turn;
+    char *path = paths[turn = (turn + 1) % 4];
+    snprintf(path, sizeof paths[0], "%s/%s", directory, name);
+    return path;
+}
+
+/* What becomes of one call of a client of these options. */
+static enum gradd_status ends(struct gradd_options options) {
+    struct gradd_client *c = gradd_client_new(&options, NULL);
+    struct gradd_answer *a = gradd_stats(c);
+    const enum gradd_status status = c ? gradd_answer_status(a) : GRADD_INVALID;
+    gradd_answer_free(a);
+    gradd_client_free(c);
+    return status;
+}
+
+static bool reaches_a_unix_socket_with_a_token_of_a_file(void) {
+    char url[80];
+    snprintf(url, sizeof url, "unix:%s", at("socket"));
+    const char *arguments[] = {"--listen",    url,     "--tokens", TEST_DATA "access.tokens",
+                               "--log-level", "error", NULL};
+    struct child child = spawn(arguments);
+    FILE *file = fopen(at("token"), "we");
+    EXPECT(get_ready(&child) && file);
+    fputs("gradd_11111111111111111111111111111111\nanother line\n", file);
+    EXPECT(fclose(file) == 0);
+    EXPECT(ends((struct gradd_options){.url = url, .token_file = at("token")}) == GRADD_OK);
+    EXPECT(ends((struct gradd_options){.url = url}) == GRADD_REFUSED);
+    EXPECT(unlink(at("token")) == 0);
+    return stop(&child);
+}
+
+/* One certificate is everybody's, and its own authority. */
+static bool speaks_tls_with_whom_it_trusts(void) {
+    char command[512], url[64];
+    snprintf(
+        command, sizeof command,
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+        "-subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 -keyout %s -out %s 2>/dev/null",
+        at("key"), at("pem"));
+    /* NOLINTNEXTLINE(cert-env33-c): the command is the one above */
+    EXPECT(system(command) == 0);
+    const char *arguments[] = {"--listen", "127.0.0.1:0",     "--tls-cert", at("pem"), "--tls-key",
+                               at("key"),  "--tls-client-ca", at("pem"),    NULL};
+    struct child child = spawn(arguments);
+    EXPECT(get_ready(&child));
+    snprintf(url, sizeof url, "https://127.0.0.1:%d", child.port);
+    struct gradd_options o = {.url = url,
+                              .ca_file = at("pem"),
+                              .cert_file = at("pem"),
+                              .key_file = at("key"),
+                              .tries = 1};
+    EXPECT(ends(o) == GRADD_OK);
+    o.ca_file = NULL;
+    EXPECT(ends(o) == GRADD_TLS);
+    o.ca_file = o.cert_file, o.cert_file = o.key_file = NULL;
+    EXPECT(ends(o) != GRADD_OK);
+    EXPECT(unlink(at("pem")) == 0 && unlink(at("key")) == 0);
+    return stop(&child);
+}
+
 /* ---- runs -------------------------------------------------------------------------------------- */
 
 static int stop_third(void *context, const struct gradd_progress *progress) {
@@ -240,6 +307,8 @@ static bool says_that_it_has_no_memory(void) {
     X(finds_values_by_pointer)                                                                     \
     X(tells_of_a_problem_and_its_place)                                                            \
     X(refuses_options_that_make_no_sense)                                                          \
+    X(reaches_a_unix_socket_with_a_token_of_a_file)                                                \
+    X(speaks_tls_with_whom_it_trusts)                                                              \
     X(hears_progress_and_may_stop_it)                                                              \
     X(serves_many_threads_at_once)                                                                 \
     X(says_that_it_has_no_memory)                                                                  \
@@ -256,5 +325,7 @@ static bool says_that_it_has_no_memory(void) {
 
 int main(int argc, char **argv) {
     static const struct test tests[] = {TESTS(TEST)};
-    return run_tests(argc, argv, "--workers", "2", tests, sizeof tests / sizeof *tests);
+    if (!mkdtemp(directory)) return 1;
+    const int code = run_tests(argc, argv, "--workers", "2", tests, sizeof tests / sizeof *tests);
+    return rmdir(directory) == 0 ? code : 1;
 }
