@@ -272,15 +272,11 @@ static bool check_size(struct exchange *x) {
     return x->content_length <= most || body_fail_size(x->content_length, most, &x->error);
 }
 
-/* What is sent again is answered again, and events come once. */
+/* What is sent again is answered again; of a stream the end alone. */
 static bool check_key(struct exchange *x) {
     if (!x->idempotency_key || x->method != METHOD_POST) return true;
-    if (!idempotency_check_key(x->idempotency_key, &x->error)) return false;
     x->again.key = x->idempotency_key;
-    return !wants_events(x) ||
-           error_set(
-               &x->error, ERROR_INVALID_REQUEST,
-               "a stream of events has no Idempotency-Key: ask for application/json, or for a job");
+    return idempotency_check_key(x->idempotency_key, &x->error);
 }
 
 bool exchange_take_stream(struct exchange *x) {
