@@ -221,9 +221,10 @@ GRADD_PUBLIC bool gradd_answer_doubles(struct gradd_answer *answer, const char *
 /* ---- calls ------------------------------------------------------------------------------------ */
 
 /* Calls are tried again where that is safe: without a connection, and after a 429 or 503 that says when;
- * after a connection that broke or a try that took too long where they are no streams. A POST that changes
- * something has an Idempotency-Key for that, and runs once; what only computes may run twice. A DELETE
- * that is tried again may find nothing to delete, and a PUT with if_match its own work. */
+ * after a connection that broke or a try that took too long. A POST that changes something has an
+ * Idempotency-Key for that, and runs once: a stream that is tried again is its end. What only computes may
+ * run twice, unless it is a stream. A DELETE that is tried again may find nothing to delete, and a PUT with
+ * if_match its own work. */
 #define GRADD_CALL GRADD_PUBLIC struct gradd_answer *
 
 /* One call without a session, or of request->function. minimize and least_squares work in

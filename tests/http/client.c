@@ -316,7 +316,8 @@ static bool says_that_it_has_no_memory(void) {
     X(client_tries_again_with_its_key_where_a_connection_broke)                                    \
     X(client_takes_no_key_for_what_only_computes)                                                  \
     X(client_does_not_try_again_what_time_does_not_help)                                           \
-    X(client_tries_a_stream_that_was_sent_once_alone)                                              \
+    X(client_tries_a_stream_that_only_computes_once)                                               \
+    X(client_has_the_end_of_a_stream_that_broke)                                                   \
     X(client_follows_an_operation_from_where_it_was)                                               \
     X(client_gives_up_on_what_stays_silent)                                                        \
     X(client_takes_no_answer_for_gradds_that_is_none)                                              \

@@ -174,18 +174,39 @@ static int count(void *context, const struct gradd_progress *progress) {
     return 0;
 }
 
-bool client_tries_a_stream_that_was_sent_once_alone(void) {
+#define STEP_THEN_SILENCE                                                                          \
+    HTTP("200 OK", "text/event-stream", "",                                                        \
+         "event: progress\r\ndata: {\"step\":1,\"loss\":2.0}\r\n\r\n")
+
+bool client_tries_a_stream_that_only_computes_once(void) {
     const char *const *says =
-        SAYS(PROBLEM("503", "overloaded", "Retry-After: 1\r\n"),
-             HTTP("200 OK", "text/event-stream", "",
-                  "event: progress\r\ndata: {\"step\":1,\"loss\":2.0}\r\n\r\n"));
+        SAYS(PROBLEM("503", "overloaded", "Retry-After: 1\r\n"), STEP_THEN_SILENCE);
     struct gradd_client *c = begin(says, usual);
     int steps = 0;
     struct gradd_request r = first_request;
-    r.progress = count, r.context = &steps, r.session = "s";
+    r.progress = count, r.context = &steps;
     EXPECT(fails(gradd_minimize(c, &r), GRADD_NO_CONNECTION));
     EXPECT(asked(c, 2) && steps == 1 && !*header(0, "Idempotency-Key"));
     EXPECT(strcmp(header(0, "Accept"), "text/event-stream") == 0);
+    return true;
+}
+
+bool client_has_the_end_of_a_stream_that_broke(void) {
+    const char *const *says =
+        SAYS(STEP_THEN_SILENCE, PROBLEM("409", "in_progress", ""),
+             HTTP("200 OK", "text/event-stream", "", "event: done\ndata: {\"steps\":2}\n\n"));
+    struct gradd_client *c = begin(says, usual);
+    int steps = 0;
+    int64_t told = 0;
+    struct gradd_request r = first_request;
+    r.progress = count, r.context = &steps, r.session = "s";
+    struct gradd_answer *a = gradd_minimize(c, &r);
+    EXPECT(gradd_answer_status(a) == GRADD_OK && gradd_answer_int(a, "/steps", &told));
+    gradd_answer_free(a);
+    EXPECT(asked(c, 3) && steps == 1 && told == 2);
+    EXPECT(strlen(header(0, "Idempotency-Key")) == 32);
+    for (int i = 1; i < 3; i++)
+        EXPECT(strcmp(header(0, "Idempotency-Key"), header(i, "Idempotency-Key")) == 0);
     return true;
 }
 
