@@ -145,6 +145,7 @@ struct gradd_request {
 
     const char *if_match; /* the ETag that what is put or changed must still have */
     const char *extra; /* further members as a JSON object; whatever gradd takes can be said here */
+    bool once;         /* it is not tried again, and has no key */
 };
 
 /* ---- answers ---------------------------------------------------------------------------------- */
@@ -223,8 +224,9 @@ GRADD_PUBLIC bool gradd_answer_doubles(struct gradd_answer *answer, const char *
 /* Calls are tried again where that is safe: without a connection, and after a 429 or 503 that says when;
  * after a connection that broke or a try that took too long. A POST that changes something has an
  * Idempotency-Key for that, and runs once: a stream that is tried again is its end. What only computes may
- * run twice, unless it is a stream. A DELETE that is tried again may find nothing to delete, and a PUT with
- * if_match its own work. */
+ * run twice, unless it is a stream. With a key gradd keeps the answer for a day, and it is 16 MiB long at
+ * most: `once` and tries = 1 do without. A DELETE that is tried again may find nothing to delete, and a PUT
+ * with if_match its own work. */
 #define GRADD_CALL GRADD_PUBLIC struct gradd_answer *
 
 /* One call without a session, or of request->function. minimize and least_squares work in

@@ -73,9 +73,10 @@ static bool changes_state(const struct client_call *call) {
     return false;
 }
 
-static bool set_key(struct client_call *call) {
+/* A key makes gradd keep the answer for a day, so that none is sent where nobody would ask again. */
+static bool set_key(const struct gradd_client *c, struct client_call *call) {
     unsigned char bytes[(CLIENT_KEY - 1) / 2];
-    if (!changes_state(call)) return true;
+    if (!changes_state(call) || call->once || c->options.tries == 1) return true;
     if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) return false;
     for (size_t i = 0; i < sizeof bytes; i++) snprintf(call->key + 2 * i, 3, "%02x", bytes[i]);
     return true;
@@ -146,6 +147,11 @@ static void make_tries(struct gradd_client *c, struct client_call *call, struct 
     }
 }
 
+/* Whether it may stand in a header. */
+static bool is_line(const char *text) {
+    return strlen(text) < CLIENT_HEADER && !strpbrk(text, "\r\n");
+}
+
 struct gradd_answer *call_make(struct gradd_client *c, struct client_call *call) {
     struct gradd_answer *a = c ? answer_new(c) : NULL;
     if (a && call->stream) {
@@ -154,12 +160,12 @@ struct gradd_answer *call_make(struct gradd_client *c, struct client_call *call)
     }
     if (!a)
         ; /* no memory, which NULL says */
-    else if (call->is_invalid)
+    else if (call->is_invalid || (call->if_match && !is_line(call->if_match)))
         answer_fail(a, GRADD_INVALID, "a name or id is missing, or a text is no JSON object");
     else if (call->path.full || call->body.full)
         answer_fail(a, GRADD_OUT_OF_MEMORY,
                     "no memory for a request, or it is longer than a gigabyte");
-    else if (!set_key(call))
+    else if (!set_key(c, call))
         answer_fail(a, GRADD_INVALID, "the system has no random bytes");
     else
         make_tries(c, call, a);

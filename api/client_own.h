@@ -66,7 +66,7 @@ struct client_stream {
     char event[16], id[32], last_id[32]; /* last_id: of the last whole event */
     char *data;
     size_t n_data, data_capacity;
-    bool moved, done; /* events came since this was last cleared; the last one did */
+    bool moved, done; /* an event came since this was last cleared; the last one did */
 };
 
 /* Takes bytes of the stream; false: no more is wanted, and why is in the answer. */

@@ -71,8 +71,10 @@ enum takes { NO_FORMAT, FORMAT };
 static struct gradd_answer *send_request(struct gradd_client *c, const char *method,
                                          const struct gradd_request *r, enum takes takes,
                                          const char *path, const char *first, const char *second) {
-    struct client_call call = {
-        .method = method, .has_body = true, .if_match = r ? r->if_match : NULL};
+    struct client_call call = {.method = method,
+                               .has_body = true,
+                               .if_match = r ? r->if_match : NULL,
+                               .once = r && r->once};
     call_path(&call, path, first, second);
     if (c && !body_request(&call.body, c, r, takes == FORMAT)) call.is_invalid = true;
     if (!r || !r->progress) return call_make(c, &call);
@@ -302,6 +304,7 @@ struct gradd_answer *gradd_job(struct gradd_client *c, const char *method,
     else
         call_path(&call, "/v1/jobs");
     if (!method || !work) call.is_invalid = true;
+    call.once = work && work->once;
     if (!c || call.is_invalid) return call_make(c, &call);
     write_text(&call.body, "{\"method\":");
     write_string(&call.body, method);

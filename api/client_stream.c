@@ -81,13 +81,14 @@ static bool take_end(struct client_stream *s, bool failed) {
 
 /* A line without anything ends an event. */
 static bool end_event(struct client_stream *s) {
-    const bool any = s->event[0];
     bool wanted = true;
     if (strcmp(s->event, "progress") == 0) wanted = take_progress(s);
     if (strcmp(s->event, "done") == 0) wanted = take_end(s, false);
     if (strcmp(s->event, "error") == 0) wanted = take_end(s, true);
-    if (s->id[0]) memcpy(s->last_id, s->id, sizeof s->last_id);
-    if (any) s->moved = true;
+    if (s->id[0] && strcmp(s->id, s->last_id) != 0) {
+        memcpy(s->last_id, s->id, sizeof s->last_id);
+        s->moved = true;
+    }
     s->event[0] = s->id[0] = '\0';
     s->n_data = 0;
     return wanted;
@@ -104,7 +105,7 @@ static const char *value_of(const char *line, const char *field) {
 
 static void keep(char *to, size_t size, const char *value) {
     const size_t n = strlen(value);
-    if (n < size) memcpy(to, value, n + 1);
+    if (n < size && !strchr(value, '\r')) memcpy(to, value, n + 1);
 }
 
 static bool end_line(struct client_stream *s) {

@@ -143,11 +143,13 @@ bool client_tries_again_with_its_key_where_a_connection_broke(void) {
     return true;
 }
 
-bool client_takes_no_key_for_what_only_computes(void) {
-    struct gradd_client *c = begin(SAYS("", FINE), usual);
+bool client_takes_no_key_where_it_needs_none(void) {
+    struct gradd_client *c = begin(SAYS("", FINE, ""), usual);
     SUCCEEDS(gradd_gradient(c, &first_request));
-    EXPECT(asked(c, 2));
-    EXPECT(!*header(0, "Idempotency-Key") && !*header(1, "Idempotency-Key"));
+    EXPECT(
+        fails(gradd_session_create(c, &(struct gradd_request){.once = true}), GRADD_NO_CONNECTION));
+    EXPECT(asked(c, 3));
+    for (int i = 0; i < 3; i++) EXPECT(!*header(i, "Idempotency-Key"));
     return true;
 }
 
@@ -269,6 +271,7 @@ bool client_sends_token_and_etag_and_escapes_names(void) {
     SUCCEEDS(gradd_sessions(c, &(struct gradd_page){.limit = 2, .label = "a:b c"}));
     SUCCEEDS(gradd_session_get(c, "\xC3\xA9"));
     EXPECT(fails(gradd_session_get(c, ""), GRADD_INVALID));
+    EXPECT(fails(gradd_variable_delete(c, "s", "x", "\"7\"\r\nHost: x"), GRADD_INVALID));
     EXPECT(fails(gradd_variable_put(c, "s", NULL, NULL), GRADD_INVALID));
     EXPECT(fails(gradd_evaluate(c, &(struct gradd_request){.extra = "[]"}), GRADD_INVALID));
     EXPECT(asked(c, 3));
