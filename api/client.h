@@ -355,6 +355,7 @@ GRADD_CALL gradd_metrics(struct gradd_client *);
 GRADD_CALL gradd_health(struct gradd_client *);
 GRADD_CALL gradd_ready(struct gradd_client *);
 GRADD_CALL gradd_version(struct gradd_client *);
+GRADD_CALL gradd_openapi(struct gradd_client *);
 
 /* Any other: method "GET", "POST", "PUT", "PATCH" or "DELETE", a path with its query, a body of JSON or
  * NULL, and an ETag or NULL. */

@@ -366,6 +366,7 @@ ABOUT(metrics, "/metrics")
 ABOUT(health, "/healthz")
 ABOUT(ready, "/readyz")
 ABOUT(version, "/version")
+ABOUT(openapi, "/openapi.json")
 #undef ABOUT
 
 struct gradd_answer *gradd_schedule_evaluate(struct gradd_client *c, const char *json) {
