@@ -99,7 +99,7 @@ static bool read_job(struct asked *a, struct operation *op) {
     return json_type(op->request) == JSON_OBJECT || asked_fail_type(a, op->request, "an object");
 }
 
-/* The session as it is now; nothing but the job will change it. */
+/* The session as it is now, on the tenant's quota as well; nothing but the job will change it. */
 static bool take_snapshot(struct asked *a, struct operation *op) {
     const struct session *s = a->session;
     if (!s) return true;
@@ -108,7 +108,7 @@ static bool take_snapshot(struct asked *a, struct operation *op) {
     if (!op->snapshot) return session_fail_memory(s, a->error);
     op->snapshot->created_at = s->created_at;
     strcpy(op->session, s->id);
-    return true;
+    return registry_pay(a->call->registry, op->snapshot, a->error);
 }
 
 /* The last thing that can fail is the table's having room. */

@@ -409,7 +409,7 @@ static struct seat *new_seat(const struct registry *r, const char *id) {
     return seat;
 }
 
-static bool pay(struct registry *r, struct session *s, struct error *error) {
+bool registry_pay(struct registry *r, struct session *s, struct error *error) {
     if (account_join(&s->account, &r->purse)) return true;
     return error_set(error, ERROR_QUOTA_EXCEEDED,
                      "the session has %zu bytes; the tenant's quota leaves %" PRId64,
@@ -420,7 +420,7 @@ struct seat *registry_add(struct registry *r, struct session *s, int64_t now, st
     if (!check_count(r, error)) return NULL;
     struct seat *seat = new_seat(r, s->id), *old = NULL;
     if (!seat) error_set(error, ERROR_MEMORY_BUDGET, "no memory for one more session");
-    if (!seat || !pay(r, s, error)) {
+    if (!seat || !registry_pay(r, s, error)) {
         atomic_fetch_sub(&r->n, 1);
         if (seat) free_bare_seat(seat);
         return NULL;

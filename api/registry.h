@@ -31,6 +31,9 @@ void registry_set_quota(struct registry *r, int64_t sessions, int64_t bytes);
 /* What the quota of bytes leaves: less than 1 where it is used up, INT64_MAX where there is none. */
 int64_t registry_room(const struct registry *r);
 int64_t registry_bytes(const struct registry *r);
+/* What the session holds, and all that it will hold, is paid from the quota of bytes: of a copy that is not in the
+ * registry too. False (quota_exceeded), and nothing is paid, where that does not suffice. session_free pays back. */
+bool registry_pay(struct registry *r, struct session *s, struct error *error);
 
 /* A request that waits for a session. */
 struct waiter {

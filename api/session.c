@@ -53,6 +53,7 @@ void session_free(struct session *s) {
     journal_free(s);
     recorder_free(s->recorder);
     assert(s->account.bytes == sizeof *s);
+    account_join(&s->account, NULL);
     budget_give(BUDGET_STATE, sizeof *s);
     free(s);
 }

@@ -252,6 +252,10 @@ static bool tenants_stay_apart_in_the_store_and_come_back(void) {
 
 /* ---- quotas ---- */
 
+#define JOB                                                                                        \
+    "{\"method\":\"minimize\",\"request\":{\"graph\":\"x ** 2\",\"steps\":1,"                      \
+    "\"optimizer\":{\"name\":\"SGD\"}}}"
+
 static bool quotas_are_kept(void) {
     char other[sizeof path + 8];
     snprintf(other, sizeof other, "%s.other", path);
@@ -278,6 +282,19 @@ static bool quotas_are_kept(void) {
     CHECK(ask(&child, shop, "DELETE", "/v1/sessions/b/tensors/y", NULL) == 204);
     CHECK(ask(&child, shop, "POST", "/v1/sessions/b/execute",
               "{\"graph\":\"z = broadcast_to(x, [4096])\"}") == 200);
+
+    /* A job works on a copy, for which there is no room either. */
+    CHECK(ask(&child, shop, "POST", "/v1/sessions/b/jobs", JOB) == 429);
+    CHECK(says("\"code\":\"quota_exceeded\"") && says("its quota is 20480; this needs more"));
+    CHECK(ask(&child, shop, "DELETE", "/v1/sessions/b/tensors/z", NULL) == 204);
+    for (int i = 0; i < 20; i++) { /* each pays back what it has paid */
+        char id[80], waits[120];
+        CHECK(ask(&child, shop, "POST", "/v1/sessions/b/jobs", JOB) == 202);
+        const char *at = strstr(reply.body, "operations/");
+        CHECK(at && sscanf(at, "%79[^\"]", id) == 1);
+        snprintf(waits, sizeof waits, "/v1/%s?wait=10", id);
+        CHECK(ask(&child, shop, "GET", waits, NULL) == 200 && says("\"done\":true"));
+    }
     unlink(other);
     return stop(&child);
 }
