@@ -100,3 +100,18 @@ void exchange_watch(struct exchange *x, struct answer *out) {
     if (x->engine->tells_times && !out->log) tell_times(x, out->times);
     if (log_tells_requests()) write_line(x, out, traced ? &trace : NULL);
 }
+
+void exchange_watch_stream(const struct exchange *x, uint64_t bytes, enum event_kind ending) {
+    struct line l;
+    if (!log_tells_requests()) return;
+    log_begin(&l, LOG_INFO, "stream");
+    line_word(&l, LINE_KEY("id"), x->id);
+    line_word(&l, LINE_KEY("ending"),
+              ending == EVENT_NONE   ? "client_left"
+              : ending == EVENT_DONE ? "done"
+                                     : "error");
+    line_int(&l, LINE_KEY("bytes_out"), (int64_t)bytes);
+    line_ms(&l, LINE_KEY("duration_ms"), clock_now() - x->began);
+    line_end(&l);
+    sink_add(l.text, l.n);
+}

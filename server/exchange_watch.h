@@ -10,4 +10,8 @@ uint64_t exchange_number(const struct engine *engine);
 /* Once, when the answer is complete but for the headers that this adds. */
 void exchange_watch(struct exchange *x, struct answer *out);
 
+/* Once, when a stream has ended, of which so many bytes were taken: with what, EVENT_NONE where the client did
+ * not wait for its end. */
+void exchange_watch_stream(const struct exchange *x, uint64_t bytes, enum event_kind ending);
+
 #endif

@@ -8,6 +8,7 @@
 
 #include "core/plan.h"
 #include "server/exchange_access.h"
+#include "server/exchange_watch.h"
 #include "server/http_parts.h"
 #include "server/ready.h"
 #include "server/stats.h"
@@ -327,6 +328,11 @@ void http_on_completed(void *context, struct MHD_Connection *mhd, void **state,
     set_deadline(c, clock_coarse() +
                         (limits_of(c)->idle_seconds + limits_of(c)->header_seconds) * SECOND);
     const bool ended = !c->streams || stream_end(&c->house->http->streams, &c->stream);
+    if (c->streams) {
+        /* Who has left may be sent the end of what that has ended. */
+        const bool is_told = c->stream.over && !atomic_load(&c->left);
+        exchange_watch_stream(&c->x, c->stream.sent, is_told ? c->stream.ending : EVENT_NONE);
+    }
     /* Where a run goes on, it is told to end, and finishes the exchange. */
     if (ended || !c->x.log)
         finish_exchange(c);

@@ -22,6 +22,9 @@ void stream_begin(struct stream_set *set, struct stream *s, struct event_log *lo
     s->resumable = resumable;
     s->left = left;
     s->n_text = s->n_data = s->n_tail = 0;
+    s->sent = 0;
+    s->ending = EVENT_NONE;
+    s->over = false;
     /* Its first byte is due in a second. */
     atomic_store(&s->spoke, clock_coarse() - (STREAM_BEAT_SECONDS - 1) * second);
     atomic_store(&s->beats, false);
@@ -81,6 +84,7 @@ static void begin_end(struct stream *s, const struct event *e) {
     begin_event(s, e->kind == EVENT_DONE ? "done" : "error", e->id);
     s->data = e->data;
     s->n_data = e->length;
+    s->ending = e->kind;
 }
 
 static void begin_beat(struct stream *s) {
@@ -140,6 +144,8 @@ ssize_t stream_read(struct stream *s, char *out, size_t most) {
     do n += move_event(s, out + n, most - n);
     while (n < most && begin_next(s, &over));
     if (n) atomic_store(&s->spoke, clock_coarse());
+    s->sent += n;
+    s->over = over;
     return n ? (ssize_t)n : over ? -1 : 0;
 }
 

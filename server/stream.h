@@ -24,8 +24,11 @@ struct stream {
     char text[256];
     size_t n_text, n_data, n_tail;
     const char *at_text, *data;
-    _Atomic int64_t spoke; /* when bytes were taken, in clock_coarse nanoseconds */
-    atomic_bool beats;     /* a comment is due */
+    uint64_t sent;          /* bytes */
+    enum event_kind ending; /* EVENT_DONE or EVENT_ERROR once its last event was begun */
+    bool over;              /* and all of it was taken */
+    _Atomic int64_t spoke;  /* when bytes were taken, in clock_coarse nanoseconds */
+    atomic_bool beats;      /* a comment is due */
     struct stream *previous, *next;
 };
 

@@ -116,6 +116,26 @@ def check_fields(gradd, options, read):
     check([r.get("trace_id") for r in found] == [None, None, TRACE, None, None], "traces", found)
 
 
+def check_streams(gradd):
+    """A stream has a second line when it ends, which says how, and how much was sent."""
+    s = Server(gradd)
+    training = '{"graph":"x ** 2","variables":{"x":1},"optimizer":{"name":"SGD"},"steps":%s}'
+    _, text = s.ask("POST", "/v1/minimize", training % 2, Accept="text/event-stream")
+    s.connection.request("POST", "/v1/minimize", training.replace("x ** 2", "sin(x)") % 1000000, {"Accept": "text/event-stream"})
+    answer = s.connection.getresponse()
+    check(answer.readline() == b"event: progress\n", "a stream begins")
+    answer.close()
+    s.connection.close()
+    end = time.monotonic() + 20 * PATIENCE
+    while "client_left" not in os.pread(s.file.fileno(), 1 << 20, 0).decode() and time.monotonic() < end:
+        time.sleep(0.01)
+    lines = read_logfmt(s.end())
+    found, streams = requests_of(lines), [line for line in lines if line["event"] == "stream"]
+    check([r["id"] for r in found] == [r["id"] for r in streams], "each is told of twice", lines)
+    check([r["ending"] for r in streams] == ["done", "client_left"], "how they ended", streams)
+    check(int(streams[0]["bytes_out"]) == len(text) and int(streams[1]["bytes_out"]) > 0, "what was sent", streams)
+
+
 def check_tenants(gradd):
     with tempfile.NamedTemporaryFile("w+", suffix=".tokens") as file:
         made = subprocess.run([gradd, "token", "shop", "compute"], capture_output=True, text=True, check=True)
@@ -243,6 +263,7 @@ def main(gradd):
     gradd = str(pathlib.Path(gradd).resolve())
     check_fields(gradd, [], read_logfmt)
     check_fields(gradd, ["--log-format", "json"], read_json)
+    check_streams(gradd)
     check_tenants(gradd)
     check_switches(gradd)
     check_timing(gradd)
