@@ -1,22 +1,37 @@
-# What is installed beside the programs, and Debian packages of it all:
+# What is installed beside the programs, and Debian packages of it all, in build/packages:
 #     cmake --preset release && cmake --build --preset release && cpack --preset debian
 # A component of `install` is a package; `daemon` is gradd, with what makes it a service.
 
 # --- What is made from the programs' own words -------------------------------------------------
 set(pages ${PROJECT_BINARY_DIR}/pages)
-set(run_gradd ${CMAKE_CROSSCOMPILING_EMULATOR} $<TARGET_FILE:gradd>)
+set(write_page ${PROJECT_SOURCE_DIR}/deploy/pages)
+set(completions ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 file(MAKE_DIRECTORY ${pages})
-add_custom_command(
-  OUTPUT ${pages}/gradd.8.gz ${pages}/gradd.conf
-  COMMAND ${PROJECT_SOURCE_DIR}/deploy/pages gradd.8 ${run_gradd} > ${pages}/gradd.8
-  COMMAND gzip -9nf ${pages}/gradd.8
-  COMMAND ${PROJECT_SOURCE_DIR}/deploy/pages gradd.conf ${run_gradd} > ${pages}/gradd.conf
-  DEPENDS gradd deploy/pages deploy/options.awk deploy/gradd.8.in deploy/debian/gradd.conf.head)
-add_custom_target(pages ALL DEPENDS ${pages}/gradd.8.gz ${pages}/gradd.conf)
 
+set(program ${CMAKE_CROSSCOMPILING_EMULATOR} $<TARGET_FILE:gradd>)
+set(made ${pages}/gradd.8.gz ${pages}/gradd.conf)
+add_custom_command(
+  OUTPUT ${made}
+  COMMAND ${write_page} gradd.8 ${program} > ${pages}/gradd.8
+  COMMAND gzip -9nf ${pages}/gradd.8
+  COMMAND ${write_page} gradd.conf ${program} > ${pages}/gradd.conf
+  DEPENDS gradd deploy/pages deploy/options.awk deploy/gradd.8.in deploy/debian/gradd.conf.head)
 install(FILES ${pages}/gradd.8.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man8 COMPONENT daemon)
-install(FILES deploy/completion/gradd COMPONENT daemon
-        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES deploy/completion/gradd DESTINATION ${completions} COMPONENT daemon)
+
+if(TARGET gradctl)
+  set(program ${CMAKE_CROSSCOMPILING_EMULATOR} $<TARGET_FILE:gradctl>)
+  add_custom_command(
+    OUTPUT ${pages}/gradctl.1.gz ${pages}/gradctl
+    COMMAND ${write_page} gradctl.1 ${program} > ${pages}/gradctl.1
+    COMMAND gzip -9nf ${pages}/gradctl.1
+    COMMAND ${program} completion bash > ${pages}/gradctl
+    DEPENDS gradctl deploy/pages deploy/commands.awk)
+  list(APPEND made ${pages}/gradctl.1.gz ${pages}/gradctl)
+  install(FILES ${pages}/gradctl.1.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT tools)
+  install(FILES ${pages}/gradctl DESTINATION ${completions} COMPONENT tools)
+endif()
+add_custom_target(pages ALL DEPENDS ${made})
 
 # --- What a Debian package has besides ---------------------------------------------------------
 # Installed by component alone: where else gradd is a service, its user and its files are for others to say.
@@ -24,8 +39,6 @@ set(debian ${PROJECT_SOURCE_DIR}/deploy/debian)
 install(FILES deploy/systemd/gradd.service deploy/systemd/gradd.socket
         DESTINATION /lib/systemd/system COMPONENT daemon EXCLUDE_FROM_ALL)
 install(FILES ${pages}/gradd.conf DESTINATION /etc/gradd COMPONENT daemon EXCLUDE_FROM_ALL)
-install(FILES ${debian}/lintian-overrides RENAME gradd
-        DESTINATION share/lintian/overrides COMPONENT daemon EXCLUDE_FROM_ALL)
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
@@ -52,22 +65,32 @@ expression and the values of its variables; it gets back the value and the
 gradient, a Jacobian or a Hessian. Sessions keep variables, optimizers and
 tapes, with the semantics of TensorFlow's GradientTape and of Keras.")
 
-# Each has its licence and its changelog.
-foreach(component IN ITEMS daemon)
+set(packages daemon)
+
+if(TARGET gradctl)
+  set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME gradctl)
+  set(CPACK_DEBIAN_TOOLS_PACKAGE_SECTION math)
+  set(CPACK_COMPONENT_TOOLS_DESCRIPTION "command line for gradd, a server of exact gradients
+gradctl asks gradd for derivatives, minima and fits: of an expression in the
+command line, a graph in a file, or data in a CSV file. It shows answers as
+tables, progress as it comes, and a loss as a curve.")
+  list(APPEND packages tools)
+endif()
+
+# Each has its licence and its changelogs.
+execute_process(COMMAND gzip -9n INPUT_FILE ${PROJECT_SOURCE_DIR}/CHANGELOG.md
+                OUTPUT_FILE ${pages}/changelog.gz COMMAND_ERROR_IS_FATAL ANY)
+string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC)
+foreach(component IN LISTS packages)
   string(TOUPPER ${component} upper)
   set(name ${CPACK_DEBIAN_${upper}_PACKAGE_NAME})
-  set(doc share/doc/${name})
-  list(APPEND CPACK_COMPONENTS_ALL ${component})
-  string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC)
-  configure_file(${debian}/changelog.in ${pages}/${name}.changelog @ONLY)
-  execute_process(COMMAND gzip -9n INPUT_FILE ${pages}/${name}.changelog
-                  OUTPUT_FILE ${pages}/${name}.changelog.gz COMMAND_ERROR_IS_FATAL ANY)
-  execute_process(COMMAND gzip -9n INPUT_FILE ${PROJECT_SOURCE_DIR}/CHANGELOG.md
-                  OUTPUT_FILE ${pages}/CHANGELOG.gz COMMAND_ERROR_IS_FATAL ANY)
-  install(FILES ${pages}/${name}.changelog.gz RENAME changelog.Debian.gz
-          DESTINATION ${doc} COMPONENT ${component} EXCLUDE_FROM_ALL)
-  install(FILES ${pages}/CHANGELOG.gz RENAME changelog.gz
-          DESTINATION ${doc} COMPONENT ${component} EXCLUDE_FROM_ALL)
-  install(FILES ${debian}/copyright DESTINATION ${doc} COMPONENT ${component} EXCLUDE_FROM_ALL)
+  configure_file(${debian}/changelog.in ${pages}/doc/${name}/changelog.Debian @ONLY)
+  execute_process(COMMAND gzip -9nf changelog.Debian WORKING_DIRECTORY ${pages}/doc/${name}
+                  COMMAND_ERROR_IS_FATAL ANY)
+  install(FILES ${pages}/doc/${name}/changelog.Debian.gz ${pages}/changelog.gz ${debian}/copyright
+          DESTINATION share/doc/${name} COMPONENT ${component} EXCLUDE_FROM_ALL)
+  install(FILES ${debian}/${name}.overrides RENAME ${name}
+          DESTINATION share/lintian/overrides COMPONENT ${component} EXCLUDE_FROM_ALL)
 endforeach()
+set(CPACK_COMPONENTS_ALL ${packages})
 include(CPack)
