@@ -270,15 +270,21 @@ static void print_objects(struct ctl *ctl, const struct json *rows, const char *
     print_cells(cells, count, columns);
 }
 
-/* Members from `first` on that are objects of values with the same names: a column each. Returns how
- * many there are. */
-static size_t print_joined(struct ctl *ctl, const struct json *first) {
+/* A history is for --plot, and warnings go to standard error. */
+static bool is_silent(const struct json *v) {
+    const char *key = json_key(v);
+    return strcmp(key, "history") == 0 || strcmp(key, "warnings") == 0;
+}
+
+/* An object of values, which can be a column. */
+static bool is_column(const struct json *v) { return is_object(v) && !is_objects(v); }
+
+/* All members from `first` on that are objects of values with the same names: a column each. */
+static void print_joined(struct ctl *ctl, const struct json *first) {
     const struct json *members[COLUMNS] = {first};
     size_t n = 1;
-    for (const struct json *v = json_next(first); v && n + 1 < COLUMNS; v = json_next(v)) {
-        if (!is_object(v) || is_objects(v) || !same_names(v, first)) break;
-        members[n++] = v;
-    }
+    for (const struct json *v = json_next(first); v && n + 1 < COLUMNS; v = json_next(v))
+        if (!is_silent(v) && is_column(v) && same_names(v, first)) members[n++] = v;
     const size_t columns = n + 1, rows = json_length(first) + 1;
     const char **cells = make_cells(ctl, rows, columns);
     cells[0] = n == 1 ? json_key(first) : "";
@@ -291,19 +297,19 @@ static size_t print_joined(struct ctl *ctl, const struct json *first) {
         }
     }
     print_cells(cells, rows, columns);
-    return n;
+}
+
+/* Whether a column stands in the table of a member before it. */
+static bool is_joined(const struct json *answer, const struct json *column) {
+    for (const struct json *v = json_first(answer); v != column; v = json_next(v))
+        if (!is_silent(v) && is_column(v) && same_names(v, column)) return true;
+    return false;
 }
 
 /* ---- answers ---- */
 
 static bool is_table(const struct json *v) {
     return is_object(v) || (json_type(v) == JSON_ARRAY && is_objects(v));
-}
-
-/* A history is for --plot, and warnings go to standard error. */
-static bool is_silent(const struct json *v) {
-    const char *key = json_key(v);
-    return strcmp(key, "history") == 0 || strcmp(key, "warnings") == 0;
 }
 
 /* Members that are no tables, as names and values; false where there are none. */
@@ -323,19 +329,16 @@ static bool print_plain(struct ctl *ctl, const struct json *answer, bool is_list
 static void print_object(struct ctl *ctl, const struct json *answer) {
     const bool is_list = json_member(answer, "next") != NULL;
     bool begun = print_plain(ctl, answer, is_list);
-    for (const struct json *v = json_first(answer); v;) {
-        size_t n = 1;
-        if (!is_silent(v) && is_table(v)) {
-            if (begun) putchar('\n');
-            begun = true;
-            if (json_type(v) == JSON_ARRAY)
-                print_objects(ctl, v, NULL);
-            else if (is_objects(v))
-                print_objects(ctl, v, json_key(v));
-            else
-                n = print_joined(ctl, v);
-        }
-        while (n--) v = json_next(v);
+    for (const struct json *v = json_first(answer); v; v = json_next(v)) {
+        if (is_silent(v) || !is_table(v) || (is_column(v) && is_joined(answer, v))) continue;
+        if (begun) putchar('\n');
+        begun = true;
+        if (json_type(v) == JSON_ARRAY)
+            print_objects(ctl, v, NULL);
+        else if (is_column(v))
+            print_joined(ctl, v);
+        else
+            print_objects(ctl, v, json_key(v));
     }
 }
 
