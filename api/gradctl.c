@@ -9,19 +9,11 @@ enum { MEMORY = 1 << 30 };
 int main(int argc, char **argv) {
     static struct ctl ctl;
     setlocale(LC_CTYPE, "");
-    if (argc < 2) {
-        help_overview(stderr);
-        return CTL_USAGE;
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        help_overview(stdout);
-        return CTL_OK;
-    }
-    if (strcmp(argv[1], "--help-all") == 0) {
+    if (argc > 1 && strcmp(argv[1], "--help-all") == 0) {
         help_all(stdout);
         return CTL_OK;
     }
-    if (strcmp(argv[1], "--version") == 0) {
+    if (argc > 1 && strcmp(argv[1], "--version") == 0) {
         puts("gradctl " GRADD_VERSION);
         return CTL_OK;
     }

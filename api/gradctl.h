@@ -152,6 +152,8 @@ struct ctl {
 
 /* What was said last of an option that is gradctl's own, or NULL. */
 const char *ctl_said(const struct ctl *ctl, const char *option);
+/* Says an option that the command takes, as if it stood on the command line. */
+void ctl_say(struct ctl *ctl, const char *option, const char *text);
 /* A whole number that was said, or `preset`; exits where it is none of least..most. */
 long ctl_number(const struct ctl *ctl, const char *option, long preset, long least, long most);
 

@@ -65,8 +65,20 @@ static int run(struct ctl *ctl, const char *method, struct ctl_answer *answer) {
     return interrupted ? CTL_INTERRUPTED : CTL_REFUSED;
 }
 
+/* Without a word on how, a method is chosen: where there is neither a session's optimizer nor what only
+ * an optimizer takes. */
+static void choose_method(struct ctl *ctl) {
+    static const char *const said[] = {"method", "optimizer",  "lr",           "set",
+                                       "inputs", "batch-size", "shuffle-seed", "epochs"};
+    if (strcmp(ctl->command->name, "minimize") != 0) return;
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++)
+        if (ctl_said(ctl, said[i])) return;
+    ctl_say(ctl, "method", ctl_said(ctl, "constraint") ? "slsqp" : "lbfgs");
+}
+
 int run_minimize(struct ctl *ctl) {
     struct ctl_answer answer;
+    choose_method(ctl);
     words_place(ctl);
     const int code = run(ctl, "minimize", &answer);
     if (code == CTL_REFUSED) return code;

@@ -89,18 +89,32 @@ static void say(struct ctl *ctl, const struct ctl_option *option, const char *te
     ctl->said[ctl->n_said++].text = text ? text : "";
 }
 
+void ctl_say(struct ctl *ctl, const char *option, const char *text) {
+    say(ctl, find_option(ctl->command, option, strlen(option), '\0'), text);
+}
+
+/* What takes the options that stand before a command: those of every command. */
+static const struct ctl_command before = {.name = "gradctl"};
+
+static _Noreturn void no_option(const struct ctl_command *command, const char *word) {
+    const int n = (int)strcspn(word, "=");
+    if (command == &before)
+        ctl_wrong("%.*s is no option of every command; those of one stand behind its name", n,
+                  word);
+    if (word[1] == '-')
+        ctl_wrong("\"%s\" has no option %.*s; see \"gradctl %s --help\"", command->name, n, word,
+                  command->name);
+    ctl_wrong("\"%s\" has no option -%c; a word that begins with a minus goes behind \"--\"",
+              command->name, word[1]);
+}
+
 /* Reads the option at argv[at], with its value, and returns where the next word stands. */
 static int read_option(struct ctl *ctl, int argc, char **argv, int at) {
     const char *word = argv[at], *name = word + 2, *value = NULL;
     const bool is_long = word[1] == '-';
     const size_t n = strcspn(name, "=");
     const struct ctl_option *option = find_option(ctl->command, name, n, is_long ? '\0' : word[1]);
-    if (!option && is_long)
-        ctl_wrong("\"%s\" has no option --%.*s; see \"gradctl %s --help\"", ctl->command->name,
-                  (int)n, name, ctl->command->name);
-    if (!option)
-        ctl_wrong("\"%s\" has no option -%c; a word that begins with a minus goes behind \"--\"",
-                  ctl->command->name, word[1]);
+    if (!option) no_option(ctl->command, word);
     if (is_long && name[n]) value = name + n + 1;
     if (!is_long && word[2]) value = word + 2;
     if (!option->shape && value) ctl_wrong("--%s takes no value", option->name);
@@ -127,8 +141,20 @@ static void read_words(struct ctl *ctl, int argc, char **argv) {
     }
 }
 
+/* Options of every command may stand before it; returns where it stands. */
+static int read_before(struct ctl *ctl, int argc, char **argv) {
+    int at = 0;
+    ctl->command = &before;
+    while (at < argc && argv[at][0] == '-' && argv[at][1]) at = read_option(ctl, argc, argv, at);
+    if (at < argc && !ctl_said(ctl, "help")) return at;
+    help_overview(ctl_said(ctl, "help") ? stdout : stderr);
+    exit(ctl_said(ctl, "help") ? CTL_OK : CTL_USAGE);
+}
+
 void line_read(struct ctl *ctl, int argc, char **argv) {
     int used = 0;
+    const int at = read_before(ctl, argc, argv);
+    argc -= at, argv += at;
     for (size_t i = 0; i < ctl_command_count && !used; i++) {
         used = name_matches(&ctl_commands[i], argc, argv);
         ctl->command = &ctl_commands[i];

@@ -166,9 +166,9 @@ const struct ctl_command ctl_commands[] = {
      run_minimize, "a minimum, by an optimizer or a method; exits with 4 where it is not found",
      "  gradctl minimize \"(x - 1) ** 2 + 3\" x=5 --optimizer SGD --lr 0.1 --steps 20 --plot\n"
      "  gradctl minimize \"x ** 2 + z ** 2\" x=0 z=0 -m slsqp --constraint \"x + z >= 1\"\n\n"
-     "On a terminal it runs as a job and shows its progress; Ctrl-C ends the run and prints what "
-     "it has\n"
-     "by then.\n"},
+     "Without --method and --optimizer it is lbfgs, and slsqp where there are constraints. On a "
+     "terminal it\n"
+     "runs as a job and shows its progress; Ctrl-C ends the run and prints what it has by then.\n"},
     {fits, "fit", "MODEL DATA [NAME=VALUE...]", "POST", "/v1/least_squares", "variables",
      CTL_RUNS | CTL_FIT, NULL, run_fit,
      "a model's parameters by least squares; exits with 4 where they do not converge",
