@@ -31,7 +31,10 @@ static void welcome(void *context, int door, int fd, const struct sockaddr *from
         if (!house->tls == !h->tls_doors[door] &&
             (!best || atomic_load(&house->guests) < atomic_load(&best->guests)))
             best = house;
-    assert(best); /* build_houses has seen all doors */
+    if (!best) { /* which build_houses has ruled out */
+        close(fd);
+        return;
+    }
     atomic_fetch_add(&best->guests, 1);
     if (MHD_add_connection(best->daemon, fd, from, size) != MHD_YES)
         atomic_fetch_sub(&best->guests, 1);

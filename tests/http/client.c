@@ -156,8 +156,8 @@ static enum gradd_status ends(struct gradd_options options) {
 static bool reaches_a_unix_socket_with_a_token_of_a_file(void) {
     char url[80];
     snprintf(url, sizeof url, "unix:%s", at("socket"));
-    const char *arguments[] = {"--listen",    url,     "--tokens", TEST_DATA "access.tokens",
-                               "--log-level", "error", NULL};
+    const char tokens[] = TEST_DATA "access.tokens";
+    const char *arguments[] = {"--listen", url, "--tokens", tokens, "--log-level", "error", NULL};
     struct child child = spawn(arguments);
     FILE *file = fopen(at("token"), "we");
     EXPECT(get_ready(&child) && file);
