@@ -2,12 +2,12 @@
  * start. Each network thread is a daemon of the library without a listening socket, to which the keeper
  * hands connections: the library's own pool can abort the process when it is told to accept no more. */
 #include <arpa/inet.h>
-#include <assert.h>
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "server/http_parts.h"
 #include "server/ready.h"
