@@ -57,6 +57,7 @@ set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
 set(CPACK_DEBIAN_DAEMON_PACKAGE_NAME gradd)
 set(CPACK_DEBIAN_DAEMON_PACKAGE_SECTION math)
 set(CPACK_DEBIAN_DAEMON_PACKAGE_DEPENDS adduser)
+set(CPACK_DEBIAN_DAEMON_PACKAGE_SUGGESTS gradctl)
 set(CPACK_DEBIAN_DAEMON_PACKAGE_CONTROL_EXTRA ${debian}/postinst ${debian}/prerm ${debian}/postrm
     ${debian}/conffiles)
 set(CPACK_COMPONENT_DAEMON_DESCRIPTION "server of exact gradients over HTTP
@@ -70,6 +71,7 @@ set(packages daemon)
 if(TARGET gradctl)
   set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME gradctl)
   set(CPACK_DEBIAN_TOOLS_PACKAGE_SECTION math)
+  set(CPACK_DEBIAN_TOOLS_PACKAGE_SUGGESTS gradd)
   set(CPACK_COMPONENT_TOOLS_DESCRIPTION "command line for gradd, a server of exact gradients
 gradctl asks gradd for derivatives, minima and fits: of an expression in the
 command line, a graph in a file, or data in a CSV file. It shows answers as
