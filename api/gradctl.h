@@ -114,7 +114,8 @@ struct ctl_body {
     size_t n;
 };
 
-/* Sets a member, "a.b" for one of the object a, to a JSON text. */
+/* Sets a member, "a.b" for one of the object a, to a JSON text. Here and below: exits where a member is
+ * set as a whole and has parts too. */
 void body_set(struct ctl_body *body, const char *member, const char *json, size_t n);
 /* The same to a string. */
 void body_set_string(struct ctl_body *body, const char *member, const char *text);
@@ -205,7 +206,7 @@ struct csv {
 /* Reads text of n bytes with commas, semicolons, tabs or spaces between its cells; exits where a row has
  * another number of cells than the first. */
 void csv_read(struct csv *csv, struct arena *arena, const char *file, const char *text, size_t n);
-/* The column of a name, or csv->columns. */
+/* The column of a name, or csv->columns; exits where two have it. */
 size_t csv_column(const struct csv *csv, const char *name);
 /* Writes a column as an array; exits at a cell that is no number. */
 void csv_write_column(const struct csv *csv, size_t column, struct writer *out);

@@ -23,8 +23,10 @@ static bool at_line_end(const struct reader *r) {
     return r->at == r->end || *r->at == '\n' || *r->at == '\r' || *r->at == '#';
 }
 
+/* A line ends with \n, \r\n or, in files of old, \r. */
 static void skip_line(struct reader *r) {
-    while (r->at < r->end && *r->at != '\n') r->at++;
+    while (r->at < r->end && *r->at != '\n' && *r->at != '\r') r->at++;
+    if (r->end - r->at > 1 && r->at[0] == '\r' && r->at[1] == '\n') r->at++;
     if (r->at < r->end) r->at++;
     r->line++;
 }
@@ -42,7 +44,7 @@ static bool find_row(struct reader *r) {
 static char guess_delimiter(struct reader r) {
     bool quoted = false;
     char found = ' ';
-    for (; r.at < r.end && *r.at != '\n'; r.at++) {
+    for (; quoted ? r.at < r.end : !at_line_end(&r); r.at++) {
         if (*r.at == '"') quoted = !quoted;
         if (quoted) continue;
         if (*r.at == ',' || (*r.at == ';' && found != ',')) found = *r.at;
@@ -52,18 +54,19 @@ static char guess_delimiter(struct reader r) {
 }
 
 static char *read_quoted(struct reader *r) {
-    const long line = r->line;
-    char *text = arena_alloc(r->arena, (size_t)(r->end - r->at)), *out = text;
+    const char *begin = r->at + 1, *end = begin;
+    while (end < r->end && (*end != '"' || (end + 1 < r->end && end[1] == '"')))
+        end += *end == '"' ? 2 : 1;
+    if (end == r->end) ctl_wrong("%s:%ld: a quote has no end", r->file, r->line);
+    char *text = arena_alloc(r->arena, (size_t)(end - begin) + 1), *out = text;
     if (!text) ctl_wrong("%s: no memory for it", r->file);
-    for (r->at++; r->at < r->end; r->at++) {
-        if (*r->at == '"' && !(r->at + 1 < r->end && r->at[1] == '"')) break;
-        if (*r->at == '"') r->at++;
-        if (*r->at == '\n') r->line++;
-        *out++ = *r->at;
+    for (const char *c = begin; c < end; c++) {
+        if (*c == '"') c++;
+        if (*c == '\n') r->line++;
+        *out++ = *c;
     }
-    if (r->at == r->end) ctl_wrong("%s:%ld: a quote has no end", r->file, line);
-    r->at++;
     *out = '\0';
+    r->at = end + 1;
     return text;
 }
 
@@ -184,9 +187,13 @@ void csv_read(struct csv *csv, struct arena *arena, const char *file, const char
 }
 
 size_t csv_column(const struct csv *csv, const char *name) {
-    size_t j = 0;
-    while (j < csv->columns && strcmp(csv->names[j], name) != 0) j++;
-    return j;
+    size_t found = csv->columns;
+    for (size_t j = csv->columns; j-- > 0;) {
+        if (strcmp(csv->names[j], name) != 0) continue;
+        if (found < csv->columns) ctl_wrong("%s: two columns are named \"%s\"", csv->file, name);
+        found = j;
+    }
+    return found;
 }
 
 static void write_cell(const struct csv *csv, size_t row, size_t column, struct writer *out) {
