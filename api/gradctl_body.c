@@ -21,8 +21,13 @@ static struct ctl_member *member_of(struct ctl_body *body, const char *name, siz
     return member;
 }
 
+static _Noreturn void mixed(const struct ctl_member *member) {
+    ctl_wrong("\"%s\" is said as a whole and in parts", member->name);
+}
+
 static void add(struct ctl_member *member, const char *brackets, const char *name, size_t n_name,
                 const char *json, size_t n) {
+    if (member->text.length && !member->brackets[0]) mixed(member);
     memcpy(member->brackets, brackets, sizeof member->brackets);
     if (member->text.length) write_text(&member->text, ",");
     if (name) {
@@ -38,6 +43,7 @@ void body_set(struct ctl_body *body, const char *member, const char *json, size_
     if (member[outer]) {
         add(m, "{}", member + outer + 1, strlen(member + outer + 1), json, n);
     } else {
+        if (m->brackets[0]) mixed(m);
         m->text.length = 0;
         write_bytes(&m->text, json, n);
     }

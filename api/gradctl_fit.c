@@ -81,7 +81,7 @@ int run_minimize(struct ctl *ctl) {
     choose_method(ctl);
     words_place(ctl);
     const int code = run(ctl, "minimize", &answer);
-    if (code == CTL_REFUSED) return code;
+    if (answer.status >= 400) return code;
     show_answer(ctl, &answer);
     const int met =
         outcome(ctl, show_parse(ctl, answer.text, answer.length), !ctl_said(ctl, "method"));
@@ -124,31 +124,44 @@ static void bind_columns(struct ctl *ctl, const struct csv *csv, const char *mod
     }
 }
 
-/* Where the last statement begins, and its sign of assignment. */
-static const char *last_statement(const char *model, const char **equals) {
-    const char *begin = model;
+/* Behind blanks, ends of statements and comments. */
+static const char *next_statement(const char *c) {
+    for (;; c += strcspn(c, "\n")) {
+        c += strspn(c, " \t\r\n;");
+        if (*c != '#') return c;
+    }
+}
+
+/* The last statement, up to *end, and its sign of assignment. */
+static const char *last_statement(const char *model, const char **equals, const char **end) {
+    const char *begin = next_statement(model), *c = begin;
     int depth = 0;
     *equals = NULL;
-    for (const char *c = model; *c; c++) {
+    while (*c) {
         if (strchr("([{", *c)) depth++;
         if (strchr(")]}", *c)) depth--;
-        if ((*c == ';' || *c == '\n') && depth <= 0 && c[1 + strspn(c + 1, " \t\r\n;")])
-            begin = c + 1, *equals = NULL;
-        const bool compares = c > model && strchr("=<>!", c[-1]);
+        if (depth <= 0 && strchr(";\n#", *c)) {
+            const char *next = next_statement(c);
+            if (!*next) break;
+            begin = c = next, *equals = NULL;
+            continue;
+        }
+        const bool compares = c > begin && strchr("=<>!", c[-1]);
         if (*c == '=' && depth <= 0 && c[1] != '=' && !compares && !*equals) *equals = c;
+        c += *c == '#' ? strcspn(c, "\n") : 1;
     }
+    *end = c;
     return begin;
 }
 
 /* The graph of the residuals: what the model says less what was observed, over sigma where it is known. */
 static void write_residuals(struct ctl *ctl, const char *model, const char *sigma) {
-    const char *equals, *begin = last_statement(model, &equals);
+    const char *equals, *end, *begin = last_statement(model, &equals, &end);
     if (!equals) ctl_wrong("the model is \"%s\", expected \"observed = expression\"", model);
     struct writer graph;
     writer_init(&graph, GRAPH_MOST);
     write_bytes(&graph, model, (size_t)(begin - model));
-    begin += strspn(begin, " \t\r\n");
-    size_t n = (size_t)(equals - begin), m = strcspn(equals + 1, "#;");
+    size_t n = (size_t)(equals - begin), m = (size_t)(end - equals) - 1;
     while (m && isspace((unsigned char)equals[m])) m--;
     while (n && isspace((unsigned char)begin[n - 1])) n--;
     write_text(&graph, "_model =");
@@ -292,7 +305,7 @@ int run_fit(struct ctl *ctl) {
     csv_read(&csv, &ctl->arena, strcmp(file, "-") == 0 ? "standard input" : file, text, n);
     place_fit(ctl, model, &csv);
     const int code = run(ctl, "least_squares", &answer);
-    if (code == CTL_REFUSED) return code;
+    if (answer.status >= 400) return code;
     const struct json *root = show_parse(ctl, answer.text, answer.length);
     const struct json *parameters = json_member(root, "parameters");
     if (ctl->is_json || !parameters)
