@@ -43,10 +43,25 @@ static int shown_length(const struct token *t) {
     return (int)n;
 }
 
+/* What other languages write so. */
+static const struct {
+    char sign;
+    const char *instead;
+} foreign[] = {
+    {'^', "a power is written **"},
+    {'&', "the logical one is written \"and\""},
+    {'|', "the logical one is written \"or\""},
+    {'!', "the logical one is written \"not\""},
+    {'?', "a choice is written \"a if c else b\""},
+    {'$', "a name has no sign before it"},
+};
+
 static bool fail_unknown(struct parser *p, const struct token *t) {
     const unsigned char first = (unsigned char)*t->text;
     if (first == '"' || first == '\'') return parse_fail(p, t->text, "a string that does not end");
-    if (first == '^') return parse_fail(p, t->text, "\"^\" is no operator; a power is written **");
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+        if (first == (unsigned char)foreign[i].sign)
+            return parse_fail(p, t->text, "\"%c\" is no operator; %s", first, foreign[i].instead);
     if (t->length == 1 && (first < ' ' || first >= 0x7F))
         return parse_fail(p, t->text, "unexpected byte 0x%02X", first);
     return parse_fail(p, t->text, "unexpected character \"%.*s\"", (int)t->length, t->text);

@@ -81,6 +81,7 @@ static const struct {
     {"true_divide", "divide"},
     {"neg", "negative"},
     {"power", "pow"},
+    {"ln", "log"},
     {"absolute", "abs"},
     {"fabs", "abs"},
     {"expit", "sigmoid"},

@@ -221,7 +221,21 @@ static void syntax_errors_name_the_place_and_what_was_expected(void **state) {
           {"1__0", "syntax_error: line 1, column 1: \"1__0\" is not a number [/graph] (1:1)"},
           {"y ^ 2", "syntax_error: line 1, column 3: \"^\" is no operator; a power is written ** "
                     "[/graph] (1:3)"},
-          {"y ! 2", "syntax_error: line 1, column 3: unexpected character \"!\" [/graph] (1:3)"},
+          {"y = $y",
+           "syntax_error: line 1, column 5: \"$\" is no operator; a name has no sign before "
+           "it [/graph] (1:5)"},
+          {"!y", "syntax_error: line 1, column 1: \"!\" is no operator; the logical one is written "
+                 "\"not\" [/graph] (1:1)"},
+          {"y && w",
+           "syntax_error: line 1, column 3: \"&\" is no operator; the logical one is written "
+           "\"and\" [/graph] (1:3)"},
+          {"y || w",
+           "syntax_error: line 1, column 3: \"|\" is no operator; the logical one is written "
+           "\"or\" [/graph] (1:3)"},
+          {"y > 0 ? 1 : 2",
+           "syntax_error: line 1, column 7: \"?\" is no operator; a choice is written "
+           "\"a if c else b\" [/graph] (1:7)"},
+          {"y ~ 2", "syntax_error: line 1, column 3: unexpected character \"~\" [/graph] (1:3)"},
           {"a = y # \u00fc\u00fc\\nb = \u00fc",
            "syntax_error: line 2, column 5: unexpected character \"\u00fc\" [/graph] (2:5)"},
           {"cast(y, 'int32",
