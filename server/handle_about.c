@@ -44,7 +44,7 @@ bool handle_index(const struct service_call *call, struct writer *out, struct er
                     "GET  /v1/limits     how large a request may be\n"
                     "GET  /v1/problems   what the codes of errors mean\n"
                     "GET  /v1/stats      counters; GET /metrics the same for Prometheus\n"
-                    "GET  /docs         all of it on a page; /openapi.json for programs\n"
+                    "GET  /docs          all of it on a page; /openapi.json for programs\n"
                     "GET  /healthz, /readyz, /version\n");
     return true;
 }
