@@ -6,53 +6,40 @@ function escaped(text) {
     sub(/^[.']/, "\\\\\\&&", text)
     return text
 }
-# A paragraph begins where a line of text follows, and no heading is right before.
-function put(line) {
-    if (line == ".PP") {
-        wanted = 1
-        return
-    }
-    if (wanted && line !~ /^\.(TP|SH|SS)/ && last !~ /^\.(SH|SS)/) print ".PP"
-    wanted = 0
-    last = line
-    print line
-}
 # Examples stand two columns to the right.
 function prose(line) {
-    if (line ~ /^  / && !indented) {
-        put(".PP")
-        put(".nf\n.RS")
-    }
-    if (line !~ /^  / && indented) end()
+    if (line ~ /^  / && !indented) print ".PP\n.nf\n.RS"
+    if (line !~ /^  / && indented) print ".RE\n.fi\n.PP"
     indented = line ~ /^  /
-    put(line == "" ? ".PP" : escaped(indented ? substr(line, 3) : line))
+    if (line == "") print ".PP"
+    else print escaped(indented ? substr(line, 3) : line)
+}
+function option(line,   at, name, meaning) {
+    if (match(line, /^ +(-[a-z], )?--[^ ]+( [^ ]+)?  +/)) {
+        name = substr(line, 1, RLENGTH)
+        meaning = substr(line, RLENGTH + 1)
+    } else {
+        name = line ~ /^ +(-[a-z], )?--/ ? line : ""
+        meaning = name == "" ? line : ""
+    }
+    gsub(/^ +| +$/, "", name)
+    gsub(/^ +| +$/, "", meaning)
+    if (name != "") printf ".TP\n.B %s\n", escaped(name)
+    if (meaning != "") print escaped(meaning)
 }
 function end() {
-    if (!indented) return
-    put(".RE\n.fi")
-    put(".PP")
+    if (indented) print ".RE\n.fi"
     indented = 0
-}
-# Name and meaning are in one line, or else the meaning is in the next one.
-function option(line,   name) {
-    if (match(line, /^ +(-[a-z], )?--[^ ]+( [^ ]+)?/)) {
-        name = substr(line, 1, RLENGTH)
-        line = substr(line, RLENGTH + 1)
-        sub(/^ +/, "", name)
-        put(".TP\n.B " escaped(name))
-    }
-    sub(/^ +/, "", line)
-    if (line != "") put(escaped(line))
 }
 BEGIN {
     part = "overview"
     printf ".TH GRADCTL 1 \"\" \"%s\" \"User Commands\"\n", version
     print ".SH NAME\ngradctl \\- asks gradd for exact gradients, minima and fits"
     print ".SH SYNOPSIS\n.B gradctl\n.I COMMAND\n.RI [ WORD ...]\n.RI [ OPTION ...]"
-    put(".SH DESCRIPTION")
+    print ".SH DESCRIPTION"
 }
 /^----$/ { end(); part = "command"; next }
-# What stands behind the list of commands in the overview comes at the end of the page.
+# Of the overview what is behind the list of commands comes at the end of the page.
 part == "overview" && /^Options of every command$/ { kept = "OPTIONS"; next }
 part == "overview" && /^Values$/ { kept = "VALUES"; next }
 part == "overview" && /^It exits with$/ { kept = "EXIT STATUS"; next }
@@ -61,10 +48,10 @@ part == "overview" && /^[A-Z].*[^:]$/ && seen { headings = 1 }
 part == "overview" && (/^usage:/ || headings) { seen = 1; next }
 part == "overview" { if ($0 != "" || indented) prose($0); next }
 /^usage: gradctl / {
-    if (!begun++) put(".SH COMMANDS")
+    if (!begun++) print ".SH COMMANDS"
     usage = substr($0, 8)
     sub(/ \[OPTION\.\.\.\]$/, "", usage)
-    put(".SS " escaped(usage))
+    printf ".SS %s\n", escaped(usage)
     part = "command"
     blank = 0
     next
@@ -79,13 +66,13 @@ END {
     end()
     count = split("OPTIONS,VALUES,EXIT STATUS", order, ",")
     for (i = 1; i <= count; i++) {
-        put(".SH " order[i])
+        printf ".SH %s\n", order[i]
         lines = split(held[order[i]], line, "\n")
         for (k = 1; k <= lines; k++) {
             if (line[k] == "" || line[k] ~ /^"gradctl COMMAND/) continue
             if (order[i] == "OPTIONS") option(line[k])
-            else put(escaped(line[k]))
+            else print escaped(line[k])
         }
     }
-    put(".SH SEE ALSO\n.BR gradd (8)")
+    print ".SH SEE ALSO\n.BR gradd (8)"
 }
