@@ -4,7 +4,7 @@ packages=$PWD/build/packages
 
 # Leaves the package of gradd in $deb, and that of gradctl in $tools.
 packages_build() {
-    built gradd gradctl pages || return
+    deploy/viewer && built gradd gradctl pages || return
     rm -rf "$packages"
     cpack --preset debian && deb=$(echo "$packages"/gradd_*.deb) tools=$(echo "$packages"/gradctl_*.deb) &&
         [ -f "$deb" ] && [ -f "$tools" ]
