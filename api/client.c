@@ -234,10 +234,12 @@ static bool set_handle(struct attempt *t) {
     if (!bad) bad = curl_easy_setopt(curl, CURLOPT_##option, value)
     SET(URL, t->url);
     SET(PROTOCOLS_STR, "http,https");
+    SET(PATH_AS_IS, 1L); /* a name may be ".." */
     SET(NOSIGNAL, 1L);
     SET(HTTPHEADER, t->headers);
     SET(USERAGENT, o->user_agent);
     SET(CUSTOMREQUEST, call->method);
+    if (strcmp(call->method, "HEAD") == 0) SET(NOBODY, 1L);
     SET(CONNECTTIMEOUT_MS, milliseconds(o->connect_seconds));
     SET(HEADERFUNCTION, take_header);
     SET(HEADERDATA, t);
@@ -257,10 +259,10 @@ static bool set_handle(struct attempt *t) {
         SET(NOPROGRESS, 0L);
         SET(XFERINFOFUNCTION, watch);
         SET(XFERINFODATA, t);
-        /* libcurl sends a request again where an old connection turns out to be closed. What must not run
-         * twice gets a new one. */
-        if (call->has_body) SET(FRESH_CONNECT, 1L);
     }
+    /* libcurl sends a request again where an old connection turns out to be closed. What must not run
+     * twice gets a new one. */
+    if (!call_may_repeat(call)) SET(FRESH_CONNECT, 1L);
 #undef SET
     return !bad;
 }

@@ -357,8 +357,8 @@ GRADD_CALL gradd_ready(struct gradd_client *);
 GRADD_CALL gradd_version(struct gradd_client *);
 GRADD_CALL gradd_openapi(struct gradd_client *);
 
-/* Any other: method "GET", "POST", "PUT", "PATCH" or "DELETE", a path with its query, a body of JSON or
- * NULL, and an ETag or NULL. */
+/* Any other: method "GET", "HEAD", "POST", "PUT", "PATCH" or "DELETE", a path with its query, a body of
+ * JSON or NULL, and an ETag or NULL. */
 GRADD_CALL gradd_call(struct gradd_client *, const char *method, const char *path, const char *json,
                       const char *if_match);
 

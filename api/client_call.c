@@ -14,26 +14,6 @@ enum { PATH_MOST = 64 << 10 };
 
 /* ---- paths ------------------------------------------------------------------------------------- */
 
-static bool is_plain(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c && strchr("-_.~", c));
-}
-
-/* "." and ".." would be taken for steps on the way. */
-static bool is_step(const char *text) { return strcmp(text, ".") == 0 || strcmp(text, "..") == 0; }
-
-static void write_encoded(struct writer *w, const char *text) {
-    static const char hex[] = "0123456789ABCDEF";
-    const bool all = is_step(text);
-    for (; *text; text++) {
-        const unsigned char c = (unsigned char)*text;
-        if (is_plain(*text) && !all)
-            write_bytes(w, text, 1);
-        else
-            write_bytes(w, (char[]){'%', hex[c >> 4], hex[c & 15]}, 3);
-    }
-}
-
 void call_path(struct client_call *call, const char *format, ...) {
     va_list args;
     struct writer *w = &call->path;
@@ -46,7 +26,7 @@ void call_path(struct client_call *call, const char *format, ...) {
         if (format[n] != '%') continue;
         const char *text = va_arg(args, const char *);
         if (!text || !*text) call->is_invalid = true;
-        if (text) write_encoded(w, text);
+        if (text) write_place(w, text);
         n++;
     }
     va_end(args);
@@ -57,7 +37,7 @@ void call_query(struct client_call *call, const char *name, const char *value) {
     write_text(w, w->length && memchr(w->data, '?', w->length) ? "&" : "?");
     write_text(w, name);
     write_text(w, "=");
-    write_encoded(w, value);
+    write_place(w, value);
 }
 
 /* ---- tries ------------------------------------------------------------------------------------- */
@@ -82,8 +62,7 @@ static bool set_key(const struct gradd_client *c, struct client_call *call) {
     return true;
 }
 
-/* Whether running twice is as good as running once. */
-static bool may_repeat(const struct client_call *call) {
+bool call_may_repeat(const struct client_call *call) {
     /* A stream that is answered again is its end; one that is run again would show its steps twice. */
     if (call->stream) return strcmp(call->method, "GET") == 0 || call->key[0];
     return strcmp(call->method, "POST") != 0 || call->key[0] || !changes_state(call);
@@ -105,7 +84,7 @@ static bool is_worth_another(const struct client_call *call, const struct gradd_
         return a->http == 409 && again && call->key[0] && is_code(a, "in_progress");
     case GRADD_NO_CONNECTION:
     case GRADD_TIMEOUT:
-        return !sent || may_repeat(call);
+        return !sent || call_may_repeat(call);
     default:
         return false;
     }
@@ -161,7 +140,9 @@ struct gradd_answer *call_make(struct gradd_client *c, struct client_call *call)
     if (!a)
         ; /* no memory, which NULL says */
     else if (call->is_invalid || (call->if_match && !is_line(call->if_match)))
-        answer_fail(a, GRADD_INVALID, "a name or id is missing, or a text is no JSON object");
+        answer_fail(
+            a, GRADD_INVALID,
+            "a name or id is missing, a method or path is none, or a text is no JSON object");
     else if (call->path.full || call->body.full)
         answer_fail(a, GRADD_OUT_OF_MEMORY,
                     "no memory for a request, or it is longer than a gigabyte");

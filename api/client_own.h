@@ -102,6 +102,9 @@ struct gradd_answer *call_make(struct gradd_client *client, struct client_call *
 struct gradd_answer *call_follow(struct gradd_client *client, struct client_call *call,
                                  gradd_progress_function *progress, void *context);
 
+/* Whether running twice is as good as running once. */
+bool call_may_repeat(const struct client_call *call);
+
 /* One try, into an answer that says nothing yet. *sent: gradd may have got the request. (client.c) */
 void client_try(struct gradd_client *client, const struct client_call *call,
                 struct gradd_answer *answer, bool *sent);

@@ -373,12 +373,16 @@ struct gradd_answer *gradd_schedule_evaluate(struct gradd_client *c, const char 
     return send_json(c, "POST", "/v1/schedules/evaluate", NULL, json);
 }
 
+static bool is_method(const char *text) {
+    return text && *text && !text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")];
+}
+
 struct gradd_answer *gradd_call(struct gradd_client *c, const char *method, const char *path,
                                 const char *json, const char *if_match) {
     struct client_call call = {.method = method, .if_match = if_match};
     call.has_body = json || (method && strcmp(method, "POST") == 0);
     call_path(&call, "");
-    if (!method || !path || *path != '/') call.is_invalid = true;
+    if (!is_method(method) || !path || *path != '/') call.is_invalid = true;
     if (path) write_text(&call.path, path);
     if (json) write_text(&call.body, json);
     return call_make(c, &call);

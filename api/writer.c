@@ -114,6 +114,28 @@ void write_bytes(struct writer *w, const char *bytes, size_t n) {
 
 void write_text(struct writer *w, const char *text) { write_bytes(w, text, strlen(text)); }
 
+/* ---- places of a URL ---- */
+
+static bool is_plain(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c && strchr("-_.~", c));
+}
+
+/* "." and ".." would be taken for steps on the way. */
+static bool is_step(const char *text) { return strcmp(text, ".") == 0 || strcmp(text, "..") == 0; }
+
+void write_place(struct writer *w, const char *text) {
+    static const char hex[] = "0123456789ABCDEF";
+    const bool all = is_step(text);
+    for (; *text; text++) {
+        const unsigned char c = (unsigned char)*text;
+        if (is_plain(*text) && !all)
+            write_bytes(w, text, 1);
+        else
+            write_bytes(w, (char[]){'%', hex[c >> 4], hex[c & 15]}, 3);
+    }
+}
+
 /* What stands in a JSON string for the character at s (NULL: itself); *n is its length in s. What
  * is not UTF-8 becomes U+FFFD, so that an answer that quotes a client's bytes is still JSON. */
 static const char *escape(const char *s, const char *end, char text[8], size_t *n) {

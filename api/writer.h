@@ -26,6 +26,8 @@ void write_text(struct writer *w, const char *text);
 /* A JSON string with its quotes; what JSON must escape is escaped. */
 void write_string(struct writer *w, const char *text);
 void write_string_n(struct writer *w, const char *text, size_t n);
+/* A text as one place of a URL's path, or a value of its query, whatever is in it. */
+void write_place(struct writer *w, const char *text);
 void write_int(struct writer *w, int64_t x);
 void write_double(struct writer *w, double x);
 /* The same into NUMBER_TEXT bytes, without a NUL; the end. */

@@ -315,6 +315,7 @@ static bool says_that_it_has_no_memory(void) {
     X(client_tries_again_when_told_to_come_later)                                                  \
     X(client_tries_again_with_its_key_where_a_connection_broke)                                    \
     X(client_takes_no_key_where_it_needs_none)                                                     \
+    X(client_runs_once_what_has_no_key_where_a_kept_connection_broke)                              \
     X(client_does_not_try_again_what_time_does_not_help)                                           \
     X(client_tries_a_stream_that_only_computes_once)                                               \
     X(client_has_the_end_of_a_stream_that_broke)                                                   \

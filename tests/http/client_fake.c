@@ -1,6 +1,7 @@
 /* A server that says what a test tells it to, and remembers what it was asked; and how the client takes
  * that. It knows the calls that it uses, and no gradd. */
 #include <arpa/inet.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +16,11 @@
 enum { ASKED_MOST = 16, HEAD_MOST = 8 << 10 };
 
 /* What is said to the first request, the second, ...: bytes, after which the connection is closed; "": it is
- * closed at once; STALL: nothing, until the client goes. NULL ends them, and with that the server. */
-static const char STALL[] = "stall";
+ * closed at once; STALL: nothing, until the client goes; KEPT: it stays open, and the next request may come
+ * on it or on another. NULL ends them, and with that the server. */
+static const char STALL[] = "stall", KEPT[] =
+                                         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                                         "Content-Length: 2\r\n\r\n{}";
 
 static struct {
     int listening, port;
@@ -38,9 +42,21 @@ static void hear(int fd, char *to) {
     to[n] = '\0';
 }
 
+/* The connection that a request comes on: the one that was kept (-1: none), or a new one. */
+static int next_connection(int kept) {
+    struct pollfd fds[] = {{.fd = server.listening, .events = POLLIN},
+                           {.fd = kept, .events = POLLIN}};
+    char byte;
+    if (kept >= 0 && poll(fds, 2, -1) > 0 && !fds[0].revents && recv(kept, &byte, 1, MSG_PEEK) > 0)
+        return kept;
+    if (kept >= 0) close(kept);
+    return accept4(server.listening, NULL, NULL, SOCK_CLOEXEC);
+}
+
 static void *serve(void *unused) {
+    int fd = -1;
     for (size_t i = 0; server.says[i] && i < ASKED_MOST; i++) {
-        const int fd = accept4(server.listening, NULL, NULL, SOCK_CLOEXEC);
+        fd = next_connection(fd);
         const char *say = server.says[i];
         hear(fd, server.asked[i]);
         server.n_asked++;
@@ -50,8 +66,11 @@ static void *serve(void *unused) {
             }
         else
             send(fd, say, strlen(say), MSG_NOSIGNAL);
+        if (say == KEPT) continue;
         close(fd);
+        fd = -1;
     }
+    if (fd >= 0) close(fd);
     close(server.listening);
     return unused;
 }
@@ -151,6 +170,16 @@ bool client_takes_no_key_where_it_needs_none(void) {
     EXPECT(asked(c, 3));
     for (int i = 0; i < 3; i++) EXPECT(!*header(i, "Idempotency-Key"));
     return true;
+}
+
+bool client_runs_once_what_has_no_key_where_a_kept_connection_broke(void) {
+    const struct gradd_request once = {.once = true};
+    struct gradd_client *c = begin(SAYS(KEPT, "", KEPT, "", FINE), usual);
+    SUCCEEDS(gradd_session_get(c, "s"));
+    EXPECT(fails(gradd_session_create(c, &once), GRADD_NO_CONNECTION));
+    SUCCEEDS(gradd_session_get(c, "s"));
+    SUCCEEDS(gradd_session_create(c, NULL));
+    return asked(c, 5);
 }
 
 bool client_does_not_try_again_what_time_does_not_help(void) {
@@ -266,19 +295,24 @@ bool client_takes_no_answer_longer_than_it_may_be(void) {
 
 bool client_sends_token_and_etag_and_escapes_names(void) {
     struct gradd_client *c =
-        begin(SAYS(FINE, FINE, FINE), (struct gradd_options){.token = "secret"});
+        begin(SAYS(FINE, FINE, FINE, FINE), (struct gradd_options){.token = "secret"});
     SUCCEEDS(gradd_variable_delete(c, "a/b?", "..", "\"7\""));
     SUCCEEDS(gradd_sessions(c, &(struct gradd_page){.limit = 2, .label = "a:b c"}));
     SUCCEEDS(gradd_session_get(c, "\xC3\xA9"));
+    SUCCEEDS(gradd_call(c, "GET", "/v1/sessions/..", NULL, NULL));
+    EXPECT(fails(gradd_call(c, "GET / HTTP/1.1\r\nX:", "/", NULL, NULL), GRADD_INVALID));
+    EXPECT(fails(gradd_call(c, "get", "/", NULL, NULL), GRADD_INVALID));
+    EXPECT(fails(gradd_call(c, "GET", "/ HTTP/1.1\r\nX: ", NULL, NULL), GRADD_INVALID));
     EXPECT(fails(gradd_session_get(c, ""), GRADD_INVALID));
     EXPECT(fails(gradd_variable_delete(c, "s", "x", "\"7\"\r\nHost: x"), GRADD_INVALID));
     EXPECT(fails(gradd_variable_put(c, "s", NULL, NULL), GRADD_INVALID));
     EXPECT(fails(gradd_evaluate(c, &(struct gradd_request){.extra = "[]"}), GRADD_INVALID));
-    EXPECT(asked(c, 3));
+    EXPECT(asked(c, 4));
     EXPECT(strcmp(header(0, "Authorization"), "Bearer secret") == 0);
     EXPECT(strcmp(header(0, "If-Match"), "\"7\"") == 0);
     EXPECT(strncmp(server.asked[0], "DELETE /v1/sessions/a%2Fb%3F/variables/%2E%2E HTTP", 50) == 0);
     EXPECT(strncmp(server.asked[1], "GET /v1/sessions?limit=2&label=a%3Ab%20c HTTP", 45) == 0);
     EXPECT(strncmp(server.asked[2], "GET /v1/sessions/%C3%A9 HTTP", 28) == 0);
+    EXPECT(strncmp(server.asked[3], "GET /v1/sessions/.. HTTP", 24) == 0);
     return true;
 }

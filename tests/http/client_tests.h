@@ -37,6 +37,7 @@ bool client_makes_every_call(const char *url);
 bool client_tries_again_when_told_to_come_later(void);
 bool client_tries_again_with_its_key_where_a_connection_broke(void);
 bool client_takes_no_key_where_it_needs_none(void);
+bool client_runs_once_what_has_no_key_where_a_kept_connection_broke(void);
 bool client_does_not_try_again_what_time_does_not_help(void);
 bool client_tries_a_stream_that_only_computes_once(void);
 bool client_has_the_end_of_a_stream_that_broke(void);
