@@ -166,8 +166,6 @@ _Noreturn void ctl_wrong(const char *format, ...) __attribute__((format(printf, 
 void line_read(struct ctl *ctl, int argc, char **argv);
 /* Puts words and options where they belong in the request. */
 void words_place(struct ctl *ctl);
-/* Writes a text as a part of a URL's path or query. */
-void words_escape(struct writer *out, const char *text, size_t n);
 /* A graph from the command line, as JSON and as text: itself, @FILE, or - for standard input. */
 void words_graph(struct ctl *ctl, const char *word);
 

@@ -89,16 +89,21 @@ static int on_progress(void *context, const struct gradd_progress *p) {
 }
 
 /* Waits for SIGINT, which all other threads have blocked, and cancels the operation: what follows it
- * then sees its end. A second one ends gradctl. */
+ * then sees its end. A second one ends gradctl, also where the server says nothing to the first. */
 static void *wait_for_interrupt(void *context) {
     struct follow *f = context;
+    sigset_t second;
     int number;
-    while (sigwait(&f->signals, &number) == 0 && !f->over) {
-        if (number != SIGINT) continue;
-        if (f->interrupted) _Exit(CTL_INTERRUPTED);
-        f->interrupted = true;
-        gradd_answer_free(gradd_operation_delete(client, f->operation));
-    }
+    do
+        if (sigwait(&f->signals, &number) != 0 || f->over) return NULL;
+    while (number != SIGINT);
+    f->interrupted = true;
+    sigemptyset(&second);
+    sigaddset(&second, SIGINT);
+    pthread_sigmask(SIG_UNBLOCK, &second, NULL);
+    gradd_answer_free(gradd_operation_delete(client, f->operation));
+    sigdelset(&f->signals, SIGINT);
+    while (!f->over) sigwait(&f->signals, &number);
     return NULL;
 }
 

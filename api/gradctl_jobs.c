@@ -75,7 +75,7 @@ static struct ctl_answer start(struct ctl *ctl, const char *method) {
     writer_init(&body, BODY_MOST);
     writer_init(&path, BODY_MOST);
     write_text(&path, session ? "/v1/sessions/" : "/v1/jobs");
-    if (session) words_escape(&path, session, strlen(session));
+    if (session) write_place(&path, session);
     if (session) write_text(&path, "/jobs");
     write_bytes(&path, "", 1);
     write_text(&body, "{\"method\":");

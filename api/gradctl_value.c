@@ -27,6 +27,7 @@ static const char *read_stream(struct ctl *ctl, FILE *file, const char *name, si
         }
         if (text) *n += got = fread(text + *n, 1, capacity - 1 - *n, file);
     }
+    if (ferror(file)) ctl_wrong("%s: %s", name, strerror(errno));
     const char *kept = text ? arena_copy_text(&ctl->arena, text, *n) : NULL;
     free(text);
     if (!kept) ctl_wrong("%s: no memory for it", name);
@@ -41,7 +42,7 @@ const char *value_file(struct ctl *ctl, const char *name, size_t *n) {
     }
     FILE *file = fopen(name, "r");
     const char *text = file ? read_stream(ctl, file, name, n) : NULL;
-    if (!file || ferror(file)) ctl_wrong("%s: %s", name, strerror(errno ? errno : EIO));
+    if (!file) ctl_wrong("%s: %s", name, strerror(errno));
     fclose(file);
     return text;
 }

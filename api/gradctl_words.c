@@ -191,23 +191,12 @@ static void add_batch(struct ctl *ctl, const char *pair) {
 
 /* ---- URLs ---- */
 
-void words_escape(struct writer *out, const char *text, size_t n) {
-    static const char plain[] = "-._~:", hex[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < n; i++) {
-        const unsigned char c = (unsigned char)text[i];
-        if (isalnum(c) || (c && strchr(plain, c)))
-            write_bytes(out, text + i, 1);
-        else
-            write_bytes(out, (char[]){'%', hex[c >> 4], hex[c & 15]}, 3);
-    }
-}
-
 static void add_query(struct ctl *ctl, const struct ctl_option *option, const char *text) {
     write_text(&ctl->query, ctl->query.length ? "&" : "?");
     write_text(&ctl->query, option->member);
     write_text(&ctl->query, "=");
     if (!option->shape) text = "true";
-    words_escape(&ctl->query, text, strlen(text));
+    write_place(&ctl->query, text);
 }
 
 /* Operations call themselves "operations/ID". */
@@ -333,7 +322,7 @@ static void write_path(struct ctl *ctl, const char *const *names, const char *co
         if (!at[plain] || !word) break;
         if (!*word) ctl_wrong("%s is empty", names[i]);
         word = bare(names[i], word);
-        words_escape(&ctl->path, word, strlen(word));
+        write_place(&ctl->path, word);
         at += plain + strcspn(at + plain, "}") + 1;
     }
     ctl->method = method;
