@@ -108,12 +108,12 @@ const char *gradd_answer_string(struct gradd_answer *a, const char *pointer) {
     return v && json_type(v) == JSON_STRING ? json_string(v) : NULL;
 }
 
-/* Digits alone are whole numbers; gradd prints a point or an exponent in every float. */
+/* Digits alone are whole numbers; gradd prints a point or an exponent in every float, or NaN or Infinity. */
 static enum dtype dtype_of(const struct json *v) {
     size_t n;
     const char *text = json_text(v, &n);
     for (size_t i = 0; text && i < n; i++)
-        if (strchr(".eEN", text[i]) && text[i]) return DTYPE_F64;
+        if (strchr(".eENI", text[i]) && text[i]) return DTYPE_F64;
     return text ? DTYPE_I64 : DTYPE_F64;
 }
 

@@ -52,6 +52,7 @@ static bool sends_and_reads_tensors_bit_for_bit(void) {
     static const int64_t wholes[] = {INT64_MAX, INT64_MIN, 9007199254740993, 0, -1, 7};
     static const int32_t smaller[] = {INT32_MAX, INT32_MIN, 0};
     static const unsigned char truths[] = {1, 0};
+    static const double infinite[] = {INFINITY, -INFINITY};
     double large[60];
     float less[4] = {0.1F, -0.0F, 3.4e38F, 1e-45F};
     for (int i = 0; i < 60; i++) large[i] = exp(i * 20.0 - 600);
@@ -62,6 +63,7 @@ static bool sends_and_reads_tensors_bit_for_bit(void) {
         {.dtype = GRADD_BOOL, .rank = 1, .shape = {2}, .data = truths},
         {.dtype = GRADD_FLOAT64, .rank = 3, .shape = {3, 4, 5}, .data = large},
         {.dtype = GRADD_FLOAT32, .rank = 1, .shape = {4}, .data = less},
+        {.dtype = GRADD_FLOAT64, .rank = 1, .shape = {2}, .data = infinite},
         {.dtype = GRADD_FLOAT64, .rank = 0, .data = large}};
     for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++)
         for (size_t k = 0; k < 3; k++) EXPECT(brings_back(&tensors[i], formats[k]));
