@@ -51,7 +51,8 @@ static struct range range_of(const double *v, size_t n) {
 }
 
 static double part_of(struct range r, double v) {
-    return r.high > r.low ? (v - r.low) / (r.high - r.low) : 0.5;
+    /* By halves: the whole of it may be more than the greatest number. */
+    return r.high > r.low ? (v / 2 - r.low / 2) / (r.high / 2 - r.low / 2) : 0.5;
 }
 
 static void draw_curve(struct canvas *c, const double *x, const double *y, size_t n,

@@ -51,24 +51,30 @@ static void write_json(struct writer *out, const struct json *v) {
     write_text(out, is_object ? "}" : "]");
 }
 
-/* What a terminal would take for a command is shown as a question mark. */
-static void write_plain(struct writer *out, const char *text) {
+/* What a terminal would take for a command becomes a question mark: the control characters of ASCII, and
+ * those up to U+009F, which UTF-8 has as two bytes. */
+static void make_plain(char *text) {
+    char *out = text;
     for (; *text; text++) {
         const unsigned char c = (unsigned char)*text;
-        write_bytes(out, (c < 32 && c != '\n') || c == 127 ? "?" : text, 1);
+        const bool wide = c == 0xC2 && text[1] && (unsigned char)text[1] < 0xA0;
+        *out++ = (c < 32 && c != '\n') || c == 127 || wide ? '?' : *text;
+        if (wide) text++;
     }
+    *out = '\0';
 }
 
 const char *show_text(struct ctl *ctl, const struct json *v) {
     struct writer out;
     writer_init(&out, TEXT_MOST);
     if (json_type(v) == JSON_STRING)
-        write_plain(&out, json_string(v));
+        write_text(&out, json_string(v));
     else
         write_json(&out, v);
-    const char *text = arena_copy_text(&ctl->arena, out.data ? out.data : "", out.length);
+    char *text = arena_copy_text(&ctl->arena, out.data ? out.data : "", out.length);
     writer_free(&out);
     if (!text) ctl_wrong("no memory for the answer");
+    make_plain(text);
     return text;
 }
 
@@ -110,6 +116,7 @@ static const char *line_of(const char *text, size_t line, char **copy) {
     }
     free(*copy);
     *copy = strndup(text, strcspn(text, "\n"));
+    if (*copy) make_plain(*copy);
     return *copy;
 }
 
@@ -205,17 +212,22 @@ static size_t find_columns(const struct json *rows, struct column *list) {
     return n;
 }
 
-/* Keeps those that are wanted, by the names that are wanted, in that order. */
+static bool is_named(const char *name, const char *wanted, size_t n) {
+    return strlen(name) == n && strncmp(name, wanted, n) == 0;
+}
+
+/* Keeps those that are wanted, by the names that are wanted, in that order. An object's name is all of it. */
 static size_t choose(struct column *list, size_t n, const char *wanted) {
     struct column kept[COLUMNS];
     size_t m = 0;
     for (const char *at = wanted; *at; at += at[strcspn(at, ",")] == ',') {
         const size_t length = strcspn(at, ",");
         for (size_t i = 0; i < n; i++) {
-            const char *name = list[i].inner ? list[i].inner : list[i].outer;
-            if (strlen(name) != length || strncmp(name, at, length) != 0) continue;
+            const bool is_whole = is_named(list[i].outer, at, length);
+            if (!is_whole && !(list[i].inner && is_named(list[i].inner, at, length))) continue;
             kept[m] = list[i];
-            snprintf(kept[m++].name, NAME, "%s", name);
+            if (is_whole) kept[m].inner = NULL;
+            snprintf(kept[m++].name, NAME, "%.*s", (int)length, at);
             break;
         }
         at += length;
