@@ -7,7 +7,7 @@ archives=(build/ci/gradd-image.tar build/ci/gradd-bare.tar)
 image_is_fresh() {
     local archive
     for archive in "${archives[@]}"; do
-        [ -s "$archive" ] && [ -z "$(find CMakeLists.txt CMakePresets.json core api server deploy/Dockerfile \
+        [ -s "$archive" ] && [ -z "$(find CMakeLists.txt CMakePresets.json LICENSE core api server deploy/Dockerfile \
             deploy/Dockerfile.dockerignore deploy/packages deploy/viewer -newer "$archive" -print -quit)" ] || return
     done
 }
@@ -21,7 +21,6 @@ image_build() {
         "${docker[@]}" load -q -i "${archives[0]}" && "${docker[@]}" load -q -i "${archives[1]}"
         return
     fi
-    deploy/viewer || return
     "${docker[@]}" image inspect debian:bookworm-slim >/dev/null 2>&1 || engine_import || return
     # The second has the program from the first one's build.
     image_make bare localhost/gradd:ci-bare "${archives[1]}" &&
