@@ -147,6 +147,15 @@ static bool bad_name(const char *place, const char *dashes, const char *name, ch
     return bad(problem, size, "%sunknown option \"%s\"; --help lists the options", place, name);
 }
 
+/* A word that is none of the commands of main.c. */
+static bool bad_word(const char *word, char *problem, size_t size) {
+    const char *words[] = {"backup", "check", "health", "token"};
+    const char *near = name_nearest(word, words, sizeof words / sizeof *words);
+    if (near) return bad(problem, size, "no command \"%s\"; did you mean \"%s\"?", word, near);
+    return bad(problem, size, "no command \"%s\"; gradd alone serves, --help lists the commands",
+               word);
+}
+
 static bool bad_memory(char *problem, size_t size) {
     return bad(problem, size, "the options have more than %d bytes", OPTION_MEMORY);
 }
@@ -166,6 +175,7 @@ static bool read_line(struct options *o, int argc, char *const *argv, enum optio
         const size_t n = strcspn(name, "=");
         const struct option_row *row =
             n > 2 && strncmp(name, "--", 2) == 0 ? find(name + 2, n - 2) : NULL;
+        if (!row && *name != '-') return bad_word(name, problem, size);
         if (!row) return bad_name("", "--", name, problem, size);
         const char *value = name[n] ? name + n + 1 : *row->shape ? argv[++i] : "1";
         if (!value)

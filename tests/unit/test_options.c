@@ -188,7 +188,10 @@ static void an_unknown_option_is_told_with_the_nearest(void **state) {
     assert_refused("--thread=3", NULL,
                    "unknown option \"--thread=3\"; did you mean \"--threads\"?");
     assert_refused("--port", "80", "unknown option \"--port\"; --help lists the options");
-    assert_refused("serve", NULL, "unknown option \"serve\"; --help lists the options");
+    assert_refused("-p", "80", "unknown option \"-p\"; --help lists the options");
+    assert_refused("serve", NULL,
+                   "no command \"serve\"; gradd alone serves, --help lists the commands");
+    assert_refused("helth", NULL, "no command \"helth\"; did you mean \"health\"?");
 }
 
 /* ---- limits ---- */
