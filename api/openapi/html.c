@@ -29,22 +29,21 @@ void html_text(const char *text, FILE *out) {
 
 /* ---- descriptions ---- */
 
-/* The text to `end` with its `code`. */
-static void write_inline(const char *text, const char *end, FILE *out) {
-    bool in_code = false;
+/* The text to `end` with its `code`, which may begin in one line and end in another. */
+static void write_inline(const char *text, const char *end, bool *in_code, FILE *out) {
     for (; text < end; text++) {
         if (*text != '`') {
             escape(*text, out);
             continue;
         }
-        in_code = !in_code;
-        fputs(in_code ? "<code>" : "</code>", out);
+        *in_code = !*in_code;
+        fputs(*in_code ? "<code>" : "</code>", out);
     }
 }
 
 void html_prose(const char *text, FILE *out) {
     const char *closing = "";
-    bool in_list = false, is_apart = true;
+    bool in_list = false, is_apart = true, in_code = false;
     for (const char *end; text && *text; text = end + (*end == '\n')) {
         end = text + strcspn(text, "\n");
         const bool is_item = strncmp(text, "* ", 2) == 0;
@@ -60,7 +59,7 @@ void html_prose(const char *text, FILE *out) {
             closing = is_item ? "</li>" : "</p>";
         }
         is_apart = false;
-        write_inline(is_item ? text + 2 : text, end, out);
+        write_inline(is_item ? text + 2 : text, end, &in_code, out);
         putc('\n', out);
     }
     fputs(closing, out);

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -116,6 +117,35 @@ static void its_operations_have_names_of_their_own(void **state) {
     }
 }
 
+static size_t count(const char *page, const char *text) {
+    size_t n = 0;
+    for (; (page = strstr(page, text)); page += strlen(text)) n++;
+    return n;
+}
+
+static void its_page_closes_what_it_opens(void **state) {
+    (void)state;
+    static const char *const names[] = {"code", "p",  "ul",   "li",      "pre",    "table",
+                                        "tr",   "td", "span", "details", "section"};
+    struct service_reply reply = {0};
+    const struct service_call call = {.reply = &reply};
+    struct error error;
+    struct writer page;
+    writer_init(&page, 1 << 24);
+    assert_true(handle_docs(&call, &page, &error));
+    write_bytes(&page, "", 1);
+    assert_false(page.full);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char plain[16], with[16], end[16];
+        snprintf(plain, sizeof plain, "<%s>", names[i]);
+        snprintf(with, sizeof with, "<%s ", names[i]);
+        snprintf(end, sizeof end, "</%s>", names[i]);
+        if (count(page.data, plain) + count(page.data, with) != count(page.data, end))
+            fail_msg("the page does not close each %s", names[i]);
+    }
+    writer_free(&page);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_is_of_this_version),
@@ -123,6 +153,7 @@ int main(void) {
         cmocka_unit_test(it_has_no_other),
         cmocka_unit_test(what_wants_no_token_says_so),
         cmocka_unit_test(its_operations_have_names_of_their_own),
+        cmocka_unit_test(its_page_closes_what_it_opens),
     };
     return cmocka_run_group_tests(tests, load, unload);
 }
