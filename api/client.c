@@ -181,6 +181,13 @@ static size_t take_body(char *bytes, size_t size, size_t n, void *context) {
     return taken ? size * n : 0;
 }
 
+/* What a failure names: the server, and nobody's password. */
+static const char *place(const struct gradd_client *c) {
+    if (c->socket) return c->socket;
+    const char *host = strstr(c->url, "://") + 3, *at = memchr(host, '@', strcspn(host, "/"));
+    return at ? at + 1 : c->url;
+}
+
 /* A stream may last; what it may not is to be silent. */
 static int watch(void *context, curl_off_t size, curl_off_t came, curl_off_t up_size,
                  curl_off_t up) {
@@ -190,7 +197,7 @@ static int watch(void *context, curl_off_t size, curl_off_t came, curl_off_t up_
     clock_gettime(CLOCK_MONOTONIC, &now);
     if (!t->then || came + up != t->came) t->then = now.tv_sec, t->came = came + up;
     if ((double)(now.tv_sec - t->then) <= t->client->options.timeout_seconds) return 0;
-    answer_fail(t->answer, GRADD_TIMEOUT, "%s: the stream has fallen silent", t->client->url);
+    answer_fail(t->answer, GRADD_TIMEOUT, "%s: the stream has fallen silent", place(t->client));
     return 1;
 }
 
@@ -246,7 +253,10 @@ static bool set_handle(struct attempt *t) {
     SET(WRITEFUNCTION, take_body);
     SET(WRITEDATA, t);
     if (c->socket) SET(UNIX_SOCKET_PATH, c->socket);
-    if (o->ca_file) SET(CAINFO, o->ca_file);
+    if (o->ca_file) {
+        SET(CAINFO, o->ca_file);
+        SET(CAPATH, NULL); /* of the system's: they are not trusted too */
+    }
     if (o->cert_file) SET(SSLCERT, o->cert_file);
     if (o->key_file) SET(SSLKEY, o->key_file);
     if (call->has_body) {
@@ -299,7 +309,8 @@ static void perform(struct attempt *t, bool *sent) {
     t->answer->http = (int)http;
     *sent = code == CURLE_OK || connected > 0;
     if (code != CURLE_OK && !t->refused)
-        answer_fail(t->answer, status_of(code), "%s: %s", t->client->url, curl_easy_strerror(code));
+        answer_fail(t->answer, status_of(code), "%s: %s", place(t->client),
+                    curl_easy_strerror(code));
 }
 
 void client_try(struct gradd_client *c, const struct client_call *call, struct gradd_answer *answer,

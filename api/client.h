@@ -40,7 +40,7 @@ struct gradd_options {
     const char *url;        /* "http://127.0.0.1:8080", or of https, or "unix:/run/gradd.sock" */
     const char *token;      /* sent as Authorization: Bearer */
     const char *token_file; /* the same, from the first line of a file */
-    const char *ca_file;    /* authorities to trust for https (PEM); the system's */
+    const char *ca_file;    /* authorities to trust for https (PEM), in place of the system's */
     const char *cert_file, *key_file; /* the client's own certificate (PEM) */
     const char *user_agent;
     const char *format;     /* of tensors in answers, where a request does not say */
