@@ -1,7 +1,10 @@
 /* Commands: those that are a row of the table and no more, and those whose answer is looked at or goes
  * elsewhere than to the terminal. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "api/gradctl.h"
 
@@ -58,18 +61,44 @@ int run_check(struct ctl *ctl) {
     return ok && json_type(ok) == JSON_BOOL && json_bool(ok) ? CTL_OK : CTL_UNMET;
 }
 
+/* mode 0: what a new file has. */
+static bool write_all(const char *name, mode_t mode, const char *text, size_t n) {
+    FILE *file = fopen(name, "w");
+    if (!file) return false;
+    const bool whole = (!mode || fchmod(fileno(file), mode) == 0) &&
+                       fwrite(text, 1, n, file) == n && fflush(file) == 0;
+    return fclose(file) == 0 && whole;
+}
+
+/* An export that was there stays until all of the new one is: the disk may be full. What is no plain file
+ * is written into. */
+static bool replace_file(struct ctl *ctl, const char *name, const char *text, size_t n) {
+    struct stat was;
+    const bool is_there = lstat(name, &was) == 0;
+    if (is_there && !S_ISREG(was.st_mode)) return write_all(name, 0, text, n);
+    char *part = arena_alloc(&ctl->arena, strlen(name) + sizeof ".part");
+    if (!part) ctl_wrong("no memory for the answer");
+    sprintf(part, "%s.part", name);
+    const mode_t mode = is_there ? was.st_mode & 07777 : 0;
+    if (write_all(part, mode, text, n) && rename(part, name) == 0) return true;
+    const int why = errno;
+    unlink(part);
+    errno = why;
+    return false;
+}
+
 int run_export(struct ctl *ctl) {
     struct ctl_answer answer;
     words_place(ctl);
     const int code = run_ask(ctl, &answer);
     if (code != CTL_OK) return code;
     const char *name = ctl->n_words > 1 ? ctl->words[1] : "-";
-    FILE *file = strcmp(name, "-") == 0 ? stdout : fopen(name, "w");
-    if (!file) ctl_wrong("%s: it cannot be written", name);
-    const bool whole = fwrite(answer.text, 1, answer.length, file) == answer.length &&
-                       (file != stdout || putchar('\n') == '\n');
-    if ((file == stdout ? fflush(file) : fclose(file)) != 0 || !whole)
-        ctl_wrong("%s: it cannot be written", name);
+    if (strcmp(name, "-") == 0) {
+        fwrite(answer.text, 1, answer.length, stdout);
+        putchar('\n');
+    } else if (!replace_file(ctl, name, answer.text, answer.length)) {
+        ctl_wrong("%s: %s", name, strerror(errno));
+    }
     return CTL_OK;
 }
 
