@@ -308,7 +308,9 @@ static void perform(struct attempt *t, bool *sent) {
     curl_easy_getinfo(t->curl, CURLINFO_PRETRANSFER_TIME_T, &connected);
     t->answer->http = (int)http;
     *sent = code == CURLE_OK || connected > 0;
-    if (code != CURLE_OK && !t->refused)
+    /* Of a stream that had its last event nothing is missing. */
+    const bool done = t->call->stream && t->call->stream->done;
+    if (code != CURLE_OK && !t->refused && !done)
         answer_fail(t->answer, status_of(code), "%s: %s", place(t->client),
                     curl_easy_strerror(code));
 }

@@ -275,7 +275,7 @@ const struct ctl_command ctl_commands[] = {
          CTL_MINIMIZE | CTL_OPTIMIZER | CTL_JOB,
      NULL, run_job, "long work: METHOD is minimize, hessian, ...; it goes on behind the answer",
      "  gradctl jobs start minimize \"x ** 2\" x=1 --optimizer SGD --steps 100000\n\n"
-     "With --session or --function GRAPH may be left out where the method needs none.\n"},
+     "With --function there is no GRAPH: a function has its own.\n"},
     GET(operations, "operations list", "", "/v1/operations", CTL_PAGES | CTL_OF_SESSION,
         "name,done,method,state,step,loss,created_at", "the operations there are"),
     GET(operations, "operations show", "OPERATION", "/v1/operations/{OPERATION}", 0, NULL,

@@ -321,6 +321,7 @@ static bool says_that_it_has_no_memory(void) {
     X(client_does_not_try_again_what_time_does_not_help)                                           \
     X(client_tries_a_stream_that_only_computes_once)                                               \
     X(client_has_the_end_of_a_stream_that_broke)                                                   \
+    X(client_needs_no_more_of_a_stream_than_its_end)                                               \
     X(client_follows_an_operation_from_where_it_was)                                               \
     X(client_gives_up_on_what_stays_silent)                                                        \
     X(client_takes_no_answer_for_gradds_that_is_none)                                              \

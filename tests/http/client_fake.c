@@ -241,6 +241,18 @@ bool client_has_the_end_of_a_stream_that_broke(void) {
     return true;
 }
 
+bool client_needs_no_more_of_a_stream_than_its_end(void) {
+    static const char broken[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                                 "Transfer-Encoding: chunked\r\n\r\n"
+                                 "26\r\nevent: done\ndata: {\"steps\":2}       \n\n\r\n";
+    struct gradd_client *c = begin(SAYS(broken), usual);
+    int steps = 0;
+    struct gradd_request r = first_request;
+    r.progress = count, r.context = &steps;
+    SUCCEEDS(gradd_minimize(c, &r));
+    return asked(c, 1);
+}
+
 bool client_follows_an_operation_from_where_it_was(void) {
 #define EVENT(id, step) "id: " id "\nevent: progress\ndata: {\"step\":" step "}\n\n"
     const char *const *says =

@@ -41,6 +41,7 @@ bool client_runs_once_what_has_no_key_where_a_kept_connection_broke(void);
 bool client_does_not_try_again_what_time_does_not_help(void);
 bool client_tries_a_stream_that_only_computes_once(void);
 bool client_has_the_end_of_a_stream_that_broke(void);
+bool client_needs_no_more_of_a_stream_than_its_end(void);
 bool client_follows_an_operation_from_where_it_was(void);
 bool client_gives_up_on_what_stays_silent(void);
 bool client_takes_no_answer_for_gradds_that_is_none(void);
