@@ -262,7 +262,9 @@ void plot_progress_end(void);
 
 /* ---- commands that are more than a row (gradctl_run.c, gradctl_fit.c, gradctl_jobs.c, gradctl_bench.c) */
 
-/* Sends what was put together; where it is refused, shows the problem and returns CTL_REFUSED. */
+/* CTL_OK, or CTL_REFUSED for a problem, which is shown. */
+int run_refused(struct ctl *ctl, const struct ctl_answer *answer);
+/* Sends what was put together; the same. */
 int run_ask(struct ctl *ctl, struct ctl_answer *answer);
 /* Its path with its query. */
 const char *run_path(struct ctl *ctl);

@@ -110,10 +110,7 @@ int run_bench(struct ctl *ctl) {
     if (b.body && (*b.body == '@' || strcmp(b.body, "-") == 0))
         b.body = value_file(ctl, *b.body == '@' ? b.body + 1 : b.body, &size);
     const struct ctl_answer answer = ask(b.method, b.path, b.body);
-    if (answer.status >= 400) {
-        if (answer.is_json) problem_show(ctl, show_parse(ctl, answer.text, answer.length));
-        return CTL_REFUSED;
-    }
+    if (run_refused(ctl, &answer) != CTL_OK) return CTL_REFUSED;
     atomic_store(&b.left, ctl_number(ctl, "requests", INT32_MAX, 1, INT32_MAX));
     const double begun = now();
     b.end = begun + seconds;

@@ -60,9 +60,8 @@ static int run(struct ctl *ctl, const char *method, struct ctl_answer *answer) {
     *answer = jobs_follow(ctl, name, &interrupted);
     jobs_forget(name);
     if (interrupted) fputs("gradctl: interrupted; this is what there was by then\n", stderr);
-    if (answer->status < 400) return interrupted ? CTL_INTERRUPTED : CTL_OK;
-    problem_show(ctl, show_parse(ctl, answer->text, answer->length));
-    return interrupted ? CTL_INTERRUPTED : CTL_REFUSED;
+    const int code = run_refused(ctl, answer);
+    return interrupted ? CTL_INTERRUPTED : code;
 }
 
 /* Without a word on how, a method is chosen: where there is neither a session's optimizer nor what only

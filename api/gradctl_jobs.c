@@ -59,15 +59,6 @@ static const char *session_of(const struct ctl *ctl) {
     return ctl->words[0];
 }
 
-static int refused(struct ctl *ctl, const struct ctl_answer *answer) {
-    if (answer->status < 400) return CTL_OK;
-    if (answer->is_json)
-        problem_show(ctl, show_parse(ctl, answer->text, answer->length));
-    else
-        fprintf(stderr, "gradctl: the answer is %d\n", answer->status);
-    return CTL_REFUSED;
-}
-
 /* Sends the request as a job; exits where it is refused. */
 static struct ctl_answer start(struct ctl *ctl, const char *method) {
     const char *session = session_of(ctl), *function = ctl_said(ctl, "function");
@@ -89,7 +80,7 @@ static struct ctl_answer start(struct ctl *ctl, const char *method) {
     const struct ctl_answer answer = ask("POST", path.data, body.data);
     writer_free(&body);
     writer_free(&path);
-    const int code = refused(ctl, &answer);
+    const int code = run_refused(ctl, &answer);
     if (code != CTL_OK) exit(code);
     return answer;
 }
@@ -116,7 +107,7 @@ void jobs_forget(const char *name) {
 
 /* Shows an answer that was waited for. */
 static int show_end(struct ctl *ctl, const struct ctl_answer *answer) {
-    const int code = refused(ctl, answer);
+    const int code = run_refused(ctl, answer);
     if (code == CTL_OK) show_answer(ctl, answer);
     return code;
 }
@@ -149,7 +140,7 @@ int run_wait(struct ctl *ctl) {
     const char *path = run_path(ctl);
     for (;;) {
         const struct ctl_answer answer = ask("GET", path, NULL);
-        if (refused(ctl, &answer) != CTL_OK) return CTL_REFUSED;
+        if (run_refused(ctl, &answer) != CTL_OK) return CTL_REFUSED;
         const struct json *operation = show_parse(ctl, answer.text, answer.length);
         const struct json *done = json_member(operation, "done"),
                           *response = json_member(operation, "response"),

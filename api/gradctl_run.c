@@ -10,10 +10,7 @@
 
 enum { BODY_MOST = 1 << 30 };
 
-/* Asks, and shows what was refused. */
-static int send_request(struct ctl *ctl, const char *method, const char *path, const char *json,
-                        struct ctl_answer *answer) {
-    *answer = ask(method, path, json);
+int run_refused(struct ctl *ctl, const struct ctl_answer *answer) {
     if (answer->status < 400) return CTL_OK;
     if (answer->is_json) {
         problem_show(ctl, show_parse(ctl, answer->text, answer->length));
@@ -22,6 +19,12 @@ static int send_request(struct ctl *ctl, const char *method, const char *path, c
         fprintf(stderr, "gradctl: the answer is %d\n", answer->status);
     }
     return CTL_REFUSED;
+}
+
+static int send_request(struct ctl *ctl, const char *method, const char *path, const char *json,
+                        struct ctl_answer *answer) {
+    *answer = ask(method, path, json);
+    return run_refused(ctl, answer);
 }
 
 const char *run_path(struct ctl *ctl) {

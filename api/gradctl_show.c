@@ -74,7 +74,7 @@ const char *show_text(struct ctl *ctl, const struct json *v) {
     char *text = arena_copy_text(&ctl->arena, out.data ? out.data : "", out.length);
     writer_free(&out);
     if (!text) ctl_wrong("no memory for the answer");
-    make_plain(text);
+    if (json_type(v) == JSON_STRING) make_plain(text);
     return text;
 }
 
