@@ -6,40 +6,53 @@ function escaped(text) {
     sub(/^[.']/, "\\\\\\&&", text)
     return text
 }
+# A paragraph begins where a line of text follows, and no heading is right before.
+function put(line) {
+    if (line == ".PP") {
+        wanted = 1
+        return
+    }
+    if (wanted && line !~ /^\.(TP|SH|SS)/ && last !~ /^\.(SH|SS)/) print ".PP"
+    wanted = 0
+    last = line
+    print line
+}
 # Examples stand two columns to the right.
 function prose(line) {
-    if (line ~ /^  / && !indented) print ".PP\n.nf\n.RS"
-    if (line !~ /^  / && indented) print ".RE\n.fi\n.PP"
-    indented = line ~ /^  /
-    if (line == "") print ".PP"
-    else print escaped(indented ? substr(line, 3) : line)
-}
-function option(line,   at, name, meaning) {
-    if (match(line, /^ +(-[a-z], )?--[^ ]+( [^ ]+)?  +/)) {
-        name = substr(line, 1, RLENGTH)
-        meaning = substr(line, RLENGTH + 1)
-    } else {
-        name = line ~ /^ +(-[a-z], )?--/ ? line : ""
-        meaning = name == "" ? line : ""
+    if (line ~ /^  / && !indented) {
+        put(".PP")
+        put(".nf\n.RS")
     }
-    gsub(/^ +| +$/, "", name)
-    gsub(/^ +| +$/, "", meaning)
-    if (name != "") printf ".TP\n.B %s\n", escaped(name)
-    if (meaning != "") print escaped(meaning)
+    if (line !~ /^  / && indented) end()
+    indented = line ~ /^  /
+    put(line == "" ? ".PP" : escaped(indented ? substr(line, 3) : line))
 }
 function end() {
-    if (indented) print ".RE\n.fi"
+    if (!indented) return
+    put(".RE\n.fi")
+    put(".PP")
     indented = 0
+}
+# Name and meaning are in one line, or else the meaning is in the next one.
+function option(line,   name) {
+    if (match(line, /^ +(-[a-z], )?--[^ ]+( [^ ]+)?/)) {
+        name = substr(line, 1, RLENGTH)
+        line = substr(line, RLENGTH + 1)
+        sub(/^ +/, "", name)
+        put(".TP\n.B " escaped(name))
+    }
+    sub(/^ +/, "", line)
+    if (line != "") put(escaped(line))
 }
 BEGIN {
     part = "overview"
     printf ".TH GRADCTL 1 \"\" \"%s\" \"User Commands\"\n", version
     print ".SH NAME\ngradctl \\- asks gradd for exact gradients, minima and fits"
     print ".SH SYNOPSIS\n.B gradctl\n.I COMMAND\n.RI [ WORD ...]\n.RI [ OPTION ...]"
-    print ".SH DESCRIPTION"
+    put(".SH DESCRIPTION")
 }
 /^----$/ { end(); part = "command"; next }
-# Of the overview what is behind the list of commands comes at the end of the page.
+# What stands behind the list of commands in the overview comes at the end of the page.
 part == "overview" && /^Options of every command$/ { kept = "OPTIONS"; next }
 part == "overview" && /^Values$/ { kept = "VALUES"; next }
 part == "overview" && /^It exits with$/ { kept = "EXIT STATUS"; next }
@@ -48,10 +61,10 @@ part == "overview" && /^[A-Z].*[^:]$/ && seen { headings = 1 }
 part == "overview" && (/^usage:/ || headings) { seen = 1; next }
 part == "overview" { if ($0 != "" || indented) prose($0); next }
 /^usage: gradctl / {
-    if (!begun++) print ".SH COMMANDS"
+    if (!begun++) put(".SH COMMANDS")
     usage = substr($0, 8)
     sub(/ \[OPTION\.\.\.\]$/, "", usage)
-    printf ".SS %s\n", escaped(usage)
+    put(".SS " escaped(usage))
     part = "command"
     blank = 0
     next
@@ -66,13 +79,13 @@ END {
     end()
     count = split("OPTIONS,VALUES,EXIT STATUS", order, ",")
     for (i = 1; i <= count; i++) {
-        printf ".SH %s\n", order[i]
+        put(".SH " order[i])
         lines = split(held[order[i]], line, "\n")
         for (k = 1; k <= lines; k++) {
             if (line[k] == "" || line[k] ~ /^"gradctl COMMAND/) continue
             if (order[i] == "OPTIONS") option(line[k])
-            else print escaped(line[k])
+            else put(escaped(line[k]))
         }
     }
-    print ".SH SEE ALSO\n.BR gradd (8)"
+    put(".SH SEE ALSO\n.BR gradd (8)")
 }
