@@ -232,8 +232,8 @@ bool ask_once(const char *method, const char *path, const char *json, int *statu
 /* Called now and then with the step, its loss and the gradient's norm. */
 typedef void ask_progress(void *user, long step, double loss, double gradient_norm);
 /* The answer of an operation, once it is done. SIGINT cancels the operation, whose answer is then what it
- * has by then; *interrupted says that it came. */
-struct ctl_answer ask_follow(const char *operation, ask_progress *progress, void *user,
+ * has by then; *interrupted says that it came. So do SIGTERM and SIGHUP where it is this run's own. */
+struct ctl_answer ask_follow(const char *operation, bool is_own, ask_progress *progress, void *user,
                              bool *interrupted);
 
 /* ---- showing (gradctl_show.c, gradctl_problem.c, gradctl_plot.c) ---- */
@@ -282,8 +282,8 @@ int run_follow(struct ctl *ctl);
 int run_wait(struct ctl *ctl);
 int run_bench(struct ctl *ctl);
 
-/* The operation's answer, with its progress shown where that is wanted; SIGINT cancels it. */
-struct ctl_answer jobs_follow(struct ctl *ctl, const char *name, bool *interrupted);
+/* The operation's answer, with its progress shown where that is wanted; for the rest see ask_follow. */
+struct ctl_answer jobs_follow(struct ctl *ctl, const char *name, bool is_own, bool *interrupted);
 /* Sends the request as a job of a method, and returns the operation's name. */
 const char *jobs_start(struct ctl *ctl, const char *method);
 /* Forgets an operation that is done. */

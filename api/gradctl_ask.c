@@ -78,7 +78,7 @@ struct follow {
     ask_progress *progress;
     void *user;
     pthread_t waiter;
-    sigset_t signals;
+    sigset_t ends, signals; /* that cancel it; those, and the one that ends the waiting */
     atomic_bool over, interrupted;
 };
 
@@ -88,31 +88,31 @@ static int on_progress(void *context, const struct gradd_progress *p) {
     return 0;
 }
 
-/* Waits for SIGINT, which all other threads have blocked, and cancels the operation: what follows it
+/* Waits for a signal, which all other threads have blocked, and cancels the operation: what follows it
  * then sees its end. A second one ends gradctl, also where the server says nothing to the first. */
 static void *wait_for_interrupt(void *context) {
     struct follow *f = context;
-    sigset_t second;
     int number;
     do
         if (sigwait(&f->signals, &number) != 0 || f->over) return NULL;
-    while (number != SIGINT);
+    while (!sigismember(&f->ends, number));
     f->interrupted = true;
-    sigemptyset(&second);
-    sigaddset(&second, SIGINT);
-    pthread_sigmask(SIG_UNBLOCK, &second, NULL);
+    pthread_sigmask(SIG_UNBLOCK, &f->ends, NULL);
     gradd_answer_free(gradd_operation_delete(client, f->operation));
-    sigdelset(&f->signals, SIGINT);
+    sigemptyset(&f->signals);
+    sigaddset(&f->signals, SIGUSR1);
     while (!f->over) sigwait(&f->signals, &number);
     return NULL;
 }
 
-struct ctl_answer ask_follow(const char *operation, ask_progress *progress, void *user,
+struct ctl_answer ask_follow(const char *operation, bool is_own, ask_progress *progress, void *user,
                              bool *interrupted) {
     struct follow f = {.operation = operation, .progress = progress, .user = user};
     sigset_t before;
-    sigemptyset(&f.signals);
-    sigaddset(&f.signals, SIGINT);
+    sigemptyset(&f.ends);
+    sigaddset(&f.ends, SIGINT);
+    if (is_own) sigaddset(&f.ends, SIGTERM), sigaddset(&f.ends, SIGHUP);
+    f.signals = f.ends;
     sigaddset(&f.signals, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &f.signals, &before);
     const bool waits = pthread_create(&f.waiter, NULL, wait_for_interrupt, &f) == 0;

@@ -57,7 +57,7 @@ static int run(struct ctl *ctl, const char *method, struct ctl_answer *answer) {
     if (!jobs_shows(ctl)) return run_ask(ctl, answer);
     bool interrupted;
     const char *name = jobs_start(ctl, method);
-    *answer = jobs_follow(ctl, name, &interrupted);
+    *answer = jobs_follow(ctl, name, true, &interrupted);
     jobs_forget(name);
     if (interrupted) fputs("gradctl: interrupted; this is what there was by then\n", stderr);
     const int code = run_refused(ctl, answer);

@@ -42,10 +42,11 @@ static long steps_of(const struct ctl *ctl) {
     return text ? strtol(text, NULL, 10) : 0;
 }
 
-struct ctl_answer jobs_follow(struct ctl *ctl, const char *name, bool *interrupted) {
+struct ctl_answer jobs_follow(struct ctl *ctl, const char *name, bool is_own, bool *interrupted) {
     struct watch w = {.steps = steps_of(ctl)};
     const bool shows = jobs_shows(ctl);
-    const struct ctl_answer answer = ask_follow(name, shows ? on_progress : NULL, &w, interrupted);
+    const struct ctl_answer answer =
+        ask_follow(name, is_own, shows ? on_progress : NULL, &w, interrupted);
     if (shows) plot_progress_end();
     return answer;
 }
@@ -114,7 +115,7 @@ static int show_end(struct ctl *ctl, const struct ctl_answer *answer) {
 
 static int follow(struct ctl *ctl, const char *name) {
     bool interrupted;
-    const struct ctl_answer answer = jobs_follow(ctl, name, &interrupted);
+    const struct ctl_answer answer = jobs_follow(ctl, name, false, &interrupted);
     const int code = show_end(ctl, &answer);
     return interrupted ? CTL_INTERRUPTED : code;
 }
