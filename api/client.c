@@ -58,6 +58,7 @@ static const char *set_url(struct gradd_client *c, const char *url) {
     }
     if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
         return "the URL is not one of http://, https:// or unix:/path";
+    if (strpbrk(url, "?#")) return "the URL has a query or a fragment";
     while (n && url[n - 1] == '/') n--;
     c->url = strndup(url, n);
     return c->url ? NULL : "out of memory";

@@ -382,7 +382,8 @@ struct gradd_answer *gradd_call(struct gradd_client *c, const char *method, cons
     struct client_call call = {.method = method, .if_match = if_match};
     call.has_body = json || (method && strcmp(method, "POST") == 0);
     call_path(&call, "");
-    if (!is_method(method) || !path || *path != '/') call.is_invalid = true;
+    /* What is behind a # would not be sent, and another place be meant. */
+    if (!is_method(method) || !path || *path != '/' || strchr(path, '#')) call.is_invalid = true;
     if (path) write_text(&call.path, path);
     if (json) write_text(&call.body, json);
     return call_make(c, &call);

@@ -122,6 +122,8 @@ static bool refuses_options_that_make_no_sense(void) {
     const char *why = NULL;
     EXPECT(!gradd_client_new(&(struct gradd_options){.url = "ftp://gradd"}, &why) && why);
     EXPECT(!gradd_client_new(&(struct gradd_options){.url = "unix:"}, &why));
+    EXPECT(!gradd_client_new(&(struct gradd_options){.url = "http://gradd/?a"}, &why));
+    EXPECT(!gradd_client_new(&(struct gradd_options){.url = "http://gradd#a"}, &why));
     EXPECT(!gradd_client_new(&(struct gradd_options){.token_file = "/nowhere/token"}, &why));
     EXPECT(!gradd_client_new(&(struct gradd_options){.token = "two\r\nlines"}, &why));
     struct gradd_client *c =

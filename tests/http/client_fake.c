@@ -314,6 +314,7 @@ bool client_sends_token_and_etag_and_escapes_names(void) {
     SUCCEEDS(gradd_call(c, "GET", "/v1/sessions/..", NULL, NULL));
     EXPECT(fails(gradd_call(c, "GET / HTTP/1.1\r\nX:", "/", NULL, NULL), GRADD_INVALID));
     EXPECT(fails(gradd_call(c, "get", "/", NULL, NULL), GRADD_INVALID));
+    EXPECT(fails(gradd_call(c, "DELETE", "/v1/sessions/a#b", NULL, NULL), GRADD_INVALID));
     EXPECT(fails(gradd_call(c, "GET", "/ HTTP/1.1\r\nX: ", NULL, NULL), GRADD_INVALID));
     EXPECT(fails(gradd_session_get(c, ""), GRADD_INVALID));
     EXPECT(fails(gradd_variable_delete(c, "s", "x", "\"7\"\r\nHost: x"), GRADD_INVALID));
