@@ -9,9 +9,9 @@ function escaped(text) {
 }
 function show_in_man(name, shape, meaning, preset) {
     printf ".TP\n.B \\-\\-%s%s\n%s.\n", escaped(name), shape == "" ? "" : " \\fI" shape "\\fR", escaped(meaning)
-    if (preset != "") printf "Preset: %s.\n", escaped(preset)
+    if (preset != "") printf "Default: %s.\n", escaped(preset)
 }
-# A preset in words is no value: the line shows what one looks like.
+# A default in words is no value: the line shows what one looks like.
 function show_in_conf(name, shape, meaning, preset) {
     if (preset == "" || name == "config") return
     printf "\n# %s (%s)\n", meaning, preset
