@@ -22,6 +22,8 @@ image_build() {
         return
     fi
     "${docker[@]}" image inspect debian:bookworm-slim >/dev/null 2>&1 || engine_import || return
+    # Got out here: a build knows none of the authorities that this machine may have of its own.
+    deploy/viewer || return
     # The second has the program from the first one's build.
     image_make bare localhost/gradd:ci-bare "${archives[1]}" &&
         image_make runtime localhost/gradd:ci "${archives[0]}"
