@@ -6,48 +6,41 @@
 /* A row of SQLite's has at most 10^9 bytes. */
 enum { LONGEST = 999000000 };
 
-void parts_init(struct parts *p) { *p = (struct parts){.list = NULL}; }
+void parts_init(struct parts *p) { *p = (struct parts){.bytes.ceiling = LONGEST}; }
 
 void parts_free(struct parts *p) {
-    for (size_t i = 0; i < p->n; i++) writer_free(&p->list[i].bytes);
+    writer_free(&p->bytes);
     free(p->list);
     parts_init(p);
 }
 
-static struct part *add(struct parts *p, int64_t from, int64_t to, bool gone) {
+static void add(struct parts *p, struct part part) {
     if (p->n == p->capacity) {
-        const size_t capacity = p->capacity ? 2 * p->capacity : 4;
+        const size_t capacity = p->capacity ? 2 * p->capacity : 8;
         struct part *list = realloc(p->list, capacity * sizeof *list);
         if (!list) {
-            p->full = true;
-            return NULL;
+            p->bytes.full = true;
+            return;
         }
         p->list = list;
         p->capacity = capacity;
     }
-    struct part *part = &p->list[p->n++];
-    *part = (struct part){.from = from, .to = to, .gone = gone};
-    writer_init(&part->bytes, LONGEST);
-    return part;
+    part.at = p->bytes.length;
+    p->list[p->n++] = part;
 }
 
 struct writer *parts_add(struct parts *p, int64_t number) {
-    static _Thread_local struct writer nowhere;
-    struct part *part = add(p, number, number, false);
-    if (part) return &part->bytes;
-    writer_init(&nowhere, 0);
-    return &nowhere;
+    add(p, (struct part){.from = number, .to = number});
+    p->bytes.ceiling = p->bytes.length + LONGEST;
+    return &p->bytes;
 }
 
-void parts_drop(struct parts *p, int64_t from, int64_t to) { add(p, from, to, true); }
-
-bool parts_are_full(const struct parts *p) {
-    bool full = p->full;
-    for (size_t i = 0; i < p->n; i++) full = full || p->list[i].bytes.full;
-    return full;
+void parts_drop(struct parts *p, int64_t from, int64_t to) {
+    add(p, (struct part){.from = from, .to = to, .gone = true});
 }
 
-void parts_join(const struct parts *p, struct writer *out) {
-    for (size_t i = 0; i < p->n; i++)
-        write_bytes(out, p->list[i].bytes.data, p->list[i].bytes.length);
+const char *parts_bytes(const struct parts *p, size_t i, size_t *n) {
+    const size_t at = p->list[i].at;
+    *n = (i + 1 < p->n ? p->list[i + 1].at : p->bytes.length) - at;
+    return *n ? p->bytes.data + at : "";
 }

@@ -8,12 +8,12 @@
 struct part {
     int64_t from, to; /* numbers, both included; one that is kept has one */
     bool gone;        /* nothing is kept under these numbers any more */
-    struct writer bytes;
+    size_t at;        /* where its bytes begin; they end where those of the next one do */
 };
 
 struct parts {
-    bool whole; /* what is not among these is not kept any more */
-    bool full;  /* without memory: these are not all */
+    bool whole;          /* what is not among these is not kept any more */
+    struct writer bytes; /* of all, as they were added; full without memory: these are not all */
     struct part *list;
     size_t n, capacity;
 };
@@ -21,12 +21,10 @@ struct parts {
 void parts_init(struct parts *p);
 void parts_free(struct parts *p);
 
-/* A part to be written until the next one is asked for; what is written without memory goes nowhere, and
- * parts_are_full says so. */
+/* A part to be written until the next one is asked for. */
 struct writer *parts_add(struct parts *p, int64_t number);
 void parts_drop(struct parts *p, int64_t from, int64_t to);
-bool parts_are_full(const struct parts *p);
-/* One behind the other, as they were added. */
-void parts_join(const struct parts *p, struct writer *out);
+/* The bytes of the part i, of which there are *n. */
+const char *parts_bytes(const struct parts *p, size_t i, size_t *n);
 
 #endif

@@ -53,6 +53,7 @@ struct session_range {
 };
 struct session_kept {
     bool any;           /* else it is to be kept as a whole */
+    bool tapes;         /* there has been one */
     uint64_t changes;   /* all that has changed up to this one */
     uint64_t entries;   /* of the journal up to this one */
     uint64_t optimizer; /* its version */

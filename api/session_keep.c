@@ -20,6 +20,8 @@ static uint64_t optimizer_version(const struct session *s) {
     return s->training ? training_version(s->training) : 0;
 }
 
+static bool has_tapes(const struct session *s) { return s->last_tape > 0; }
+
 static void write_head(struct writer *out, const struct session *s) {
     write_text(out, "{\"id\":");
     write_string(out, s->id);
@@ -79,29 +81,33 @@ static void write_parts(const struct session *s, bool whole, struct parts *out) 
         if (item && (whole || item->version > kept->changes))
             write_item(parts_add(out, PART_ITEM + (int64_t)item->id), item);
     }
-    struct writer *tapes = parts_add(out, part_tapes);
-    write_text(tapes, "}");
-    if (s->last_tape) journal_write_state(s, tapes);
+    const bool tapes = has_tapes(s);
+    if (whole || tapes || kept->tapes) {
+        struct writer *part = parts_add(out, part_tapes);
+        write_text(part, "}");
+        if (tapes) journal_write_state(s, part);
+    }
     write_entries(s, whole, out);
-    write_text(parts_add(out, part_end), s->last_tape ? "]}}" : "}");
+    if (whole || tapes != kept->tapes) write_text(parts_add(out, part_end), tapes ? "]}}" : "}");
 }
 
 bool session_encode_parts(const void *object, struct parts *out) {
     struct session *s = (struct session *)(uintptr_t)object; /* for what it knows of the store */
     write_parts(s, !s->kept.any, out);
     s->kept = (struct session_kept){.any = true,
+                                    .tapes = has_tapes(s),
                                     .changes = s->changes,
                                     .entries = s->last_entry,
                                     .optimizer = optimizer_version(s)};
-    return !parts_are_full(out);
+    return !out->bytes.full;
 }
 
 bool session_encode(const void *object, struct writer *out) {
     struct parts parts;
     parts_init(&parts);
     write_parts(object, true, &parts);
-    parts_join(&parts, out);
-    const bool ok = !parts_are_full(&parts) && !out->full;
+    write_bytes(out, parts.bytes.data, parts.bytes.length);
+    const bool ok = !parts.bytes.full && !out->full;
     parts_free(&parts);
     return ok;
 }
@@ -158,7 +164,8 @@ static bool restore_identity(struct asked *a, struct session *s) {
     s->last_id = last_id;
     /* What was done on tapes has been done again, and has other numbers now. */
     if (!s->journal)
-        s->kept = (struct session_kept){.any = true, .changes = changes, .optimizer = version};
+        s->kept = (struct session_kept){
+            .any = true, .tapes = has_tapes(s), .changes = changes, .optimizer = version};
     return true;
 }
 

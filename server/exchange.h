@@ -105,10 +105,18 @@ void exchange_query(struct exchange *x, const char *name, size_t n, const char *
 bool exchange_admit(struct exchange *x);
 bool exchange_body(struct exchange *x, const char *data, size_t n);
 
-/* Takes the session that the path names, runs what is small, and hands what has changed to the store.
- * False where a worker must run it from its first byte, under the configured limits. Else the exchange
- * has been woken, or it will be: from then on it is not this thread's, unless the transport knows. */
-bool exchange_run(struct exchange *x);
+enum exchange_next {
+    EXCHANGE_WORKS, /* exchange_work is to be called on a worker, which runs it from its first byte, under
+                       the configured limits */
+    EXCHANGE_WAITS, /* for a session or an operation, unless it is over already: it is called off where the
+                       client leaves */
+    EXCHANGE_SAVES, /* the same for the store, which is soon done, and with which nothing is called off */
+};
+
+/* Takes the session that the path names, runs what is small, and hands what has changed to the store. But
+ * for EXCHANGE_WORKS the exchange has been woken, or it will be: from then on it is not this thread's,
+ * unless the transport knows. */
+enum exchange_next exchange_run(struct exchange *x);
 /* Ends early when `x->left` becomes true. */
 void exchange_work(struct exchange *x);
 

@@ -71,9 +71,9 @@ static struct store_change answer_change(const struct exchange *x) {
 }
 
 /* Hands what has changed to the store, and with it the answer where that may be asked for again; the
- * exchange may be gone when this returns. Two that put one function may come here in another order than
- * they have put it, and a job may end while its beginning is saved. */
-static void commit(struct exchange *x) {
+ * exchange may be gone when this returns. False where there was nothing for it. Two that put one function
+ * may come here in another order than they have put it, and a job may end while its beginning is saved. */
+static bool commit(struct exchange *x) {
     const struct service_change *change = &x->reply.change;
     struct store *store = x->engine->store;
     struct tenant *t = x->tenant;
@@ -96,6 +96,7 @@ static void commit(struct exchange *x) {
         conclude(x);
     if (of_function || of_operation) pthread_mutex_unlock(&t->saving);
     if (f) function_release(f);
+    return n > 0;
 }
 
 /* Whether a request with a key is new, and to be run; else it has been answered. On a worker, as it may
@@ -290,15 +291,13 @@ static void on_operation(struct operation_waiter *w) {
 }
 
 /* Behind a run: its answer is on its way, or the exchange waits for an operation. */
-static void go_on(struct exchange *x) {
-    if (x->error.code || !x->reply.waits) {
-        commit(x);
-        return;
-    }
+static enum exchange_next go_on(struct exchange *x) {
+    if (x->error.code || !x->reply.waits) return commit(x) ? EXCHANGE_SAVES : EXCHANGE_WAITS;
     x->operation_waiter = (struct operation_waiter){
         .over = on_operation, .left = x->left, .deadline = x->reply.until};
     if (!operations_wait(x->tenant->operations, x->reply.operation, &x->operation_waiter))
         on_operation(&x->operation_waiter);
+    return EXCHANGE_WAITS;
 }
 
 /* Whatever the request is. */
@@ -307,16 +306,15 @@ static bool wants_worker(const struct exchange *x) {
     return x->log || durable_is_cold(x->seat) || (!reads && durable_is_heavy(x->engine, x->seat));
 }
 
-bool exchange_run(struct exchange *x) {
+enum exchange_next exchange_run(struct exchange *x) {
     const bool runs =
         !x->error.code && x->method != METHOD_OPTIONS && x->route->kind != ROUTE_CONSTANT;
     if (x->log) exchange_set_id(x);
-    if (runs && x->again.key) return false;
-    if (runs && x->route->flags & ROUTE_SESSION && !take_session(x)) return true;
-    if (runs && (wants_worker(x) || !run_inline(x))) return false;
+    if (runs && x->again.key) return EXCHANGE_WORKS;
+    if (runs && x->route->flags & ROUTE_SESSION && !take_session(x)) return EXCHANGE_WAITS;
+    if (runs && (wants_worker(x) || !run_inline(x))) return EXCHANGE_WORKS;
     stats_add(STAT_INLINE, 1);
-    go_on(x);
-    return true;
+    return go_on(x);
 }
 
 void exchange_work(struct exchange *x) {

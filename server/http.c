@@ -266,11 +266,12 @@ static enum MHD_Result take(struct connection *c, const char *data, size_t *n) {
     return taken ? MHD_YES : answer_by_hand(c);
 }
 
-/* Lets go of the connection until the request is over, which may have happened by now. */
-static enum MHD_Result suspend(struct connection *c) {
+/* Lets go of the connection until the request is over, which may have happened by now. Whether the client
+ * leaves meanwhile is no affair of what cannot be called off: to watch takes two system calls. */
+static enum MHD_Result suspend(struct connection *c, bool watches) {
     set_deadline(c, 0);
     MHD_suspend_connection(c->mhd);
-    watch(c);
+    if (watches) watch(c);
     int open = GATE_OPEN;
     if (atomic_compare_exchange_strong(&c->gate, &open, GATE_SUSPENDED)) return MHD_YES;
     if (!c->streams) unwatch(c);
@@ -291,7 +292,7 @@ static enum MHD_Result hand_over(struct connection *c) {
     }
     stats_add(STAT_QUEUED, 1);
     worker_submit(h->workers, &c->task);
-    return suspend(c);
+    return suspend(c, true);
 }
 
 static enum MHD_Result finish(struct connection *c) {
@@ -302,8 +303,9 @@ static enum MHD_Result finish(struct connection *c) {
         atomic_fetch_add(&c->users, 1);
         begin_stream(c, c->x.log, 0, false);
     }
-    if (!exchange_run(&c->x)) return hand_over(c);
-    return atomic_load(&c->gate) == GATE_OVER ? answer(c) : suspend(c);
+    const enum exchange_next next = exchange_run(&c->x);
+    if (next == EXCHANGE_WORKS) return hand_over(c);
+    return atomic_load(&c->gate) == GATE_OVER ? answer(c) : suspend(c, next == EXCHANGE_WAITS);
 }
 
 enum MHD_Result http_on_request(void *context, struct MHD_Connection *mhd, const char *path,

@@ -71,7 +71,8 @@ struct store_verbs {
     /* All of a kind, of all tenants, in the order in which they were first saved. */
     bool (*list)(struct store *store, enum store_kind kind, store_each each, void *context,
                  struct error *error);
-    /* Deletes, in its own time, those of a kind that were last saved more than so many seconds ago. */
+    /* Deletes, in its own time, those of a kind that were last saved more than so many seconds ago: of one
+     * whose objects are saved as a whole. */
     void (*forget)(struct store *store, enum store_kind kind, int64_t seconds);
     /* Whether it can keep something now. */
     bool (*is_well)(struct store *store);

@@ -23,11 +23,13 @@
 enum { PATH = 4096, LONGEST_OBJECT = 999000000 };
 
 /* The bytes stand in a table of their own, so that a list reads no more than it says. What is put or
- * dropped says its place, by which the bytes are found. */
+ * dropped says its place, by which the bytes are found. What is there already is changed where it stands,
+ * since every page that is touched is written once more. */
 #define NAMED "kind = ?1 AND tenant = ?2 AND id = ?3"
 #define STATEMENTS(X)                                                                              \
     X(BEGIN, writing, "BEGIN IMMEDIATE")                                                           \
     X(COMMIT, writing, "COMMIT")                                                                   \
+    X(FIND, writing, "SELECT place FROM object WHERE " NAMED " AND summary IS ?4")                 \
     X(PUT, writing,                                                                                \
       "INSERT INTO object (kind, tenant, id, saved_at, summary, sum)"                              \
       " VALUES (?1, ?2, ?3, unixepoch(), ?4, " SUM_OF_OBJECT(                                      \
@@ -38,8 +40,11 @@ enum { PATH = 4096, LONGEST_OBJECT = 999000000 };
     X(DROP, writing, "DELETE FROM object WHERE " NAMED " RETURNING place")                         \
     X(EMPTY, writing, "DELETE FROM content WHERE place = ?1")                                      \
     X(FILL, writing,                                                                               \
-      "INSERT OR REPLACE INTO content (place, part, bytes, sum)"                                   \
-      " VALUES (?1, ?2, ?3, " SUM_OF_CONTENT("?1", "?2", "?3") ")")                                \
+      "INSERT INTO content (place, part, bytes, sum)"                                              \
+      " VALUES (?1, ?2, ?3, " SUM_OF_CONTENT(                                                      \
+          "?1", "?2", "?3") ")"                                                                    \
+                            " ON CONFLICT (place, part) DO UPDATE SET bytes = excluded.bytes,"     \
+                            " sum = excluded.sum")                                                 \
     X(CUT, writing, "DELETE FROM content WHERE place = ?1 AND part BETWEEN ?2 AND ?3")             \
     X(EMPTY_OLD, writing,                                                                          \
       "DELETE FROM content WHERE place IN (SELECT place FROM object"                               \
@@ -63,10 +68,9 @@ enum statement {
 /* What was handed to save, encoded. */
 struct kept {
     enum store_kind kind;
-    bool deleted;
-    char *names; /* the tenant's, and the id behind its end */
-    const char *id;
-    struct writer summary;
+    bool deleted, in_parts;
+    struct writer head; /* the tenant's name, the id, each with its end, and the summary */
+    size_t id, summary; /* where they begin */
     struct parts parts;
 };
 
@@ -127,12 +131,11 @@ static sqlite3_stmt *bind_names(struct sqlite *s, enum statement which, enum sto
     return statement;
 }
 
-static void bind_bytes(sqlite3_stmt *statement, int at, const struct writer *bytes) {
-    sqlite3_bind_blob64(statement, at, bytes->length ? bytes->data : "", bytes->length,
-                        SQLITE_STATIC);
-}
-
-static bool write_part(struct sqlite *s, int64_t place, const struct part *part) {
+/* The part i of an object's. */
+static bool write_part(struct sqlite *s, int64_t place, const struct parts *parts, size_t i) {
+    const struct part *part = &parts->list[i];
+    size_t n;
+    const char *bytes = parts_bytes(parts, i, &n);
     const enum statement which = part->gone ? SQL_CUT : SQL_FILL;
     sqlite3_stmt *statement = s->statements[which];
     sqlite3_bind_int64(statement, 1, place);
@@ -140,21 +143,30 @@ static bool write_part(struct sqlite *s, int64_t place, const struct part *part)
     if (part->gone)
         sqlite3_bind_int64(statement, 3, part->to);
     else
-        bind_bytes(statement, 3, &part->bytes);
+        sqlite3_bind_blob64(statement, 3, bytes, n, SQLITE_STATIC);
     return step(s, which);
 }
 
-/* Puts or drops an object's row; 0: it had none. */
-static bool write_row(struct sqlite *s, const struct kept *k, int64_t *place) {
-    const enum statement which = k->deleted ? SQL_DROP : SQL_PUT;
-    sqlite3_stmt *statement = bind_names(s, which, k->kind, k->names, k->id);
-    if (!k->deleted) bind_bytes(statement, 4, &k->summary);
+/* Runs a statement on an object's row; *place stays as it is where there is none. */
+static bool on_row(struct sqlite *s, enum statement which, const struct kept *k, int64_t *place) {
+    sqlite3_stmt *statement = bind_names(s, which, k->kind, k->head.data, k->head.data + k->id);
+    if (which != SQL_DROP)
+        sqlite3_bind_blob64(statement, 4, k->head.data + k->summary, k->head.length - k->summary,
+                            SQLITE_STATIC);
     int code = sqlite3_step(statement);
     if (code == SQLITE_ROW) {
         *place = sqlite3_column_int64(statement, 0);
         code = sqlite3_step(statement);
     }
     return sqlite3_reset(statement) == SQLITE_OK && code == SQLITE_DONE;
+}
+
+/* Puts or drops an object's row. One whose summary stays as it is is not touched where parts of its
+ * object change: that is most of what is saved. */
+static bool write_row(struct sqlite *s, const struct kept *k, int64_t *place) {
+    if (k->deleted) return on_row(s, SQL_DROP, k, place);
+    if (k->in_parts && !k->parts.whole && !on_row(s, SQL_FIND, k, place)) return false;
+    return *place || on_row(s, SQL_PUT, k, place);
 }
 
 static bool write_change(struct sqlite *s, const struct kept *k) {
@@ -164,7 +176,7 @@ static bool write_change(struct sqlite *s, const struct kept *k) {
         sqlite3_bind_int64(s->statements[SQL_EMPTY], 1, place);
         ok = step(s, SQL_EMPTY);
     }
-    for (size_t i = 0; ok && i < k->parts.n; i++) ok = write_part(s, place, &k->parts.list[i]);
+    for (size_t i = 0; ok && i < k->parts.n; i++) ok = write_part(s, place, &k->parts, i);
     return ok;
 }
 
@@ -195,8 +207,7 @@ static bool write_batches(struct sqlite *s, struct batch *first, const struct ba
 
 static void free_batch(struct batch *b) {
     for (size_t i = 0; i < b->n; i++) {
-        free(b->changes[i].names);
-        writer_free(&b->changes[i].summary);
+        writer_free(&b->changes[i].head);
         parts_free(&b->changes[i].parts);
     }
     free(b);
@@ -264,20 +275,20 @@ static void *write_on(void *context) {
 /* ---- saving ---- */
 
 static bool encode_one(const struct store_change *from, struct kept *to) {
-    const size_t n = strlen(from->tenant) + 1;
     to->kind = from->kind;
     to->deleted = from->deleted;
-    writer_init(&to->summary, LONGEST_OBJECT);
+    to->in_parts = from->encode_parts;
+    writer_init(&to->head, LONGEST_OBJECT);
     parts_init(&to->parts);
-    to->names = malloc(n + strlen(from->id) + 1);
-    if (!to->names) return false;
-    memcpy(to->names, from->tenant, n);
-    to->id = strcpy(to->names + n, from->id);
-    if (from->deleted) return true;
-    if (from->summarize && !from->summarize(from->object, &to->summary)) return false;
+    write_bytes(&to->head, from->tenant, strlen(from->tenant) + 1);
+    to->id = to->head.length;
+    write_bytes(&to->head, from->id, strlen(from->id) + 1);
+    to->summary = to->head.length;
+    if (from->deleted || to->head.full) return !to->head.full;
+    if (from->summarize && !from->summarize(from->object, &to->head)) return false;
     if (from->encode_parts) return from->encode_parts(from->object, &to->parts);
     from->encode(from->object, parts_add(&to->parts, 0));
-    return !parts_are_full(&to->parts);
+    return !to->parts.bytes.full;
 }
 
 static struct batch *encode_all(const struct store_change *changes, size_t n) {

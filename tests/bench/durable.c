@@ -73,9 +73,9 @@ static const char *inside(const char *name) {
     return path;
 }
 
-static struct server serve(void) {
-    char *const argv[] = {gradd,         "--log-level", "warn",    "--listen",
-                          "127.0.0.1:0", "--data-dir",  directory, NULL};
+static struct server serve(char *store) {
+    char *const argv[] = {gradd,        "--log-level", "warn",    "--listen", "127.0.0.1:0",
+                          "--data-dir", directory,     "--store", store,      NULL};
     return server_start(argv);
 }
 
@@ -143,29 +143,43 @@ static double rate_of_sqlite(sqlite3 *db, size_t n) {
     return rate;
 }
 
-static void steps(void) {
-    static struct lane lanes[LANES];
-    double gradds[ROUNDS], sqlites[ROUNDS];
-    struct server server = serve();
+/* A server with a session for each connection. */
+static struct server serve_steps(char *store, struct lane *lanes) {
+    struct server server = serve(store);
     for (int i = 0; i < LANES; i++) {
         lanes[i].fd = server_dial(&server);
         lane_send(&lanes[i], "PUT", path_of(i, ""), new_session);
         lane_read(&lanes[i], 201);
     }
     rate_of_gradd(lanes);
-    lane_send(lanes, "GET", path_of(0, "/export"), "");
-    lane_read(lanes, 200);
-    const size_t n = lanes->length;
+    return server;
+}
+
+static void stop_steps(struct server *server, struct lane *lanes) {
+    for (int i = 0; i < LANES; i++) close(lanes[i].fd);
+    server_stop(server);
+}
+
+static void steps(void) {
+    static struct lane durable[LANES], fleeting[LANES];
+    double durables[ROUNDS], fleetings[ROUNDS], sqlites[ROUNDS];
+    struct server server = serve_steps("sqlite:", durable),
+                  other = serve_steps("memory:", fleeting);
+    lane_send(durable, "GET", path_of(0, "/export"), "");
+    lane_read(durable, 200);
     sqlite3 *beside = open_beside();
     for (int i = 0; i < ROUNDS; i++) {
-        sqlites[i] = rate_of_sqlite(beside, n);
-        gradds[i] = rate_of_gradd(lanes);
+        sqlites[i] = rate_of_sqlite(beside, durable->length);
+        durables[i] = rate_of_gradd(durable);
+        fleetings[i] = rate_of_gradd(fleeting);
     }
     sqlite3_close(beside);
-    for (int i = 0; i < LANES; i++) close(lanes[i].fd);
-    server_stop(&server);
-    row("durable Adam steps a second, 16 connections", median(gradds), "", median(sqlites),
+    stop_steps(&server, durable);
+    stop_steps(&other, fleeting);
+    const double rate = median(durables);
+    row("durable Adam steps a second, 16 connections", rate, "", median(sqlites),
         "the same bytes by SQLite alone, 16 in a transaction", ">= 0.8");
+    row("the same", rate, "", median(fleetings), "the same steps without a store", "");
 }
 
 /* ---- the start ---- */
@@ -209,7 +223,7 @@ static void fill(int many) {
 
 static double start_ms(void) {
     const double start = now_ms();
-    struct server server = serve();
+    struct server server = serve("sqlite:");
     const double ms = now_ms() - start;
     server_stop(&server);
     return ms;

@@ -113,7 +113,7 @@ static void run(struct asked *a, struct engine *engine, const struct question *q
     a->x.deadline = clock_coarse() + 60 * INT64_C(1000000000);
     if (admitted && q->body && !exchange_body(&a->x, q->body, q->length)) return;
     if (!admitted) return;
-    if (!exchange_run(&a->x)) exchange_work(&a->x);
+    if (exchange_run(&a->x) == EXCHANGE_WORKS) exchange_work(&a->x);
     finish(a, engine);
 }
 

@@ -60,12 +60,12 @@ static void cut(struct kept *o, int64_t from, int64_t to) {
     }
 }
 
-static void fill(struct kept *o, int64_t number, const struct writer *bytes) {
-    struct kept_part **at = &o->parts, *part = take(sizeof *part + bytes->length);
+static void fill(struct kept *o, int64_t number, const char *bytes, size_t n) {
+    struct kept_part **at = &o->parts, *part = take(sizeof *part + n);
     cut(o, number, number);
     while (*at && (*at)->number < number) at = &(*at)->next;
-    *part = (struct kept_part){.next = *at, .number = number, .n = bytes->length};
-    if (bytes->length) memcpy(part->bytes, bytes->data, bytes->length);
+    *part = (struct kept_part){.next = *at, .number = number, .n = n};
+    memcpy(part->bytes, bytes, n);
     *at = part;
 }
 
@@ -103,10 +103,12 @@ static void make(struct keeping *k, const struct store_change *c, const struct e
     if (e->parts.whole) cut(o, INT64_MIN, INT64_MAX);
     for (size_t i = 0; i < e->parts.n; i++) {
         const struct part *part = &e->parts.list[i];
+        size_t n;
+        const char *bytes = parts_bytes(&e->parts, i, &n);
         if (part->gone)
             cut(o, part->from, part->to);
         else
-            fill(o, part->from, &part->bytes);
+            fill(o, part->from, bytes, n);
     }
 }
 
@@ -117,7 +119,7 @@ static bool encode(const struct store_change *c, struct encoded *e) {
     if (c->summarize && !c->summarize(c->object, &e->summary)) return false;
     if (c->encode_parts) return c->encode_parts(c->object, &e->parts);
     c->encode(c->object, parts_add(&e->parts, 0));
-    return !parts_are_full(&e->parts);
+    return !e->parts.bytes.full;
 }
 
 static void keeping_save(struct store *store, const struct store_change *changes, size_t n,

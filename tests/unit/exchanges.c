@@ -30,7 +30,7 @@ void request_begin(struct request *r, struct engine *engine, const char *method,
     if (query) fail_msg("queries are the transport's: %s", path);
     if (!exchange_admit(&r->x)) fail_msg("not admitted: %s %s", method, path);
     if (body) assert_true(exchange_body(&r->x, body, strlen(body)));
-    if (!exchange_run(&r->x)) exchange_work(&r->x);
+    if (exchange_run(&r->x) == EXCHANGE_WORKS) exchange_work(&r->x);
 }
 
 bool request_is_over(struct request *r) {

@@ -315,7 +315,7 @@ static bool first_parts(const void *object, struct parts *out) {
     write_text(parts_add(out, INT64_MAX), "last");
     write_text(parts_add(out, 0), "zero ");
     write_text(parts_add(out, 8), "eight ");
-    return !parts_are_full(out);
+    return !out->bytes.full;
 }
 
 static bool next_parts(const void *object, struct parts *out) {
@@ -323,7 +323,7 @@ static bool next_parts(const void *object, struct parts *out) {
     parts_drop(out, 1, 7);
     write_text(parts_add(out, 8), "EIGHT ");
     write_text(parts_add(out, 9), "nine ");
-    return !parts_are_full(out);
+    return !out->bytes.full;
 }
 
 /* What has not changed stays; an object is its parts in the order of their numbers. */

@@ -51,7 +51,7 @@ static void slow_save(struct store *store, const struct store_change *changes, s
     parts_init(&parts);
     if (changes->encode_parts && !changes->deleted)
         assert_true(changes->encode_parts(changes->object, &parts));
-    parts_join(&parts, &out);
+    write_bytes(&out, parts.bytes.data, parts.bytes.length);
     parts_free(&parts);
     if (changes->encode && !changes->deleted) assert_true(changes->encode(changes->object, &out));
     snprintf(slow.last, sizeof slow.last, "%s%d %s %.*s", changes->deleted ? "-" : "+",

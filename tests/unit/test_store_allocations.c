@@ -95,7 +95,7 @@ static bool encode_parts(const void *object, struct parts *out) {
     write_text(parts_add(out, 0), object);
     write_text(parts_add(out, 1), "tail");
     parts_drop(out, 2, 9);
-    return !parts_are_full(out);
+    return !out->bytes.full;
 }
 
 struct outcome {
