@@ -1,6 +1,5 @@
 /* Sessions as a store keeps them: a JSON document in parts, so that of a session that changes a little
  * little is written. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "api/registry.h"
@@ -8,6 +7,7 @@
 #include "api/session_make.h"
 #include "api/session_services.h"
 #include "api/training.h"
+#include "core/numbers.h"
 
 /* The numbers of the parts: what the session is, its optimizer, its items by their ids, its tapes, what
  * was done on them by the numbers of the entries, and the end. */
@@ -211,14 +211,26 @@ bool session_summarize(const void *object, struct writer *out) {
     return !out->full;
 }
 
+/* Takes a number and the one byte behind it. */
+static bool take_double(const char **at, const char *end, char behind, double *out) {
+    return number_parse_f64(*at, end, out, at) == NUMBER_OK && *(*at)++ == behind;
+}
+
+static bool take_int(const char **at, const char *end, char behind, int64_t *out) {
+    return number_parse_i64(*at, end, out, at) == NUMBER_OK && *out >= 0 && *(*at)++ == behind;
+}
+
 bool session_read_summary(const char *summary, size_t n, struct registry_row *out) {
-    char *at;
-    if (n == 0 || summary[n - 1] || !memchr(summary, '\n', n)) return false;
-    out->created_at = strtod(summary, &at);
-    out->ttl_seconds = strtod(at, &at);
-    out->dtype = (int)strtol(at, &at, 10);
-    out->bytes = (size_t)strtoull(at, &at, 10);
-    out->tapes = (uint32_t)strtoul(at, &at, 10);
-    out->labels = at + 1;
-    return *at == '\n' && out->dtype >= 0 && out->dtype < DTYPE_COUNT;
+    const char *at = summary, *end = summary + n - 1;
+    int64_t dtype, bytes, tapes;
+    if (n == 0 || *end || !take_double(&at, end, ' ', &out->created_at) ||
+        !take_double(&at, end, ' ', &out->ttl_seconds) || !take_int(&at, end, ' ', &dtype) ||
+        !take_int(&at, end, ' ', &bytes) || !take_int(&at, end, '\n', &tapes) ||
+        dtype >= DTYPE_COUNT || tapes > UINT32_MAX)
+        return false;
+    out->dtype = (int)dtype;
+    out->bytes = (size_t)bytes;
+    out->tapes = (uint32_t)tapes;
+    out->labels = at;
+    return true;
 }
