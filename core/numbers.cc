@@ -11,6 +11,9 @@
 #include <cstring>
 #include <limits>
 #include <system_error>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 // The steps of printing run one after the other in one function, or their results go through memory.
 #define ALWAYS_INLINE __attribute__((always_inline)) inline
@@ -280,15 +283,6 @@ template <class T> ALWAYS_INLINE decimal shortest(typename layout<T>::bits x) {
     return {in ? tens : nearest, at.k};
 }
 
-// Eight digits of x as eight bytes, the first digit lowest.
-uint64_t eight_digits(uint32_t x) {
-    const uint64_t fours = x / 10000 | uint64_t(x % 10000) << 32;
-    const uint64_t hundreds = (fours * 10486 >> 20) & 0x0000007F0000007F;
-    const uint64_t twos = hundreds | (fours - 100 * hundreds) << 16;
-    const uint64_t tens = (twos * 103 >> 10) & 0x000F000F000F000F;
-    return tens | (twos - 10 * tens) << 8;
-}
-
 unsigned top_bit(uint64_t x) { return 63u ^ unsigned(__builtin_clzll(x)); }
 
 // Stores eight bytes, the lowest first.
@@ -299,46 +293,102 @@ void store8(char *out, uint64_t bytes) {
     std::memcpy(out, &bytes, sizeof bytes);
 }
 
-// Seventeen digits as text, kept in registers: what was just stored in pieces is slow to load.
+// Sixteen digits, of two numbers below 10^8 eight each, kept in a register: what was just stored in pieces
+// is slow to load. A byte each, the first digit lowest: quotients by 10,000, by 100 and by 10, and beside
+// each what it leaves.
+#ifdef __SSE2__
+class sixteen {
+    __m128i digits;
+
+  public:
+    sixteen(uint32_t high, uint32_t low) {
+        const __m128i x = _mm_set_epi64x(low, high), ten_4 = _mm_set1_epi64x(10000),
+                      hundred = _mm_set1_epi16(100), ten = _mm_set1_epi16(10);
+        const __m128i a = _mm_srli_epi64(_mm_mul_epu32(x, _mm_set1_epi64x(3518437209)), 45);
+        const __m128i fours =
+            _mm_or_si128(a, _mm_slli_epi64(_mm_sub_epi64(x, _mm_mul_epu32(a, ten_4)), 32));
+        const __m128i b = _mm_srli_epi16(_mm_mulhi_epu16(fours, _mm_set1_epi16(5243)), 3);
+        const __m128i twos =
+            _mm_or_si128(b, _mm_slli_epi32(_mm_sub_epi16(fours, _mm_mullo_epi16(b, hundred)), 16));
+        const __m128i c = _mm_mulhi_epu16(twos, _mm_set1_epi16(6554));
+        digits = _mm_or_si128(c, _mm_slli_epi16(_mm_sub_epi16(twos, _mm_mullo_epi16(c, ten)), 8));
+    }
+    // How many there are without the zeros at the end.
+    int count() const {
+        const int zeros = _mm_movemask_epi8(_mm_cmpeq_epi8(digits, _mm_setzero_si128()));
+        return int(top_bit((0xFFFFu ^ unsigned(zeros)) << 1 | 1));
+    }
+    // As text, the first digit lowest.
+    uint128 text() const {
+        const __m128i bytes = _mm_or_si128(digits, _mm_set1_epi8('0'));
+        const int64_t last = _mm_cvtsi128_si64(_mm_unpackhi_epi64(bytes, bytes));
+        return uint128(uint64_t(last)) << 64 | uint64_t(_mm_cvtsi128_si64(bytes));
+    }
+    void store(char *out) const {
+        const __m128i bytes = _mm_or_si128(digits, _mm_set1_epi8('0'));
+        std::memcpy(out, &bytes, sizeof bytes);
+    }
+};
+#else
+class sixteen {
+    uint64_t first, last;
+
+    static uint64_t eight(uint32_t x) {
+        const uint64_t fours = x / 10000 | uint64_t(x % 10000) << 32;
+        const uint64_t hundreds = (fours * 10486 >> 20) & 0x0000007F0000007F;
+        const uint64_t twos = hundreds | (fours - 100 * hundreds) << 16;
+        const uint64_t tens = (twos * 103 >> 10) & 0x000F000F000F000F;
+        return tens | (twos - 10 * tens) << 8;
+    }
+
+  public:
+    sixteen(uint32_t high, uint32_t low) : first(eight(high)), last(eight(low)) {}
+    int count() const {
+        return last ? 9 + int(top_bit(last) / 8) : first ? 1 + int(top_bit(first) / 8) : 0;
+    }
+    uint128 text() const {
+        const uint64_t zeros = 0x3030303030303030;
+        return uint128(last | zeros) << 64 | first | zeros;
+    }
+    void store(char *out) const {
+        store8(out, uint64_t(text()));
+        store8(out + 8, uint64_t(text() >> 64));
+    }
+};
+#endif
+
+// Seventeen digits.
 struct digits {
     char first;
-    uint64_t middle, last; // eight each, the first one lowest
-    int n;                 // how many there are without the zeros at the end
-    int exponent;          // of the first one
+    sixteen rest;
+    int n;        // how many there are without the zeros at the end
+    int exponent; // of the first one
 };
 
 // Of float there are nine, and zeros.
 template <class T> ALWAYS_INLINE digits spread(decimal d) {
     constexpr int most = layout<T>::DIGITS;
-    constexpr uint64_t ten_8 = 100000000, full = most == 9 ? ten_8 : ten_8 * ten_8,
-                       zeros = 0x3030303030303030;
+    constexpr uint64_t ten_8 = 100000000, full = most == 9 ? ten_8 : ten_8 * ten_8;
     // But for the rarest numbers, one digit is missing at most, and two of float.
     while (__builtin_expect(d.digits < full / 100, 0)) d = {d.digits * 10, d.exponent - 1};
     const int missing = (d.digits < full) + (d.digits < full / 10);
     static const uint8_t up[] = {1, 10, 100}; // looked up, since it cannot be foreseen
     const uint64_t all = d.digits * up[missing];
     const uint32_t top = uint32_t(most == 9 ? all : all / ten_8), first = top / uint32_t(ten_8);
-    const uint64_t middle = eight_digits(top - first * uint32_t(ten_8)),
-                   last = most == 9 ? 0 : eight_digits(uint32_t(all - top * ten_8));
-    const int counted = last     ? 10 + int(top_bit(last) / 8)
-                        : middle ? 2 + int(top_bit(middle) / 8)
-                                 : 1;
-    return {char('0' + first), middle | zeros, last | zeros, counted,
-            d.exponent - missing + most - 1};
+    const sixteen rest(top - first * uint32_t(ten_8), most == 9 ? 0 : uint32_t(all - top * ten_8));
+    return {char('0' + first), rest, 1 + rest.count(), d.exponent - missing + most - 1};
 }
 
 void store_digits(char *out, const digits &d) {
     out[0] = d.first;
-    store8(out + 1, d.middle);
-    store8(out + 9, d.last);
+    d.rest.store(out + 1);
 }
 
 // "d.ddde+XX"
 ALWAYS_INLINE size_t lay_out_scientific(char *out, const digits &d) {
     out[0] = d.first;
     out[1] = '.';
-    store8(out + 2, d.middle);
-    store8(out + 10, d.last);
+    d.rest.store(out + 2);
     char *at = out + (d.n > 1 ? d.n + 1 : 1);
     const int size = d.exponent < 0 ? -d.exponent : d.exponent;
     *at++ = 'e';
@@ -360,7 +410,7 @@ ALWAYS_INLINE size_t lay_out(char *out, const digits &d) {
     }
     // ddd.ddd, where at least the last of the 17 digits stands behind the point
     const int whole = d.exponent + 1;
-    const uint128 behind = (uint128(d.last) << 64 | d.middle) >> 8 * (whole - 1);
+    const uint128 behind = d.rest.text() >> 8 * (whole - 1);
     store_digits(out, d);
     out[whole] = '.';
     store8(out + whole + 1, uint64_t(behind));
