@@ -167,6 +167,7 @@ static void steps(void) {
                   other = serve_steps("memory:", fleeting);
     lane_send(durable, "GET", path_of(0, "/export"), "");
     lane_read(durable, 200);
+    if (!durable->length) die("an export is empty");
     sqlite3 *beside = open_beside();
     for (int i = 0; i < ROUNDS; i++) {
         sqlites[i] = rate_of_sqlite(beside, durable->length);
