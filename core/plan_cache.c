@@ -55,13 +55,8 @@ static char *put(char *at, const void *bytes, size_t n) {
 }
 
 static size_t key_size(const struct program *p) {
-    size_t n = sizeof(uint32_t) * (1 + (size_t)p->n_wanted);
-    for (uint32_t i = 0; i < p->n; i++) {
-        const struct node *node = tape_node(p->tape, p->node[i]);
-        n += sizeof(struct key_node) + (size_t)node->shape->rank * sizeof(int64_t);
-        if (!program_is_input(p, i)) n += node->n_args * sizeof(uint32_t) + node->attrs_size;
-    }
-    return cache_key_padded(n);
+    return cache_key_padded(sizeof(uint32_t) * (1 + (size_t)p->n_wanted) +
+                            p->n * sizeof(struct key_node) + p->told);
 }
 
 static char *write_key(const struct program *p, struct arena *scratch, size_t *size) {

@@ -54,7 +54,12 @@ bool program_number(const struct tape *t, const node_id *wanted, size_t n_wanted
         if (!live[i]) continue;
         index[i] = p->n;
         node[p->n++] = i;
-        p->n_inputs += program_is_input(p, p->n - 1);
+        const struct node *n = tape_node(t, i);
+        p->told += (size_t)n->shape->rank * sizeof *n->shape->dim;
+        if (program_is_input(p, p->n - 1))
+            p->n_inputs++;
+        else
+            p->told += n->n_args * sizeof *index + n->attrs_size;
     }
     return true;
 }

@@ -13,6 +13,8 @@ struct program {
     const node_id *wanted;
     uint32_t n_wanted;
     uint32_t n_inputs;
+    size_t
+        told; /* bytes of all their dimensions, and of the arguments and attributes of what is computed */
     /* Of each node of the tape, never falling: what stands in one stage is computed before the next one
      * begins, and never together with it. NULL: there is one. */
     const uint32_t *stage;
