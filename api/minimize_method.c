@@ -165,12 +165,12 @@ static bool check_memory(struct method_run *r) {
     const double doubles = solve_memory(r->method, &r->problem, &r->stop);
     const size_t left = o->arena.ceiling > o->arena.held ? o->arena.ceiling - o->arena.held : 0;
     if (doubles < SOLVE_MEMORY_MAX && doubles * 8 <= (double)left) return true;
-    return error_set(o->error, ERROR_MEMORY_BUDGET,
-                     "%s needs about %.0f bytes of memory for %zu unknowns and %zu constraints, "
-                     "beside the %zu that the request holds; the limit is %.0f",
-                     r->method->name, doubles * 8, r->problem.n,
-                     r->problem.n_equal + r->problem.n_below, o->arena.held,
-                     fmin((double)o->arena.ceiling, 8.0 * SOLVE_MEMORY_MAX));
+    error_set(o->error, ERROR_MEMORY_BUDGET,
+              "%s needs about %.0f bytes of memory for %zu unknowns and %zu constraints, "
+              "beside the %zu that the request holds; the limit is %.0f (max_request_bytes)",
+              r->method->name, doubles * 8, r->problem.n, r->problem.n_equal + r->problem.n_below,
+              o->arena.held, fmin((double)o->arena.ceiling, 8.0 * SOLVE_MEMORY_MAX));
+    return error_under(o->error, "method");
 }
 
 static bool check_work(struct method_run *r) {

@@ -11,11 +11,12 @@
 
 /* What memory is for, and its name in counters. */
 #define BUDGET_KINDS(X)                                                                            \
-    X(BODIES, "bodies")   /* of requests, and of jobs */                                           \
-    X(ARENAS, "arenas")   /* of requests, plans, tapes and optimizers */                           \
-    X(RUNS, "runs")       /* large slabs: of runs, arenas and answers, kept ones too */            \
-    X(STATE, "state")     /* variables, slots and values of sessions */                            \
-    X(ANSWERS, "answers") /* as they are written and sent */
+    X(BODIES, "bodies")     /* of requests, and of jobs */                                         \
+    X(ARENAS, "arenas")     /* of requests, plans, tapes and optimizers */                         \
+    X(RUNS, "runs")         /* large slabs: of runs, arenas and answers, kept ones too */          \
+    X(SEARCHES, "searches") /* what methods of minimisation work in */                             \
+    X(STATE, "state")       /* variables, slots and values of sessions */                          \
+    X(ANSWERS, "answers")   /* as they are written and sent */
 
 enum budget_kind {
 #define BUDGET_ENUM(tag, name) BUDGET_##tag,

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/budget.h"
 #include "core/search.h"
 
 const struct solve_method solve_methods[SOLVE_METHOD_COUNT] = {
@@ -41,13 +42,14 @@ static unsigned stored_steps(size_t n) {
     return (unsigned)(fits < 10 ? 10 : fits > 100 ? 100 : fits);
 }
 
-/* Lengths as in NLopt's allocations, or a little above. */
+/* Lengths as in the allocations of NLopt 2.7.1 (src/algs: the function <method>_minimize of each, luksan's in
+ * plis.c, pnet.c and plip.c), or a little above. */
 double solve_memory(const struct solve_method *method, const struct solve_problem *problem,
                     const struct solve_stop *stop) {
     const double n = (double)problem->n, p = (double)problem->n_equal,
                  m = p + (double)problem->n_below, looks = (double)stop->evaluations;
     const double ours = 10 * n + 2 * m + m * n + 16, steps = stored_steps(problem->n);
-    const double limited = n * (16 + 3 * steps) + 8 * steps;
+    const double limited = n * (16 + 2 * steps) + 8 * steps;
     switch (tag_of(method)) {
     case SOLVE_slsqp: {
         const double n1 = n + 1, mineq = m + 2 * n1;
@@ -59,7 +61,7 @@ double solve_memory(const struct solve_method *method, const struct solve_proble
         return ours + 12 * n + 2 * m * n + 16 * m;
     case SOLVE_cobyla: {
         const double rows = m + p + 2 * n; /* bounds are rows too */
-        return ours + n * (3 * n + 2 * rows + 11) + 5 * rows + 16;
+        return ours + n * (3 * n + 2 * rows + 20) + 6 * rows + 16;
     }
     case SOLVE_bobyqa:
         return ours + (2 * n + 6) * (3 * n + 1) + 1.5 * n * (n + 5) + 8 * n;
@@ -68,14 +70,15 @@ double solve_memory(const struct solve_method *method, const struct solve_proble
     case SOLVE_praxis:
         return ours + n * n + 9 * n;
     case SOLVE_neldermead:
-    case SOLVE_sbplx:
         return ours + (n + 1) * (n + 9) + 8 * n;
-    /* Rectangles, and local minima and starts, are kept for each point. */
+    case SOLVE_sbplx: /* simplexes in subspaces of up to five dimensions */
+        return ours + 12 * n + 200;
+    /* A rectangle, or a start or a local minimum, is kept for each point, in nodes of a tree. */
     case SOLVE_direct:
     case SOLVE_direct_l:
         return ours + looks * (2 * n + 16) + 8 * n;
     case SOLVE_mlsl:
-        return ours + looks * (2 * n + 24) + limited;
+        return ours + looks * (n + 24) + limited;
     case SOLVE_crs2_lm:
         return ours + 10 * (n + 2) * (n + 8);
     case SOLVE_isres:
@@ -311,10 +314,18 @@ static void through_nlopt(struct search *s, double *x) {
 void solve(const struct solve_method *method, const struct solve_problem *problem,
            const struct solve_stop *stop, double *x, double *c, struct solve_result *out) {
     struct search s;
-    if (!search_begin(&s, method, problem, stop, out)) return;
-    if (tag_of(method) == SOLVE_trust_newton)
-        trust_newton(&s, x);
-    else
-        through_nlopt(&s, x);
-    search_finish(&s, x, c);
+    /* Nothing is told by NLopt of what it takes, so that all it may take is counted from the beginning. */
+    const size_t bytes = (size_t)solve_memory(method, problem, stop) * sizeof(double);
+    if (!budget_take(BUDGET_SEARCHES, bytes)) {
+        *out = (struct solve_result){.status = SOLVE_NO_MEMORY};
+        return;
+    }
+    if (search_begin(&s, method, problem, stop, out)) {
+        if (tag_of(method) == SOLVE_trust_newton)
+            trust_newton(&s, x);
+        else
+            through_nlopt(&s, x);
+        search_finish(&s, x, c);
+    }
+    budget_give(BUDGET_SEARCHES, bytes);
 }

@@ -126,7 +126,7 @@ def check_state(families):
     kinds = values(families["gradd_memory_bytes"])
     check(kinds[("sessions",)] > 0 and kinds[("plan_cache",)] > 0, "memory", kinds)
     held = values(families["gradd_budget_held_bytes"])
-    check(set(held) == {(k,) for k in ("bodies", "arenas", "runs", "state", "answers")}, "kinds of memory", held)
+    check(set(held) == {(k,) for k in ("bodies", "arenas", "runs", "searches", "state", "answers")}, "kinds of memory", held)
     check(0 < sum(held.values()) < one(families, "gradd_budget_limit_bytes"), "the budget", held)
     check(values(families["gradd_ready"]) == {(c,): 1 for c in ("process", "queue", "store", "disk")}, "readiness")
     for name in ("process_resident_memory_bytes", "process_open_fds", "process_max_fds", "process_start_time_seconds"):
