@@ -2,6 +2,7 @@
  * not know what an answer consists of. */
 #include "api/writer.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ void writer_init(struct writer *w, size_t ceiling) { *w = (struct writer){.ceili
 struct head {
     size_t size; /* that was taken */
     bool slab;   /* of the slabs; else from malloc */
+    bool passed_on;
 };
 enum { HEAD = 64 }; /* bytes, which keep the text aligned */
 
@@ -35,12 +37,21 @@ static struct head *head_of(char *data) { return (struct head *)(void *)(data - 
 void writer_release(void *data) {
     struct head *head = data ? head_of(data) : NULL;
     if (!head) return;
+    if (head->passed_on) budget_passed(head->size);
     if (head->slab) {
         slab_give(head, head->size);
         return;
     }
     budget_give(BUDGET_ANSWERS, head->size);
     free(head);
+}
+
+/* The budget does not tell less than a step from nothing. */
+void writer_pass_on(struct writer *w) {
+    if (w->capacity < BUDGET_STEP) return;
+    struct head *head = head_of(w->data);
+    head->passed_on = true;
+    budget_pass_on(head->size);
 }
 
 void writer_free(struct writer *w) {
@@ -51,6 +62,7 @@ void writer_free(struct writer *w) {
 /* Puts the text into a buffer of that many bytes; false, and nothing changes, without memory. */
 static bool move(struct writer *w, size_t capacity, bool to_slab) {
     const size_t size = capacity + HEAD;
+    assert(!w->data || !head_of(w->data)->passed_on);
     const bool grows = w->data && !to_slab && !head_of(w->data)->slab;
     const size_t more = to_slab ? 0 : grows ? size - head_of(w->data)->size : size;
     if (size < capacity || !budget_take(BUDGET_ANSWERS, more)) return false;

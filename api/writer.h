@@ -18,6 +18,8 @@ enum tensor_format { FORMAT_NESTED, FORMAT_TYPED, FORMAT_BASE64 };
 
 void writer_init(struct writer *w, size_t ceiling);
 void writer_free(struct writer *w);
+/* What was written is complete, and goes to somebody who will release it soon: see budget_pass_on. */
+void writer_pass_on(struct writer *w);
 /* Gives back what was taken from a writer; NULL is nothing. Any thread may. */
 void writer_release(void *data);
 

@@ -8,15 +8,17 @@
 static struct {
     _Alignas(64) _Atomic int64_t all;
     _Atomic int64_t kinds[BUDGET_KIND_COUNT];
-    _Atomic int64_t by_work; /* what the work that is under way has taken and not given back */
+    _Atomic int64_t
+        by_work; /* what the work that is under way has taken and not given back, or passed on */
     int64_t limit;
     void (*reclaim)(void);
 } process = {.limit = INT64_MAX / 2};
 
 /* Of this thread: taken and not yet counted above; and the first refusal of its work. */
 static _Thread_local int64_t own[BUDGET_KIND_COUNT];
-static _Thread_local bool works;      /* between budget_begin and budget_end */
-static _Thread_local int64_t by_work; /* as counted above */
+static _Thread_local bool works;         /* between budget_begin and budget_end */
+static _Thread_local int64_t by_work;    /* as counted above */
+static _Thread_local int64_t own_before; /* of what is counted above: passed on to this work */
 static _Thread_local struct {
     int64_t wanted, held; /* wanted 0: none */
     bool will_pass;       /* there would be room if it were not for the work of others */
@@ -48,7 +50,7 @@ static bool count(enum budget_kind kind, int64_t n, int64_t *before) {
 
 static void refuse(int64_t wanted, int64_t held) {
     if (refused.wanted) return;
-    const int64_t by_others = load(&process.by_work) - by_work;
+    const int64_t by_others = load(&process.by_work) - by_work - own_before;
     refused.wanted = wanted;
     refused.held = held > 0 ? held : 0;
     refused.will_pass = by_others > 0 && wanted <= process.limit - (held - by_others);
@@ -86,16 +88,17 @@ int64_t budget_held(enum budget_kind kind) { return load(&process.kinds[kind]); 
 int64_t budget_held_in_all(void) { return load(&process.all); }
 int64_t budget_limit(void) { return process.limit; }
 
-/* What it has taken and still holds is for others to give back: it stays, or is on its way out. */
+/* What it has taken and still holds is for others to give back. */
 static void leave_work(void) {
     if (by_work) atomic_fetch_sub_explicit(&process.by_work, by_work, memory_order_relaxed);
     by_work = 0;
     works = false;
 }
 
-void budget_begin(void) {
+void budget_begin(size_t passed_on) {
     leave_work();
     works = true;
+    own_before = (int64_t)passed_on;
     refused.wanted = 0;
 }
 
@@ -110,4 +113,12 @@ void budget_end(struct error *error) {
               " bytes for requests and sessions (max_memory_bytes)",
               refused.wanted, refused.will_pass ? " while others run" : "", refused.held,
               process.limit);
+}
+
+void budget_pass_on(size_t bytes) {
+    atomic_fetch_add_explicit(&process.by_work, (int64_t)bytes, memory_order_relaxed);
+}
+
+void budget_passed(size_t bytes) {
+    atomic_fetch_sub_explicit(&process.by_work, (int64_t)bytes, memory_order_relaxed);
 }

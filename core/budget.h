@@ -42,11 +42,16 @@ int64_t budget_held(enum budget_kind kind);
 int64_t budget_held_in_all(void);
 int64_t budget_limit(void);
 
-/* The calling thread begins a piece of work that nothing has been refused to. */
-void budget_begin(void);
+/* The calling thread begins a piece of work that nothing has been refused to. So many bytes were passed on to it. */
+void budget_begin(size_t passed_on);
 /* And ends it. Where something was refused to it, and `error` says that there was no memory, the figures of the
  * process take the place of that sentence; and where there would have been room but for the work of other
  * threads, the server is overloaded and the request may come again. */
 void budget_end(struct error *error);
+
+/* So many bytes, which are taken, are on their way, such as an answer that is being sent: until they have arrived
+ * they count as somebody's work. Any thread may say either. */
+void budget_pass_on(size_t bytes);
+void budget_passed(size_t bytes);
 
 #endif

@@ -23,9 +23,10 @@ static bool take(int64_t bytes, size_t need, struct error *error) {
                   "no room for a body of %zu bytes: all bodies together hold %" PRId64
                   " of %" PRId64 " bytes",
                   need, before, most);
-    else if (budget_take(BUDGET_BODIES, (size_t)bytes))
+    else if (budget_take(BUDGET_BODIES, (size_t)bytes)) {
+        budget_pass_on((size_t)bytes);
         return true;
-    else
+    } else
         error_set(error, ERROR_MEMORY_BUDGET, "no room for a body of %zu bytes", need);
     atomic_fetch_sub_explicit(&held, bytes, memory_order_relaxed);
     return false;
@@ -34,6 +35,7 @@ static bool take(int64_t bytes, size_t need, struct error *error) {
 static void give(int64_t bytes) {
     atomic_fetch_sub_explicit(&held, bytes, memory_order_relaxed);
     budget_give(BUDGET_BODIES, (size_t)bytes);
+    budget_passed((size_t)bytes);
 }
 
 void body_init(struct body *b) {
@@ -66,8 +68,8 @@ static bool grow(struct body *b, size_t need, int64_t total, struct error *error
     if (total >= 0 && capacity > (size_t)total && (size_t)total >= need) capacity = (size_t)total;
 
     bool is_near = b->data == b->near;
-    int64_t more = (int64_t)(is_near ? capacity : capacity - b->capacity);
-    budget_begin();
+    int64_t more = (int64_t)(capacity - body_taken(b));
+    budget_begin(body_taken(b));
     const bool taken = take(more, need, error);
     budget_end(error);
     if (!taken) return false;

@@ -20,6 +20,10 @@ void body_set_budget(int64_t bytes);
 int64_t body_held(void);
 
 void body_init(struct body *b);
+/* What it has taken, all of which is passed on to the work that it is for: see budget_pass_on. */
+static inline size_t body_taken(const struct body *b) {
+    return b->data == b->near ? 0 : b->capacity;
+}
 void body_free(struct body *b); /* leaves it empty, as body_init does */
 
 /* Appends n bytes to a body that will have `total` bytes (-1: unknown). False after a failure:

@@ -205,7 +205,7 @@ static bool run(struct exchange *x, const struct service_limits *given,
     }
     const struct service_call call = make_call(x, limits, cancelled);
     writer_init(&x->out, (size_t)limits->max_answer_bytes);
-    budget_begin();
+    budget_begin(body_taken(&x->body));
     bool ok = x->route->serve(&call, &x->out, &x->error);
     if (ok && x->out.full && x->reply.change.kind == CHANGE_NONE)
         ok = error_set(&x->error, ERROR_MEMORY_BUDGET,
@@ -214,7 +214,10 @@ static bool run(struct exchange *x, const struct service_limits *given,
     if (!ok && !x->error.code) error_set(&x->error, ERROR_MEMORY_BUDGET, "out of memory");
     budget_end(&x->error);
     if (!ok && is_quota(x, given)) fail_quota(x);
-    if (!ok) writer_free(&x->out);
+    if (ok)
+        writer_pass_on(&x->out);
+    else
+        writer_free(&x->out);
     return ok;
 }
 

@@ -182,7 +182,7 @@ static void run(struct engine *e, struct operation *op) {
     error_clear(&error);
     error_clear(&job.error);
     writer_init(&out, (size_t)e->job.max_answer_bytes);
-    budget_begin();
+    budget_begin(0);
     bool ok = op->serve(&call, &out, &error);
     if (ok && out.full)
         ok = error_set(&error, ERROR_MEMORY_BUDGET,

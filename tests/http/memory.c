@@ -66,6 +66,23 @@ static bool refuses_what_it_has_no_room_for_and_no_more(void) {
     return close(fd) == 0;
 }
 
+/* An answer that nobody reads stays with the server for a while, and no longer. */
+static bool answers_on_their_way_are_waited_for(void) {
+    static const char large[] = "{\"graph\":\"cumsum(broadcast_to(x, [8000000]))\","
+                                "\"variables\":{\"x\":1.1}}",
+                      next[] = "{\"graph\":\"reduce_sum(cumsum(broadcast_to(x, [20000000])))\","
+                               "\"variables\":{\"x\":1}}";
+    char byte;
+    const int slow = dial(&usual), fd = dial(&usual);
+    CHECK(post(slow, "/v1/evaluate", large) && recv(slow, &byte, 1, MSG_PEEK) == 1);
+    CHECK(post(fd, "/v1/evaluate", next) && hear_one(fd, false, 60000) == 503);
+    CHECK(says("while others run: the process holds ") && header_is("Retry-After", "1"));
+    close(slow);
+    CHECK(stat_becomes(&usual, "connections", "open", 2, true, 10000));
+    CHECK(post(fd, "/v1/evaluate", next) && hear_one(fd, false, 60000) == 200);
+    return close(fd) == 0;
+}
+
 static bool refuses_a_request_that_never_fits(void) {
     const int fd = dial(&usual);
     CHECK(post(fd, "/v1/evaluate",
@@ -149,6 +166,7 @@ static bool many_small_sessions_are_refused_in_time(void) {
 
 #define TESTS(X)                                                                                   \
     X(refuses_what_it_has_no_room_for_and_no_more)                                                 \
+    X(answers_on_their_way_are_waited_for)                                                         \
     X(refuses_a_request_that_never_fits)                                                           \
     X(sessions_are_refused_what_does_not_fit)                                                      \
     X(says_in_one_line_that_it_is_given_too_little)                                                \

@@ -21,7 +21,7 @@ static int begin(void **state) {
     (void)state;
     slab_drop();
     budget_set(8 * MIB, slab_drop);
-    budget_begin();
+    budget_begin(0);
     return 0;
 }
 
@@ -80,7 +80,7 @@ static void a_refusal_is_told_with_its_figures(void **state) {
     error_set(&error, ERROR_SHAPE_MISMATCH, "other");
     budget_end(&error);
     assert_string_equal(error.detail, "other");
-    budget_begin();
+    budget_begin(0);
     error_clear(&error);
     error_set(&error, ERROR_MEMORY_BUDGET, "no memory");
     budget_end(&error);
@@ -169,7 +169,7 @@ static void pass_turn(int from, int to) {
 static void *hold_meanwhile(void *unused) {
     struct error error;
     error_clear(&error);
-    budget_begin();
+    budget_begin(0);
     if (budget_take(BUDGET_RUNS, 5 * MIB)) pass_turn(2, 1);
     budget_end(&error); /* and leaves what it has made */
     pass_turn(2, 1);
@@ -182,7 +182,7 @@ static enum error_code refusal(size_t bytes) {
     struct error error;
     error_clear(&error);
     error_set(&error, ERROR_MEMORY_BUDGET, "no memory");
-    budget_begin();
+    budget_begin(0);
     assert_true(budget_take(BUDGET_RUNS, MIB));
     assert_false(budget_take(BUDGET_RUNS, bytes));
     budget_end(&error);
@@ -203,6 +203,42 @@ static void work_of_others_is_waited_for_and_what_stays_is_not(void **state) {
     assert_int_equal(refusal(4 * MIB), ERROR_MEMORY_BUDGET);
     pass_turn(0, 2);
     assert_int_equal(pthread_join(other, NULL), 0);
+}
+
+/* As an answer that is sent, or a body that waits for its run: until then a refusal may come again. */
+static void what_is_on_its_way_is_waited_for(void **state) {
+    struct writer out;
+    static char text[MIB];
+    (void)state;
+    writer_init(&out, SIZE_MAX);
+    memset(text, 'x', sizeof text);
+    while (out.length < 3 * MIB) write_bytes(&out, text, sizeof text);
+    assert_int_equal(refusal(7 * MIB), ERROR_MEMORY_BUDGET);
+    writer_pass_on(&out);
+    assert_int_equal(refusal(5 * MIB), ERROR_OVERLOADED);
+    assert_int_equal(refusal(7 * MIB + BUDGET_STEP), ERROR_MEMORY_BUDGET); /* it never fits */
+    writer_free(&out);
+    assert_true(budget_take(BUDGET_STATE, 4 * MIB));
+    assert_int_equal(refusal(4 * MIB), ERROR_MEMORY_BUDGET); /* this stays */
+    budget_give(BUDGET_STATE, 4 * MIB);
+}
+
+/* A request does not wait for its own body. */
+static void what_was_passed_on_to_a_work_is_its_own(void **state) {
+    struct error error;
+    (void)state;
+    for (int is_own = 0; is_own < 2; is_own++) {
+        assert_true(budget_take(BUDGET_BODIES, 4 * MIB));
+        budget_pass_on(4 * MIB);
+        error_clear(&error);
+        error_set(&error, ERROR_MEMORY_BUDGET, "no memory");
+        budget_begin(is_own ? 4 * MIB : 0);
+        assert_false(budget_take(BUDGET_RUNS, 5 * MIB));
+        budget_end(&error);
+        assert_int_equal(error.code, is_own ? ERROR_MEMORY_BUDGET : ERROR_OVERLOADED);
+        budget_give(BUDGET_BODIES, 4 * MIB);
+        budget_passed(4 * MIB);
+    }
 }
 
 static void *take_and_give(void *refusals) {
@@ -239,6 +275,8 @@ int main(void) {
         TEST(small_things_are_counted_as_the_system_gives_them),
         TEST(an_answer_past_the_limit_is_full),
         TEST(work_of_others_is_waited_for_and_what_stays_is_not),
+        TEST(what_is_on_its_way_is_waited_for),
+        TEST(what_was_passed_on_to_a_work_is_its_own),
         cmocka_unit_test(threads_lose_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

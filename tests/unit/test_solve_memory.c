@@ -129,7 +129,7 @@ static void a_search_past_the_limit_of_the_process_is_refused(void **state) {
     struct error error = {0};
     (void)state;
     budget_set(MIB / 2, NULL);
-    budget_begin();
+    budget_begin(0);
     begin(&v, solve_find("slsqp"), MANY, 0);
     assert_int_equal(run(&v, solve_find("slsqp")).status, SOLVE_NO_MEMORY);
     assert_true(v.most == v.before);
