@@ -9,9 +9,27 @@
 
 #include "api/client_own.h"
 
-enum { DEPTH = 128, FIRST_CAPACITY = 1 << 10 };
+enum { DEPTH = 128, FIRST_CAPACITY = 256 };
 
 /* ---- collecting -------------------------------------------------------------------------------- */
+
+enum gradd_status client_text_add(struct client_text *text, const char *bytes, size_t n,
+                                  size_t most) {
+    if (n > most || text->length > most - n) return GRADD_TOO_LARGE;
+    const size_t needed = text->length + n + 1;
+    if (needed > text->capacity) {
+        size_t capacity = text->capacity ? 2 * text->capacity : FIRST_CAPACITY;
+        if (capacity < needed) capacity = needed;
+        char *data = realloc(text->data, capacity);
+        if (!data) return GRADD_OUT_OF_MEMORY;
+        text->data = data;
+        text->capacity = capacity;
+    }
+    memcpy(text->data + text->length, bytes, n);
+    text->length += n;
+    text->data[text->length] = '\0';
+    return GRADD_OK;
+}
 
 static const char *const header_names[CLIENT_HEADERS] = {"ETag", "Location", "Retry-After",
                                                          "X-Request-Id", "Content-Type"};
@@ -29,7 +47,7 @@ struct gradd_answer *answer_new(const struct gradd_client *client) {
 }
 
 void answer_clear(struct gradd_answer *a) {
-    free(a->body);
+    free(a->body.data);
     arena_free(&a->arena);
     *a = (struct gradd_answer){.problem = no_problem, .arena = a->arena};
 }
@@ -69,25 +87,12 @@ void answer_take_header(struct gradd_answer *a, const char *line, size_t n) {
 }
 
 bool answer_take_body(struct gradd_answer *a, const char *bytes, size_t n, size_t most) {
-    if (n > most || a->length > most - n) {
-        answer_fail(a, GRADD_TOO_LARGE, "the answer is longer than %zu bytes", most);
-        return false;
-    }
-    if (a->length + n + 1 > a->capacity) {
-        size_t capacity = a->capacity ? 2 * a->capacity : FIRST_CAPACITY;
-        if (capacity < a->length + n + 1) capacity = a->length + n + 1;
-        char *body = realloc(a->body, capacity);
-        if (!body) {
-            answer_fail(a, GRADD_OUT_OF_MEMORY, "no memory for an answer");
-            return false;
-        }
-        a->body = body;
-        a->capacity = capacity;
-    }
-    memcpy(a->body + a->length, bytes, n);
-    a->length += n;
-    a->body[a->length] = '\0';
-    return true;
+    const enum gradd_status status = client_text_add(&a->body, bytes, n, most);
+    if (status == GRADD_TOO_LARGE)
+        answer_fail(a, status, "the answer is longer than %zu bytes", most);
+    else if (status != GRADD_OK)
+        answer_fail(a, status, "no memory for an answer");
+    return status == GRADD_OK;
 }
 
 static const char *text_at(struct gradd_answer *a, const char *pointer) {
@@ -128,7 +133,8 @@ void answer_read(struct gradd_answer *a) {
     a->problem.status = a->http;
     if (a->status != GRADD_OK) return;
     const bool json = is_json(gradd_answer_header(a, "Content-Type"));
-    if (json && a->length && !json_parse(&a->arena, a->body, a->length, DEPTH, &root, &error)) {
+    if (json && a->body.length &&
+        !json_parse(&a->arena, a->body.data, a->body.length, DEPTH, &root, &error)) {
         const bool full = error.code == ERROR_MEMORY_BUDGET;
         answer_fail(a, full ? GRADD_OUT_OF_MEMORY : GRADD_PROTOCOL, "the answer cannot be read: %s",
                     full ? "no memory" : error.detail);
@@ -194,6 +200,6 @@ const char *gradd_answer_header(const struct gradd_answer *a, const char *name) 
 }
 
 const char *gradd_answer_text(const struct gradd_answer *a, size_t *n) {
-    if (n) *n = a ? a->length : 0;
-    return a && a->body ? a->body : "";
+    if (n) *n = a ? a->body.length : 0;
+    return a && a->body.data ? a->body.data : "";
 }

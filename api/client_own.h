@@ -22,6 +22,18 @@ struct gradd_client {
     size_t n_idle;
 };
 
+/* ---- texts that grow (client_answer.c) --------------------------------------------------------- */
+
+struct client_text {
+    char *data; /* NUL-terminated; NULL: nothing was ever added */
+    size_t length, capacity;
+};
+
+/* Adds to it. GRADD_TOO_LARGE where it would have more than `most` bytes, GRADD_OUT_OF_MEMORY without
+ * memory: it stays as it was then. */
+enum gradd_status client_text_add(struct client_text *text, const char *bytes, size_t n,
+                                  size_t most);
+
 /* ---- answers (client_answer.c) ----------------------------------------------------------------- */
 
 enum { CLIENT_HEADERS = 5, CLIENT_HEADER = 512, CLIENT_DETAIL = 512 };
@@ -32,8 +44,7 @@ struct gradd_answer {
     struct gradd_problem problem;
     char detail[CLIENT_DETAIL]; /* of a failure of the client */
     char headers[CLIENT_HEADERS][CLIENT_HEADER];
-    char *body; /* NUL-terminated; NULL: none */
-    size_t length, capacity;
+    struct client_text body;
     struct arena arena;
     const struct json *root; /* NULL: the body is no JSON */
     bool is_failed_run;      /* the body is the problem of a stream's last event */
@@ -59,13 +70,11 @@ void answer_read(struct gradd_answer *a);
 struct client_stream {
     gradd_progress_function *progress; /* NULL: nobody listens */
     void *context;
-    struct gradd_answer *answer; /* becomes what the last event says */
-    size_t most;                 /* bytes of an event */
-    char *line;                  /* what has come of a line */
-    size_t n_line, line_capacity;
+    struct gradd_answer *answer;         /* becomes what the last event says */
+    size_t most;                         /* bytes of an event */
+    struct client_text line;             /* what has come of a line */
     char event[16], id[32], last_id[32]; /* last_id: of the last whole event */
-    char *data;
-    size_t n_data, data_capacity;
+    struct client_text data;
     bool moved, done; /* an event came since this was last cleared; the last one did */
 };
 

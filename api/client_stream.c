@@ -6,30 +6,15 @@
 
 #include "api/client_own.h"
 
-enum { FIRST_CAPACITY = 256, ROW_DEPTH = 8, ROW_MEMORY = 64 << 10 };
+enum { ROW_DEPTH = 8, ROW_MEMORY = 64 << 10 };
 
-/* Adds to a growing text, and its NUL. */
-static bool add(struct client_stream *s, char **text, size_t *n, size_t *capacity,
-                const char *bytes, size_t more) {
-    if (more > s->most || *n > s->most - more) {
-        answer_fail(s->answer, GRADD_TOO_LARGE, "an event is longer than %zu bytes", s->most);
-        return false;
-    }
-    if (*n + more + 1 > *capacity) {
-        size_t wanted = *capacity ? 2 * *capacity : FIRST_CAPACITY;
-        if (wanted < *n + more + 1) wanted = *n + more + 1;
-        char *larger = realloc(*text, wanted);
-        if (!larger) {
-            answer_fail(s->answer, GRADD_OUT_OF_MEMORY, "no memory for an event");
-            return false;
-        }
-        *text = larger;
-        *capacity = wanted;
-    }
-    memcpy(*text + *n, bytes, more);
-    *n += more;
-    (*text)[*n] = '\0';
-    return true;
+static bool add(struct client_stream *s, struct client_text *text, const char *bytes, size_t n) {
+    const enum gradd_status status = client_text_add(text, bytes, n, s->most);
+    if (status == GRADD_TOO_LARGE)
+        answer_fail(s->answer, status, "an event is longer than %zu bytes", s->most);
+    else if (status != GRADD_OK)
+        answer_fail(s->answer, status, "no memory for an event");
+    return status == GRADD_OK;
 }
 
 /* ---- events ------------------------------------------------------------------------------------ */
@@ -45,7 +30,7 @@ static bool read_row(struct client_stream *s, struct gradd_progress *out) {
     struct error error = {0};
     struct json *row;
     arena_init(&arena, ROW_MEMORY);
-    const bool read = json_parse(&arena, s->data, s->n_data, ROW_DEPTH, &row, &error) &&
+    const bool read = json_parse(&arena, s->data.data, s->data.length, ROW_DEPTH, &row, &error) &&
                       json_type(row) == JSON_OBJECT;
     if (read) {
         const struct json *step = json_member(row, "step");
@@ -76,7 +61,7 @@ static bool take_end(struct client_stream *s, bool failed) {
     s->done = true;
     s->answer->is_failed_run = failed;
     answer_take_header(s->answer, type, sizeof type - 1);
-    return answer_take_body(s->answer, s->data ? s->data : "", s->n_data, s->most);
+    return answer_take_body(s->answer, s->data.data ? s->data.data : "", s->data.length, s->most);
 }
 
 /* A line without anything ends an event. */
@@ -90,7 +75,7 @@ static bool end_event(struct client_stream *s) {
         s->moved = true;
     }
     s->event[0] = s->id[0] = '\0';
-    s->n_data = 0;
+    s->data.length = 0;
     return wanted;
 }
 
@@ -110,23 +95,23 @@ static void keep(char *to, size_t size, const char *value) {
 
 static bool end_line(struct client_stream *s) {
     const char *value;
-    if (s->n_line && s->line[s->n_line - 1] == '\r') s->line[--s->n_line] = '\0';
-    const char *line = s->n_line ? s->line : "";
-    const size_t n = s->n_line;
-    s->n_line = 0;
+    const char *line = s->line.data;
+    size_t n = s->line.length;
+    if (n && line[n - 1] == '\r') s->line.data[--n] = '\0';
+    s->line.length = 0;
     if (!n) return end_event(s);
     if ((value = value_of(line, "event"))) keep(s->event, sizeof s->event, value);
     if ((value = value_of(line, "id"))) keep(s->id, sizeof s->id, value);
     if (!(value = value_of(line, "data"))) return true;
-    return (!s->n_data || add(s, &s->data, &s->n_data, &s->data_capacity, "\n", 1)) &&
-           add(s, &s->data, &s->n_data, &s->data_capacity, value, n - (size_t)(value - line));
+    return (!s->data.length || add(s, &s->data, "\n", 1)) &&
+           add(s, &s->data, value, n - (size_t)(value - line));
 }
 
 bool stream_take(struct client_stream *s, const char *bytes, size_t n) {
     while (n) {
         const char *end = memchr(bytes, '\n', n);
         const size_t part = end ? (size_t)(end - bytes) : n;
-        if (!add(s, &s->line, &s->n_line, &s->line_capacity, bytes, part)) return false;
+        if (!add(s, &s->line, bytes, part)) return false;
         if (end && !end_line(s)) return false;
         bytes += part + (end != NULL);
         n -= part + (end != NULL);
@@ -136,13 +121,13 @@ bool stream_take(struct client_stream *s, const char *bytes, size_t n) {
 
 void stream_break(struct client_stream *s) {
     const char *type = gradd_answer_header(s->answer, "Content-Type");
-    s->n_line = s->n_data = 0;
+    s->line.length = s->data.length = 0;
     s->event[0] = s->id[0] = '\0';
     if (!s->done && s->answer->http == 200 && type && strncmp(type, "text/event-stream", 17) == 0)
         answer_fail(s->answer, GRADD_NO_CONNECTION, "the stream ended before its answer");
 }
 
 void stream_free(struct client_stream *s) {
-    free(s->line);
-    free(s->data);
+    free(s->line.data);
+    free(s->data.data);
 }
