@@ -9,6 +9,9 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#define SUM_OBJECTS "UPDATE object SET sum = " SUM_OF_OBJECT("kind", "tenant", "id", "summary") ";"
+#define SUM_CONTENTS "UPDATE content SET sum = " SUM_OF_CONTENT("place", "part", "bytes") ";"
+
 /* What turns version i into version i + 1; an empty database has version 0. Each is written once and never
  * changed: there are files that it has made. */
 static const char *const steps[STORE_SCHEMA] = {
@@ -21,11 +24,7 @@ static const char *const steps[STORE_SCHEMA] = {
     " PRIMARY KEY (place, part));",
 
     "ALTER TABLE object ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE content ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;"
-    "UPDATE object SET sum = " SUM_OF_OBJECT("kind", "tenant", "id",
-                                             "summary") ";"
-                                                        "UPDATE content SET sum = " SUM_OF_CONTENT(
-                                                            "place", "part", "bytes") ";",
+    "ALTER TABLE content ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;" SUM_OBJECTS SUM_CONTENTS,
 };
 
 /* XXH3 of the arguments, each with the one before it as its seed: 64 bits, at the speed of memory. */
