@@ -51,40 +51,6 @@ bool function_bound(const struct function *f, const struct names *names, struct 
     return true;
 }
 
-/* A document's value as JSON again. The recursion is as deep as the scanner let the document be. */
-static void write_json(struct writer *out, const struct json *v) {
-    size_t n;
-    const char *text = json_text(v, &n);
-    if (text) {
-        write_bytes(out, text, n);
-        return;
-    }
-    switch (json_type(v)) {
-    case JSON_NULL:
-        write_text(out, "null");
-        return;
-    case JSON_BOOL:
-        write_text(out, json_bool(v) ? "true" : "false");
-        return;
-    case JSON_STRING:
-        write_string(out, json_string(v));
-        return;
-    default:
-        break;
-    }
-    const bool object = json_type(v) == JSON_OBJECT;
-    write_text(out, object ? "{" : "[");
-    for (const struct json *m = json_first(v); m; m = json_next(m)) {
-        if (m != json_first(v)) write_text(out, ",");
-        if (object) {
-            write_string(out, json_key(m));
-            write_text(out, ":");
-        }
-        write_json(out, m);
-    }
-    write_text(out, object ? "}" : "]");
-}
-
 static void write_kind(struct writer *out, enum dtype dtype, const struct shape *shape) {
     write_text(out, ":{\"dtype\":");
     write_string(out, dtype_name(dtype));
@@ -140,7 +106,7 @@ void function_write(struct writer *out, const struct function *f, enum tensor_fo
                     bool values) {
     write_head(out, f);
     write_text(out, ",\"graph\":");
-    write_json(out, f->graph);
+    json_write(f->graph, out);
     write_constants(out, f, format, values);
     write_tail(out, f);
 }
@@ -161,7 +127,7 @@ bool function_encode(const void *object, struct writer *out) {
     write_text(out, ",\"dtype\":");
     write_string(out, dtype_name(f->dtype));
     write_text(out, ",\"graph\":");
-    write_json(out, f->graph);
+    json_write(f->graph, out);
     write_constants(out, f, FORMAT_BASE64, true);
     write_inputs(out, f);
     write_text(out, "}");

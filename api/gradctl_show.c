@@ -18,39 +18,6 @@ const struct json *show_parse(struct ctl *ctl, const char *text, size_t n) {
 
 /* ---- texts ---- */
 
-static void write_json(struct writer *out, const struct json *v) {
-    size_t n;
-    switch (json_type(v)) {
-    case JSON_NULL:
-        write_text(out, "null");
-        return;
-    case JSON_BOOL:
-        write_text(out, json_bool(v) ? "true" : "false");
-        return;
-    case JSON_STRING:
-        write_string(out, json_string(v));
-        return;
-    case JSON_NUMBER:
-    case JSON_NUMBERS: {
-        const char *text = json_text(v, &n);
-        write_bytes(out, text, n);
-        return;
-    }
-    case JSON_ARRAY:
-    case JSON_OBJECT:
-        break;
-    }
-    const bool is_object = json_type(v) == JSON_OBJECT;
-    write_text(out, is_object ? "{" : "[");
-    for (const struct json *c = json_first(v); c; c = json_next(c)) {
-        if (c != json_first(v)) write_text(out, ",");
-        if (is_object) write_string(out, json_key(c));
-        if (is_object) write_text(out, ":");
-        write_json(out, c);
-    }
-    write_text(out, is_object ? "}" : "]");
-}
-
 /* What a terminal would take for a command becomes a question mark: the control characters of ASCII, and
  * those up to U+009F, which UTF-8 has as two bytes. */
 static void make_plain(char *text) {
@@ -70,7 +37,7 @@ const char *show_text(struct ctl *ctl, const struct json *v) {
     if (json_type(v) == JSON_STRING)
         write_text(&out, json_string(v));
     else
-        write_json(&out, v);
+        json_write(v, &out);
     char *text = arena_copy_text(&ctl->arena, out.data ? out.data : "", out.length);
     writer_free(&out);
     if (!text) ctl_wrong("no memory for the answer");

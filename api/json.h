@@ -10,6 +10,7 @@
 #include "core/tensor.h"
 
 struct json; /* one value of a document */
+struct writer;
 
 enum json_type {
     JSON_NULL,
@@ -56,6 +57,10 @@ bool json_is_int_literal(const struct json *v);
  * its pointer is `pointer`, with what lies below it appended. */
 bool json_tensor(struct arena *arena, const struct json *v, enum dtype dtype, int64_t most,
                  const char *pointer, struct tensor *out, struct error *error);
+
+/* Writes a value as JSON again: numbers, and arrays of them, as they stand in the body, the rest without
+ * spaces. The recursion is as deep as the scanner let the document be. */
+void json_write(const struct json *v, struct writer *out);
 
 /* Appends "/name" to a JSON Pointer in a buffer of `size` bytes, escaping ~ and / as RFC 6901 says;
  * returns the buffer. */

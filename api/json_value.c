@@ -1,10 +1,12 @@
-/* What a document holds, read out of its tree. Numbers are read where they stand in the body. */
+/* What a document holds, read out of its tree, or written again. Numbers are read where they stand in the
+ * body. */
 #include <cjson/cJSON.h>
 #include <string.h>
 
 #include "api/json.h"
 #include "api/span.h"
 #include "api/utf8.h"
+#include "api/writer.h"
 #include "core/numbers.h"
 
 static const cJSON *node_of(const struct json *v) { return (const cJSON *)v; }
@@ -113,6 +115,46 @@ bool json_is_int_literal(const struct json *v) {
     if (json_type(v) != JSON_NUMBER) return false;
     const char *text = json_text(v, &n);
     return !memchr(text, '.', n) && !memchr(text, 'e', n) && !memchr(text, 'E', n);
+}
+
+static void write_children(const struct json *v, const char *brackets, struct writer *out) {
+    write_bytes(out, brackets, 1);
+    for (const struct json *c = json_first(v); c; c = json_next(c)) {
+        if (c != json_first(v)) write_text(out, ",");
+        if (json_key(c)) {
+            write_string(out, json_key(c));
+            write_text(out, ":");
+        }
+        json_write(c, out);
+    }
+    write_bytes(out, brackets + 1, 1);
+}
+
+void json_write(const struct json *v, struct writer *out) {
+    size_t n;
+    const char *text;
+    switch (json_type(v)) {
+    case JSON_NULL:
+        write_text(out, "null");
+        return;
+    case JSON_BOOL:
+        write_text(out, json_bool(v) ? "true" : "false");
+        return;
+    case JSON_STRING:
+        write_string(out, json_string(v));
+        return;
+    case JSON_NUMBER:
+    case JSON_NUMBERS:
+        text = json_text(v, &n);
+        write_bytes(out, text, n);
+        return;
+    case JSON_ARRAY:
+        write_children(v, "[]", out);
+        return;
+    case JSON_OBJECT:
+        write_children(v, "{}", out);
+        return;
+    }
 }
 
 char *json_pointer(char *buffer, size_t size, const char *base, const char *name) {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "api/json.h"
+#include "api/writer.h"
 #include "document.h"
 
 static void values_have_the_types_they_are_written_with(void **state) {
@@ -322,6 +323,35 @@ static void a_span_is_split_into_its_elements(void **state) {
     document_close(&d);
 }
 
+static void a_value_is_written_again_with_its_numbers_as_they_were(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *again;
+    } cases[] = {
+        {"null", "null"},
+        {" true", "true"},
+        {"1.50e+03", "1.50e+03"},
+        {"\"\\u00e9\\n\\\"\"", "\"\xC3\xA9\\n\\\"\""},
+        {"[ ]", "[]"},
+        {"{ }", "{}"},
+        {"[1.0,[\"NaN\"]]", "[1.0,[\"NaN\"]]"},
+        {"[ \"a\" , [ 1.0 ] , false, null ]", "[\"a\",[ 1.0 ],false,null]"},
+        {"{ \"a\\\"b\" : [ { } , \"x\" ] , \"\" : { \"c\" : 0.10 } }",
+         "{\"a\\\"b\":[{},\"x\"],\"\":{\"c\":0.10}}"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct document d;
+        struct writer out;
+        document_open_valid(&d, cases[i].text);
+        writer_init(&out, 100);
+        json_write(d.root, &out);
+        assert_int_equal(out.length, strlen(cases[i].again));
+        assert_memory_equal(out.data, cases[i].again, out.length);
+        writer_free(&out);
+        document_close(&d);
+    }
+}
+
 static void pointers_are_escaped_and_cut_at_a_character(void **state) {
     (void)state;
     char buffer[16];
@@ -345,6 +375,7 @@ int main(void) {
         cmocka_unit_test(a_duplicate_is_found_in_objects_of_every_size),
         cmocka_unit_test(nesting_past_the_limit_is_refused_where_it_passes),
         cmocka_unit_test(a_span_is_split_into_its_elements),
+        cmocka_unit_test(a_value_is_written_again_with_its_numbers_as_they_were),
         cmocka_unit_test(pointers_are_escaped_and_cut_at_a_character),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
