@@ -23,88 +23,68 @@ API = "1.32"
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 
 # The Prometheus Operator's own schema is a megabyte; of a ServiceMonitor this much may be said here.
-SELECTOR = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {
-        "matchLabels": {"type": "object", "additionalProperties": {"type": "string"}},
-        "matchExpressions": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["key", "operator"],
-                "properties": {
-                    "key": {"type": "string"},
+
+
+def only(properties, *required):
+    """An object that has nothing but these."""
+    kind = {"type": "object", "additionalProperties": False, "properties": properties}
+    return kind | {"required": list(required)}
+
+
+def list_of(items):
+    return {"type": "array", "items": items}
+
+
+TEXT = {"type": "string"}
+SELECTOR = only(
+    {
+        "matchLabels": {"type": "object", "additionalProperties": TEXT},
+        "matchExpressions": list_of(
+            only(
+                {
+                    "key": TEXT,
                     "operator": {"enum": ["In", "NotIn", "Exists", "DoesNotExist"]},
-                    "values": {"type": "array", "items": {"type": "string"}},
+                    "values": list_of(TEXT),
                 },
-            },
-        },
-    },
-}
-KEY_OF_SECRET = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["key"],
-    "properties": {"name": {"type": "string"}, "key": {"type": "string"}},
-}
-SERVICE_MONITOR = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["apiVersion", "kind", "metadata", "spec"],
-    "properties": {
+                "key",
+                "operator",
+            )
+        ),
+    }
+)
+KEY = only({"name": TEXT, "key": TEXT}, "key")
+ENDPOINT = only(
+    {
+        "port": TEXT,
+        "path": TEXT,
+        "interval": {"type": "string", "pattern": "^([0-9]+(ms|s|m|h))+$"},
+        "scheme": {"enum": ["http", "https"]},
+        "tlsConfig": only(
+            {
+                "serverName": TEXT,
+                "insecureSkipVerify": {"type": "boolean"},
+                "ca": only({"secret": KEY, "configMap": KEY}),
+            }
+        ),
+        "authorization": only({"type": TEXT, "credentials": KEY}),
+    }
+)
+SERVICE_MONITOR = only(
+    {
         "apiVersion": {"const": "monitoring.coreos.com/v1"},
         "kind": {"const": "ServiceMonitor"},
         "metadata": {"type": "object"},
-        "spec": {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["endpoints", "selector"],
-            "properties": {
-                "selector": SELECTOR,
-                "endpoints": {
-                    "type": "array",
-                    "minItems": 1,
-                    "items": {
-                        "type": "object",
-                        "additionalProperties": False,
-                        "properties": {
-                            "port": {"type": "string"},
-                            "path": {"type": "string"},
-                            "interval": {"type": "string", "pattern": "^([0-9]+(ms|s|m|h))+$"},
-                            "scheme": {"enum": ["http", "https"]},
-                            "tlsConfig": {
-                                "type": "object",
-                                "additionalProperties": False,
-                                "properties": {
-                                    "serverName": {"type": "string"},
-                                    "insecureSkipVerify": {"type": "boolean"},
-                                    "ca": {
-                                        "type": "object",
-                                        "additionalProperties": False,
-                                        "properties": {
-                                            "secret": KEY_OF_SECRET,
-                                            "configMap": KEY_OF_SECRET,
-                                        },
-                                    },
-                                },
-                            },
-                            "authorization": {
-                                "type": "object",
-                                "additionalProperties": False,
-                                "properties": {
-                                    "type": {"type": "string"},
-                                    "credentials": KEY_OF_SECRET,
-                                },
-                            },
-                        },
-                    },
-                },
-            },
-        },
+        "spec": only(
+            {"endpoints": list_of(ENDPOINT) | {"minItems": 1}, "selector": SELECTOR},
+            "endpoints",
+            "selector",
+        ),
     },
-}
+    "apiVersion",
+    "kind",
+    "metadata",
+    "spec",
+)
 
 
 def load(name):
