@@ -1,11 +1,11 @@
-/* Calls: finds what a name means, binds arguments to parameters by position and by name, and emits.
- * What an op computes it does not know; what each parameter is, the op table says. */
+/* Names and calls: finds what a name means, and emits what is called. What an op computes it does not know,
+ * nor how arguments become what it takes. */
 #include "api/build.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "api/build_bind.h"
 #include "api/place.h"
 #include "core/emit.h"
 
@@ -108,19 +108,8 @@ bool build_lookup(struct builder *b, const char *text, size_t length, struct val
                                 : "");
 }
 
-/* Where TensorFlow and NumPy keep functions that op_find knows by their plain names. */
-static const char *plain_name(const char *name) {
-    static const char *const modules[] = {"tf.nn.", "tf.linalg.", "tf.math.", "tf.",
-                                          "np.",    "numpy.",     "math."};
-    for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
-        const size_t n = strlen(modules[i]);
-        if (strncmp(name, modules[i], n) == 0) return name + n;
-    }
-    return name;
-}
-
 const struct builtin *builtin_find(const char *name) {
-    name = plain_name(name);
+    name = build_plain_name(name);
     if (strcmp(name, "gradient") == 0) name = "grad";
     for (size_t i = 0; i < BUILTIN_COUNT; i++) {
         if (strcmp(builtins[i].name, name) == 0) return &builtins[i];
@@ -134,247 +123,20 @@ static bool fail_unknown_op(struct builder *b, const char *name) {
                          "\"%.80s\" is a value, not a function; a product is written with *", name);
     }
     const char *candidates[BUILTIN_COUNT + 1];
-    const char *near = op_nearest(plain_name(name));
+    const char *near = op_nearest(build_plain_name(name));
     size_t n = 0;
     if (near) candidates[n++] = near;
     for (size_t i = 0; i < BUILTIN_COUNT; i++) candidates[n++] = builtins[i].name;
-    near = name_nearest(plain_name(name), candidates, n);
+    near = name_nearest(build_plain_name(name), candidates, n);
     if (!near) return error_set(b->error, ERROR_UNKNOWN_OP, "unknown op \"%.80s\"", name);
     return error_set(b->error, ERROR_UNKNOWN_OP, "unknown op \"%.80s\"; did you mean \"%s\"?", name,
                      near);
-}
-
-/* "x, axis, keepdims" */
-static const char *parameter_list(const struct op_param *params, size_t n, char *text,
-                                  size_t size) {
-    size_t at = 0;
-    text[0] = '\0';
-    for (size_t i = 0; i < n && at < size; i++) {
-        at += (size_t)snprintf(text + at, size - at, i ? ", %s" : "%s", params[i].name);
-    }
-    return text;
 }
 
 static size_t count_params(const struct op_param *params, size_t most) {
     size_t n = 0;
     while (n < most && params[n].name) n++;
     return n;
-}
-
-static bool blame(struct builder *b, const struct value *argument, bool name) {
-    b->blamed = argument;
-    b->blames_name = name;
-    return false;
-}
-
-static bool fail_keyword(struct builder *b, const char *op, const char *keyword,
-                         const struct op_param *params, size_t n) {
-    const char *names[OP_PARAMS_MAX] = {NULL};
-    for (size_t i = 0; i < n; i++) names[i] = params[i].name;
-    const char *near = name_nearest(keyword, names, n);
-    char list[200];
-    return error_set(b->error, ERROR_INVALID_ARGUMENT, "%s: unknown argument \"%.60s\"; %s%s%s", op,
-                     keyword, near ? "did you mean \"" : "it takes ",
-                     near ? near : parameter_list(params, n, list, sizeof list), near ? "\"?" : "");
-}
-
-/* bound[i] is the argument for params[i]; NULL where it was left out or is None and may be. */
-static bool bind(struct builder *b, const char *op, const struct op_param *params, size_t n_params,
-                 const struct argument *args, size_t n, const struct value **bound) {
-    size_t position = 0;
-    for (size_t i = 0; i < n_params; i++) bound[i] = NULL;
-    for (size_t i = 0; i < n; i++) {
-        size_t at = position;
-        if (args[i].name) {
-            for (at = 0; at < n_params && strcmp(params[at].name, args[i].name) != 0;) at++;
-            if (at == n_params)
-                return fail_keyword(b, op, args[i].name, params, n_params) ||
-                       blame(b, &args[i].value, true);
-        } else if (position++ == n_params) {
-            error_set(b->error, ERROR_INVALID_ARGUMENT, "%s takes %zu argument%s, found %zu", op,
-                      n_params, n_params == 1 ? "" : "s", n);
-            return blame(b, &args[i].value, true);
-        }
-        if (bound[at]) {
-            error_set(b->error, ERROR_INVALID_ARGUMENT, "%s: argument \"%s\" is given twice", op,
-                      params[at].name);
-            return blame(b, &args[i].value, true);
-        }
-        bound[at] = &args[i].value;
-    }
-    for (size_t i = 0; i < n_params; i++) {
-        if (bound[i] && bound[i]->kind == VALUE_NONE && params[i].optional) bound[i] = NULL;
-        if (bound[i] || params[i].optional) continue;
-        return error_set(b->error, ERROR_INVALID_ARGUMENT, "%s: argument \"%s\" is missing", op,
-                         params[i].name);
-    }
-    return true;
-}
-
-static bool fail_argument(struct builder *b, const char *op, const struct op_param *param,
-                          const char *wants, const struct value *found) {
-    if (found->kind == VALUE_MISSING) return build_fail_not_tensor(b, found);
-    return error_set(
-        b->error, ERROR_INVALID_ARGUMENT, "%s: argument \"%s\" must be %s%s, found %s", op,
-        param->name, wants,
-        found->kind == VALUE_NODE && param->kind != PARAM_TENSORS ? " written in the graph" : "",
-        value_kind_name(found));
-}
-
-/* An int, also where it is written as 2.0: JSON cannot tell. */
-static bool as_int(const struct value *v, int64_t *out) {
-    if (v->kind == VALUE_INT)
-        *out = v->i;
-    else if (v->kind == VALUE_FLOAT && v->f >= -0x1p53 && v->f <= 0x1p53 && floor(v->f) == v->f)
-        *out = (int64_t)v->f;
-    else
-        return false;
-    return true;
-}
-
-static bool bind_ints(struct builder *b, const char *op, const struct op_param *param,
-                      const struct value *v, struct op_arg *arg) {
-    static const char wants[] = "an integer or a list of integers";
-    struct value list;
-    if (v->kind == VALUE_NUMBERS) {
-        if (!build_elements(b, v->numbers, &list)) return false;
-        v = &list;
-    }
-    const bool many = v->kind == VALUE_LIST;
-    arg->n = many ? v->n : 1;
-    int64_t *ints = arena_alloc(b->arena, (arg->n + 1) * sizeof *ints);
-    if (!ints) return build_fail_memory(b);
-    for (size_t i = 0; i < arg->n; i++) {
-        const struct value *item = many ? &v->items[i] : v;
-        if (!as_int(item, &ints[i])) return fail_argument(b, op, param, wants, item);
-    }
-    arg->ints = ints;
-    arg->b = many;
-    return true;
-}
-
-static bool bind_pairs(struct builder *b, const char *op, const struct op_param *param,
-                       const struct value *v, struct op_arg *arg) {
-    const char *wants = param->kind == PARAM_PADDING ? "a string or a list of pairs of integers"
-                                                     : "a list of pairs of integers";
-    struct value list, pair;
-    if (v->kind == VALUE_NUMBERS) {
-        if (!build_elements(b, v->numbers, &list)) return false;
-        v = &list;
-    }
-    if (v->kind != VALUE_LIST) return fail_argument(b, op, param, wants, v);
-    arg->n = 2 * (size_t)v->n;
-    int64_t *ints = arena_alloc(b->arena, (arg->n + 1) * sizeof *ints);
-    if (!ints) return build_fail_memory(b);
-    for (uint32_t i = 0; i < v->n; i++) {
-        const struct value *item = &v->items[i];
-        if (item->kind == VALUE_NUMBERS) {
-            if (!build_elements(b, item->numbers, &pair)) return false;
-            item = &pair;
-        }
-        if (item->kind != VALUE_LIST || item->n != 2 || !as_int(&item->items[0], &ints[2 * i]) ||
-            !as_int(&item->items[1], &ints[2 * i + 1]))
-            return fail_argument(b, op, param, wants, item);
-    }
-    arg->ints = ints;
-    return true;
-}
-
-static bool bind_axes(struct builder *b, const char *op, const struct op_param *param,
-                      const struct value *v, struct op_arg *arg) {
-    static const char wants[] = "an integer or a list of two lists of integers";
-    struct value list;
-    struct op_arg parts[2] = {{.ints = NULL}};
-    if (as_int(v, &arg->i)) return true;
-    if (v->kind == VALUE_NUMBERS) {
-        if (!build_elements(b, v->numbers, &list)) return false;
-        v = &list;
-    }
-    if (v->kind != VALUE_LIST || v->n != 2) return fail_argument(b, op, param, wants, v);
-    for (int i = 0; i < 2; i++)
-        if (!bind_ints(b, op, param, &v->items[i], &parts[i]) || !parts[i].ints) return false;
-    arg->n = parts[0].n + parts[1].n;
-    int64_t *ints = arena_alloc(b->arena, (arg->n + 1) * sizeof *ints);
-    if (!ints) return build_fail_memory(b);
-    for (size_t i = 0; i < arg->n; i++)
-        ints[i] = i < parts[0].n ? parts[0].ints[i] : parts[1].ints[i - parts[0].n];
-    arg->ints = ints;
-    arg->i = (int64_t)parts[0].n;
-    return arg->b = true;
-}
-
-static bool bind_nodes(struct builder *b, const char *op, const struct op_param *param,
-                       const struct value *v, enum dtype dtype, struct op_arg *arg) {
-    struct value list;
-    if (v->kind == VALUE_NUMBERS) {
-        if (!build_elements(b, v->numbers, &list)) return false;
-        v = &list;
-    }
-    if (v->kind != VALUE_LIST) return fail_argument(b, op, param, "a list of tensors", v);
-    node_id *nodes = arena_alloc(b->arena, (v->n + 1) * sizeof *nodes);
-    if (!nodes) return build_fail_memory(b);
-    for (uint32_t i = 0; i < v->n; i++) {
-        if (!build_node(b, &v->items[i], dtype, &nodes[i])) return false;
-    }
-    arg->nodes = nodes;
-    arg->n = v->n;
-    return true;
-}
-
-static bool bind_argument(struct builder *b, const char *op, const struct op_param *param,
-                          const struct value *v, enum dtype dtype, struct op_arg *arg) {
-    arg->given = true;
-    switch (param->kind) {
-    case PARAM_TENSOR:
-        return build_node(b, v, dtype, &arg->node);
-    case PARAM_CONDITION:
-        return build_node(b, v, DTYPE_BOOL, &arg->node);
-    case PARAM_TENSORS:
-        return bind_nodes(b, op, param, v, dtype, arg);
-    case PARAM_INDICES:
-        return build_node(b, v, DTYPE_I32, &arg->node);
-    case PARAM_COUNTS:
-        return build_node(b, v, DTYPE_I64, &arg->node);
-    case PARAM_INTS:
-        return bind_ints(b, op, param, v, arg);
-    case PARAM_PADDING:
-        if (v->kind == VALUE_STRING) {
-            arg->string = v->string;
-            return true;
-        }
-        return bind_pairs(b, op, param, v, arg);
-    case PARAM_PAIRS:
-        return bind_pairs(b, op, param, v, arg);
-    case PARAM_AXES:
-        return bind_axes(b, op, param, v, arg);
-    case PARAM_INT:
-        return as_int(v, &arg->i) || fail_argument(b, op, param, "an integer", v);
-    case PARAM_FLOAT:
-        arg->b = v->kind == VALUE_INT;
-        arg->f = arg->b ? (double)v->i : v->f;
-        return v->kind == VALUE_INT || v->kind == VALUE_FLOAT ||
-               fail_argument(b, op, param, "a number", v);
-    case PARAM_BOOL:
-        arg->b = v->kind == VALUE_BOOL && v->b;
-        return v->kind == VALUE_BOOL || fail_argument(b, op, param, "True or False", v);
-    case PARAM_DTYPE:
-        if (v->kind == VALUE_STRING && dtype_find(plain_name(v->string), &arg->dtype)) return true;
-        if (v->kind != VALUE_STRING) return fail_argument(b, op, param, "a dtype", v);
-        return error_set(
-            b->error, ERROR_INVALID_ARGUMENT,
-            "%s: unknown dtype \"%.40s\"; expected float32, float64, int32, int64 or bool", op,
-            v->string);
-    case PARAM_STRING:
-        arg->string = v->string;
-        return v->kind == VALUE_STRING || fail_argument(b, op, param, "a string", v);
-    case PARAM_FLOAT_OR_STRING:
-        arg->string = v->kind == VALUE_STRING ? v->string : NULL;
-        arg->b = v->kind == VALUE_INT;
-        arg->f = arg->b ? (double)v->i : v->f;
-        return arg->string || arg->b || v->kind == VALUE_FLOAT ||
-               fail_argument(b, op, param, "a number or a string", v);
-    }
-    return false;
 }
 
 /* What the literals of a call become: the dtype of its first tensor, or their own; or the dtype that it
@@ -386,7 +148,7 @@ static enum dtype call_dtype(struct builder *b, const struct op *op,
     enum dtype dtype;
     for (size_t i = 0; i < n && op->flags & OP_TYPED; i++)
         if (bound[i] && params[i].kind == PARAM_DTYPE && bound[i]->kind == VALUE_STRING &&
-            dtype_find(plain_name(bound[i]->string), &dtype))
+            dtype_find(build_plain_name(bound[i]->string), &dtype))
             return dtype;
     for (size_t i = 0; i < n; i++) {
         if (!bound[i] || (params[i].kind != PARAM_TENSOR && params[i].kind != PARAM_TENSORS))
@@ -426,8 +188,8 @@ static bool emit(struct builder *b, int tag, const struct value *const *bound, s
     for (size_t i = 0; i < n_params; i++) {
         args[i] = (struct op_arg){.node = NODE_NONE, .dtype = b->dtype};
         if (i >= n || !bound[i]) continue;
-        if (!bind_argument(b, op->name, &op->params[i], bound[i], dtype, &args[i]))
-            return blame(b, bound[i], false);
+        if (!build_argument(b, op->name, &op->params[i], bound[i], dtype, &args[i]))
+            return build_blame(b, bound[i], false);
         nodes[n_nodes++] = args[i].node;
     }
     if (!op_takes(&b->tape, op, args)) return false;
@@ -454,12 +216,12 @@ static bool call_variadic(struct builder *b, int tag, const struct argument *arg
     size_t n_given = n, begin;
     const size_t n_params = count_params(op->params, OP_PARAMS_MAX);
     if (!build_rest(b, op->params, &given, &n_given, &begin)) return false;
-    if (bind(b, op->name, op->params, n_params, given, n_given, bound) &&
+    if (build_bind(b, op->name, op->params, n_params, given, n_given, bound) &&
         emit(b, tag, bound, n_params, out))
         return true;
     for (size_t i = 0; i < n_given && b->blamed; i++)
         if (b->blamed == &given[i].value)
-            return blame(b, &args[i <= begin ? i : i + n - n_given].value, b->blames_name);
+            return build_blame(b, &args[i <= begin ? i : i + n - n_given].value, b->blames_name);
     return false;
 }
 
@@ -470,7 +232,7 @@ static bool call_op(struct builder *b, int tag, const struct argument *args, siz
     const size_t n_params = count_params(op->params, OP_PARAMS_MAX);
     bool folded;
     if (op->flags & OP_VARIADIC) return call_variadic(b, tag, args, n, out);
-    if (!bind(b, op->name, op->params, n_params, args, n, bound)) return false;
+    if (!build_bind(b, op->name, op->params, n_params, args, n, bound)) return false;
     if (!fold_operator(b, tag, bound, n_params, out, &folded)) return false;
     return folded || emit(b, tag, bound, n_params, out);
 }
@@ -482,11 +244,11 @@ bool build_call(struct builder *b, const char *name, const struct argument *args
         const struct value *bound[OP_PARAMS_MAX];
         const size_t n_params =
             count_params(builtin->params, sizeof builtin->params / sizeof *builtin->params);
-        return bind(b, builtin->name, builtin->params, n_params, args, n, bound) &&
+        return build_bind(b, builtin->name, builtin->params, n_params, args, n, bound) &&
                builtin->build(b, bound, out);
     }
     int tag = op_find(name);
-    if (tag < 0) tag = op_find(plain_name(name));
+    if (tag < 0) tag = op_find(build_plain_name(name));
     if (tag < 0) return fail_unknown_op(b, name);
     return call_op(b, tag, args, n, out);
 }
