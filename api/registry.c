@@ -1,5 +1,5 @@
-/* The registry of sessions. Owns their seats, the order they were created in, and the queues before
- * them; what a session holds is not looked at beyond what a list says. */
+/* The registry of sessions: who holds one, who waits, what comes and goes. What a session holds is not
+ * looked at beyond what a list says; where a shard keeps its seats is not known here. */
 #include "api/registry_shard.h"
 
 #include <inttypes.h>
@@ -85,120 +85,6 @@ bool registry_new_id(char out[REGISTRY_ID + 1], struct error *error) {
     return true;
 }
 
-/* ---- one shard, locked ---- */
-
-/* The low bits choose the shard, those above it the bucket. */
-static struct shard *shard_of(struct registry *r, uint32_t hash) {
-    return &r->shards[hash % SHARDS];
-}
-
-static struct seat **bucket_of(const struct shard *shard, uint32_t hash) {
-    return &shard->buckets[hash / SHARDS & (shard->n_buckets - 1)];
-}
-
-static struct seat *find(const struct shard *shard, uint32_t hash, const char *id) {
-    if (!shard->n_buckets) return NULL;
-    for (struct seat *seat = *bucket_of(shard, hash); seat; seat = seat->next)
-        if (seat->hash == hash && strcmp(seat->id, id) == 0) return seat;
-    return NULL;
-}
-
-size_t shard_place_after(const struct shard *shard, uint64_t order) {
-    size_t low = 0, high = shard->n_ordered;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        size_t at = middle; /* the first at or behind it that is not removed */
-        while (at < high && !shard->ordered[at]) at++;
-        if (at < high && shard->ordered[at]->order <= order)
-            low = at + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static void close_gaps(struct shard *shard) {
-    size_t n = 0;
-    for (size_t i = 0; i < shard->n_ordered; i++)
-        if (shard->ordered[i]) shard->ordered[n++] = shard->ordered[i];
-    shard->n_ordered = n;
-}
-
-static bool grow_buckets(struct shard *shard) {
-    const size_t n = shard->n_buckets ? 2 * shard->n_buckets : 16;
-    struct seat **old = shard->buckets, **buckets = calloc(n, sizeof *buckets);
-    if (!buckets) return false;
-    const size_t n_old = shard->n_buckets;
-    shard->buckets = buckets;
-    shard->n_buckets = n;
-    for (size_t i = 0; i < n_old; i++) {
-        for (struct seat *seat = old[i], *next; seat; seat = next) {
-            struct seat **bucket = bucket_of(shard, seat->hash);
-            next = seat->next;
-            seat->next = *bucket;
-            *bucket = seat;
-        }
-    }
-    free(old);
-    return true;
-}
-
-/* Room for one more. */
-static bool make_room(struct shard *shard) {
-    if (shard->n_ordered == shard->capacity) {
-        const size_t capacity = shard->capacity ? shard->capacity + shard->capacity / 2 : 16;
-        struct seat **ordered = realloc(shard->ordered, capacity * sizeof(struct seat *));
-        if (!ordered) return false;
-        shard->ordered = ordered;
-        shard->capacity = capacity;
-    }
-    return shard->n < shard->n_buckets || grow_buckets(shard);
-}
-
-void shard_take_out(struct registry *r, struct shard *shard, struct seat *seat) {
-    struct seat **at = bucket_of(shard, seat->hash);
-    while (*at != seat) at = &(*at)->next;
-    *at = seat->next;
-    shard->ordered[shard_place_after(shard, seat->order) - 1] = NULL;
-    shard->n--;
-    if (2 * shard->n <= shard->n_ordered) close_gaps(shard);
-    if (seat->session) {
-        shard->bytes -= (int64_t)seat->bytes;
-        account_join(&seat->session->account, NULL);
-    } else {
-        purse_add(&r->purse, -(int64_t)seat->bytes);
-    }
-    shard->tapes -= seat->tapes;
-    seat->bytes = seat->tapes = 0;
-    seat->removed = true;
-    atomic_fetch_sub(&r->n, 1);
-}
-
-static void link_waiter(struct shard *shard, struct seat *seat, struct waiter *w) {
-    w->seat = seat;
-    w->next = NULL;
-    w->previous = seat->last;
-    *(seat->last ? &seat->last->next : &seat->first) = w;
-    seat->last = w;
-    seat->n_waiting++;
-    w->previous_of_shard = NULL;
-    w->next_of_shard = shard->waiters;
-    if (w->next_of_shard) w->next_of_shard->previous_of_shard = w;
-    shard->waiters = w;
-    shard->n_waiting++;
-}
-
-void shard_unlink(struct shard *shard, struct waiter *w) {
-    struct seat *seat = w->seat;
-    *(w->previous ? &w->previous->next : &seat->first) = w->next;
-    *(w->next ? &w->next->previous : &seat->last) = w->previous;
-    seat->n_waiting--;
-    *(w->previous_of_shard ? &w->previous_of_shard->next_of_shard : &shard->waiters) =
-        w->next_of_shard;
-    if (w->next_of_shard) w->next_of_shard->previous_of_shard = w->previous_of_shard;
-    shard->n_waiting--;
-}
-
 /* ---- holding ---- */
 
 static bool fail_not_found(const char *id, struct error *error) {
@@ -217,7 +103,7 @@ static enum registry_outcome queue_up(struct registry *r, struct shard *shard, s
                   r->most_waiting);
         return REGISTRY_REFUSED;
     }
-    link_waiter(shard, seat, w);
+    shard_link(shard, seat, w);
     return REGISTRY_WAITS;
 }
 
@@ -227,7 +113,7 @@ enum registry_outcome registry_acquire(struct registry *r, const char *id, struc
     struct shard *shard = shard_of(r, hash);
     enum registry_outcome outcome = REGISTRY_HELD;
     pthread_mutex_lock(&shard->lock);
-    struct seat *seat = find(shard, hash, id);
+    struct seat *seat = shard_find(shard, hash, id);
     if (!seat || seat_has_expired(seat, now)) {
         fail_not_found(id, error);
         outcome = REGISTRY_REFUSED;
@@ -376,22 +262,18 @@ static bool check_count(struct registry *r, struct error *error) {
 static bool put_in(struct registry *r, struct shard *shard, struct seat *seat, int64_t now,
                    struct seat **old, struct error *error) {
     /* Out of the store each comes once. */
-    struct seat *there = seat->session ? find(shard, seat->hash, seat->id) : NULL;
+    struct seat *there = seat->session ? shard_find(shard, seat->hash, seat->id) : NULL;
     if (there && !seat_has_expired(there, now))
         return error_set(error, ERROR_ALREADY_EXISTS, "there is a session \"%s\" already",
                          seat->id);
-    if (!make_room(shard))
+    if (!shard_make_room(shard))
         return error_set(error, ERROR_MEMORY_BUDGET, "no memory for one more session");
     if (there) {
         shard_take_out(r, shard, there);
         *old = there;
     }
     seat->order = atomic_fetch_add(&r->orders, 1) + 1;
-    struct seat **bucket = bucket_of(shard, seat->hash);
-    seat->next = *bucket;
-    *bucket = seat;
-    shard->ordered[shard->n_ordered++] = seat;
-    shard->n++;
+    shard_put(shard, seat);
     describe(shard, seat);
     return true;
 }
@@ -480,15 +362,6 @@ void registry_warm(struct registry *r, struct seat *seat, struct session *s) {
     purse_add(&r->purse, (int64_t)session_bytes(s) - (int64_t)seat->bytes);
     shard->bytes += (int64_t)seat->bytes;
     pthread_mutex_unlock(&shard->lock);
-}
-
-void shard_cool(struct shard *shard, struct seat *seat) {
-    struct account *account = &seat->session->account;
-    purse_add(account->purse, (int64_t)seat->bytes - (int64_t)account->bytes);
-    account->purse = NULL;
-    shard->bytes -= (int64_t)seat->bytes;
-    session_free(seat->session);
-    seat->session = NULL;
 }
 
 void registry_drop(struct registry *r, struct seat *seat) {

@@ -1,4 +1,4 @@
-/* What the files of the registry share. Everything here wants the shard's lock. */
+/* What the files of the registry share. What is done with a shard wants its lock. */
 #ifndef GRADD_API_REGISTRY_SHARD_H
 #define GRADD_API_REGISTRY_SHARD_H
 
@@ -55,14 +55,27 @@ static inline bool seat_has_expired(const struct seat *seat, int64_t now) {
            now - seat->used >= seat->ttl;
 }
 
+/* The low bits of an id's hash choose the shard, those above it the bucket. */
+static inline struct shard *shard_of(struct registry *r, uint32_t hash) {
+    return &r->shards[hash % SHARDS];
+}
+
 /* The bytes of a text of labels, its end included. */
 size_t labels_length(const char *labels);
+/* The seat of that id, or NULL. */
+struct seat *shard_find(const struct shard *shard, uint32_t hash, const char *id);
+/* Makes room for one more seat; false without memory. */
+bool shard_make_room(struct shard *shard);
+/* Puts a seat, the last created, where room was made for it. */
+void shard_put(struct shard *shard, struct seat *seat);
 /* Where the first seat stands that was created after `order`. */
 size_t shard_place_after(const struct shard *shard, uint64_t order);
 /* Takes a seat out of the table and out of the order; those behind it may move up. */
 void shard_take_out(struct registry *r, struct shard *shard, struct seat *seat);
 /* Frees the session of a seat that keeps its place. */
 void shard_cool(struct shard *shard, struct seat *seat);
+/* Adds a waiter to the end of the seat's queue. */
+void shard_link(struct shard *shard, struct seat *seat, struct waiter *w);
 /* Takes a waiter off its queue. */
 void shard_unlink(struct shard *shard, struct waiter *w);
 
