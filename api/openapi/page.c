@@ -158,9 +158,12 @@ static void write_tag(struct tree *t, const yaml_node_t *tag, FILE *out) {
     fputs("</section>\n", out);
 }
 
+static const yaml_node_t *components(struct tree *t, const char *kind) {
+    return tree_get(t, tree_get(t, tree_root(t), "components"), kind);
+}
+
 static void write_schemas(struct tree *t, FILE *out) {
-    const yaml_node_t *components = tree_get(t, tree_root(t), "components");
-    const yaml_node_t *schemas = tree_get(t, components, "schemas"), *one;
+    const yaml_node_t *schemas = components(t, "schemas"), *one;
     const char *name;
     fputs("<section id=\"schemas\"><h2>schemas</h2>\n", out);
     for (int i = 0; (one = tree_member(t, schemas, i, &name)); i++) {
@@ -176,8 +179,7 @@ static void write_schemas(struct tree *t, FILE *out) {
 }
 
 static void write_shared_answers(struct tree *t, FILE *out) {
-    const yaml_node_t *components = tree_get(t, tree_root(t), "components");
-    const yaml_node_t *answers = tree_get(t, components, "responses"), *one;
+    const yaml_node_t *answers = components(t, "responses"), *one;
     const char *name;
     fputs("<section id=\"answers\"><h2>answers</h2>\n<table><tbody>\n", out);
     for (int i = 0; (one = tree_member(t, answers, i, &name)); i++) {
