@@ -115,3 +115,15 @@ void exchange_watch_stream(const struct exchange *x, uint64_t bytes, enum event_
     line_end(&l);
     sink_add(l.text, l.n);
 }
+
+void exchange_watch_refusal(int status, const char *peer) {
+    struct line l;
+    stats_refuse(status);
+    if (!log_tells_requests()) return;
+    log_begin(&l, LOG_INFO, "refused");
+    line_word(&l, LINE_KEY("why"), "no_request");
+    if (status) line_int(&l, LINE_KEY("status"), status);
+    if (peer) line_word(&l, LINE_KEY("remote"), peer);
+    line_end(&l);
+    sink_add(l.text, l.n);
+}

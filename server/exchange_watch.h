@@ -14,4 +14,8 @@ void exchange_watch(struct exchange *x, struct answer *out);
  * not wait for its end. */
 void exchange_watch_stream(const struct exchange *x, uint64_t bytes, enum event_kind ending);
 
+/* Once for what was refused with that status, 0 where nothing was said, before it was a request, or in the middle
+ * of its body. `peer` NULL: it is not known. */
+void exchange_watch_refusal(int status, const char *peer);
+
 #endif

@@ -57,11 +57,12 @@ bool handle_stats(const struct service_call *call, struct writer *out, struct er
     const struct operations_stats jobs = engine_operations(call->server);
     WRITE_GROUP(out, "operations", {"queued", jobs.queued}, {"running", jobs.running},
                 {"done", jobs.done}, {"bytes", jobs.bytes});
-    WRITE_GROUP(out, "memory", {"resident_bytes", machine_resident()},
-                {"limit_bytes", budget_limit()}, {"held_bytes", budget_held_in_all()},
-                {"body_bytes", body_held()}, {"arena_bytes", budget_held(BUDGET_ARENAS)},
-                {"run_bytes", budget_held(BUDGET_RUNS)}, {"state_bytes", budget_held(BUDGET_STATE)},
-                {"answer_bytes", budget_held(BUDGET_ANSWERS)});
+    WRITE_GROUP(
+        out, "memory", {"resident_bytes", machine_resident()}, {"limit_bytes", budget_limit()},
+        {"held_bytes", budget_held_in_all()}, {"body_bytes", body_held()},
+        {"arena_bytes", budget_held(BUDGET_ARENAS)}, {"run_bytes", budget_held(BUDGET_RUNS)},
+        {"search_bytes", budget_held(BUDGET_SEARCHES)}, {"state_bytes", budget_held(BUDGET_STATE)},
+        {"answer_bytes", budget_held(BUDGET_ANSWERS)});
     const struct sandbox_state *sandbox = sandbox_state();
     WRITE_GROUP(out, "sandbox", {"no_capabilities", sandbox->no_capabilities},
                 {"no_new_privileges", sandbox->no_new_privileges}, {"seccomp", sandbox->seccomp},

@@ -1,7 +1,7 @@
 /* The transport's connections. Owns them and their threads, and what libmicrohttpd needs to be told at the
  * start. Each network thread is a daemon of the library without a listening socket, to which the keeper
  * hands connections: the library's own pool can abort the process when it is told to accept no more. */
-#include <arpa/inet.h>
+#include <linux/tcp.h>
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "server/exchange_watch.h"
 #include "server/http_parts.h"
 #include "server/ready.h"
 #include "server/stats.h"
@@ -40,24 +41,27 @@ static void welcome(void *context, int door, int fd, const struct sockaddr *from
         atomic_fetch_sub(&best->guests, 1);
 }
 
-static void name_peer(struct connection *c, const struct sockaddr *from) {
-    const void *address =
-        from->sa_family == AF_INET6
-            ? (const void *)&((const struct sockaddr_in6 *)(const void *)from)->sin6_addr
-            : (const void *)&((const struct sockaddr_in *)(const void *)from)->sin_addr;
-    c->local = from->sa_family == AF_UNIX;
-    if (c->local || !inet_ntop(from->sa_family, address, c->peer, sizeof c->peer))
-        strcpy(c->peer, "unix");
-}
-
 static void meet(struct connection *c, struct house *house, struct MHD_Connection *mhd) {
     c->house = house;
     c->mhd = mhd;
     atomic_init(&c->users, 1);
-    name_peer(c, MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+    const struct sockaddr *from =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+    c->local = from->sa_family == AF_UNIX;
+    peer_name(from, c->peer);
     if (!house->tls) return;
     c->session = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION)->tls_session;
     c->identity = tls_begin(house->tls, c->session);
+}
+
+/* The library closes without a word what does not even look like a request, and says so by no way: something came
+ * on this connection, nothing was answered, and no request began. A client's end counts as a byte. */
+static bool was_unheard(const struct connection *c) {
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+    return !c->x.began && !atomic_load(&c->guest.cut) &&
+           getsockopt(c->guest.fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+           info.tcpi_bytes_received > 1 && info.tcpi_bytes_sent == 0;
 }
 
 static void on_connection(void *context, struct MHD_Connection *mhd, void **socket,
@@ -75,6 +79,7 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **sock
     }
     atomic_fetch_sub(&house->guests, 1);
     if (!c) return;
+    if (was_unheard(c)) exchange_watch_refusal(0, c->peer);
     keeper_dismiss(house->http->keeper, &c->guest, c->x.refused);
     /* The session has ended before. */
     if (c->identity) tls_end(c->identity);
@@ -87,10 +92,19 @@ static size_t keep_escapes(void *context, struct MHD_Connection *mhd, char *text
     return strlen(text);
 }
 
+/* The library answers by itself what is no request, or has more headers than it takes. It tells of that in these
+ * words alone, in which it does not say whose connection it is. */
+static void on_message(void *context, const char *format, va_list args) {
+    static const char refuses[] =
+        "Error processing request (HTTP response code is %u ('%s')). Closing connection.\n";
+    (void)context;
+    if (strcmp(format, refuses) == 0) exchange_watch_refusal((int)va_arg(args, unsigned), NULL);
+}
+
 static struct MHD_Daemon *start_daemon(struct house *house, unsigned connections) {
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}}, *more = none;
-    unsigned flags =
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+                     MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG;
     /* The library wants a pair, and says that it does not change these texts; each connection is given
      * the present one. */
     struct MHD_OptionItem pair[4] = {{MHD_OPTION_END, 0, NULL}};
@@ -106,9 +120,10 @@ static struct MHD_Daemon *start_daemon(struct house *house, unsigned connections
         flags |= MHD_USE_TLS;
     }
     return MHD_start_daemon(
-        flags, 0, NULL, NULL, http_on_request, NULL, MHD_OPTION_NOTIFY_COMPLETED, http_on_completed,
-        NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, house, MHD_OPTION_UNESCAPE_CALLBACK,
-        keep_escapes, NULL, MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_TIMEOUT,
+        flags, 0, NULL, NULL, http_on_request, NULL, MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, house, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+        MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)house->http->engine->limits.idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         pool_bytes, MHD_OPTION_THREAD_STACK_SIZE, stack_bytes, MHD_OPTION_ARRAY, more,
         MHD_OPTION_END);

@@ -4,11 +4,11 @@
 #define GRADD_SERVER_HTTP_PARTS_H
 
 #include <microhttpd.h>
-#include <netinet/in.h>
 
 #include "server/exchange.h"
 #include "server/http.h"
 #include "server/keeper.h"
+#include "server/peer.h"
 #include "server/raw.h"
 #include "server/stream.h"
 #include "server/worker.h"
@@ -55,7 +55,7 @@ struct connection {
     void *session;    /* of TLS; NULL: it is plain */
     struct tls_identity *identity;
     char *subject; /* of the client's certificate; NULL: it has none */
-    char peer[INET6_ADDRSTRLEN];
+    char peer[PEER_NAME];
     bool streams, watched; /* the present request */
     struct stream stream;
     struct exchange x;

@@ -16,6 +16,8 @@
 
 #include "server/crowd.h"
 #include "server/log.h"
+#include "server/peer.h"
+#include "server/sink.h"
 #include "server/stats.h"
 
 enum { EVENTS = 64, ACCEPTS = 64, DRAINS = 1024, DRAIN_STEP = 1 << 20, STACK_BYTES = 256 << 10 };
@@ -91,6 +93,20 @@ static void pause_doors(struct keeper *k, bool paused) {
 
 static void drain_start(struct keeper *k, int fd);
 
+/* One more who cannot stay; before he hears of it himself. */
+static void tell_refusal(const char *why, const struct sockaddr *from) {
+    struct line l;
+    char peer[PEER_NAME];
+    stats_add(STAT_REFUSED, 1);
+    if (!log_tells_requests()) return;
+    peer_name(from, peer);
+    log_begin(&l, LOG_INFO, "refused");
+    line_word(&l, LINE_KEY("why"), why);
+    line_word(&l, LINE_KEY("remote"), peer);
+    line_end(&l);
+    sink_add(l.text, l.n);
+}
+
 /* Tells somebody why he cannot stay. Under the lock. */
 static void show_out(struct keeper *k, int fd, const char *why) {
     if (why) send(fd, why, strlen(why), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -98,7 +114,6 @@ static void show_out(struct keeper *k, int fd, const char *why) {
     shutdown(fd, SHUT_WR);
     if (k->n_drains < DRAINS / 2) drain_start(k, fd);
     close(fd);
-    stats_add(STAT_REFUSED, 1);
 }
 
 /* Whether there is a place, and his address may have one more; else he is told so, and shown out. */
@@ -107,7 +122,10 @@ static bool let_in(struct keeper *k, const struct keeper_door *door, int fd,
     pthread_mutex_lock(&k->lock);
     const bool has_room = k->n_guests < k->most;
     const bool welcome = has_room && crowd_enter(k->addresses, fd, from);
-    if (!welcome) show_out(k, fd, has_room ? door->crowded : door->full);
+    if (!welcome) {
+        tell_refusal(has_room ? "max_address_connections" : "max_connections", from);
+        show_out(k, fd, has_room ? door->crowded : door->full);
+    }
     pthread_mutex_unlock(&k->lock);
     return welcome;
 }
@@ -124,15 +142,17 @@ static bool turn_away(struct keeper *k, const struct keeper_door *door) {
     if (k->spare < 0) return false;
     close(k->spare);
     k->spare = -1;
-    int fd = accept4(door->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct sockaddr_storage from;
+    socklen_t size = sizeof from;
+    int fd = accept4(door->fd, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
+        tell_refusal("out_of_files", (struct sockaddr *)&from);
         if (door->refusal)
             send(fd, door->refusal, strlen(door->refusal), MSG_NOSIGNAL | MSG_DONTWAIT);
         /* To close what has unread bytes is to take the answer back. */
         shutdown(fd, SHUT_WR);
         recv(fd, NULL, DRAIN_STEP, MSG_TRUNC | MSG_DONTWAIT);
         close(fd);
-        stats_add(STAT_REFUSED, 1);
     }
     take_spare(k);
     return fd >= 0;

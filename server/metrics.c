@@ -115,19 +115,24 @@ static void histogram(struct writer *out, const char *name, const char *help, en
 /* What a path is called: as the table has it, its places unfilled, so that there are only so many. */
 static const char *path_name(size_t path) { return path ? route_table[path - 1].path : "unknown"; }
 
-static void write_answers(struct writer *out, size_t path, size_t method, size_t status,
-                          int64_t count) {
-    write_text(out, "gradd_http_requests_total{route=\"");
-    write_text(out, path_name(path));
-    write_text(out, "\",method=\"");
-    write_text(out, route_method_name(method));
-    write_text(out, "\",code=\"");
+static void write_status(struct writer *out, size_t status, int64_t count) {
+    write_text(out, "code=\"");
     if (stats_statuses[status])
         write_int(out, stats_statuses[status]);
     else
         write_text(out, "other");
     write_text(out, "\"}");
     write_value(out, (double)count);
+}
+
+static void write_answers(struct writer *out, size_t path, size_t method, size_t status,
+                          int64_t count) {
+    write_text(out, "gradd_http_requests_total{route=\"");
+    write_text(out, path_name(path));
+    write_text(out, "\",method=\"");
+    write_text(out, route_method_name(method));
+    write_text(out, "\",");
+    write_status(out, status, count);
 }
 
 /* What was never asked for has no lines. */
@@ -140,6 +145,20 @@ static void write_requests(struct writer *out) {
                 const int64_t count = stats_answers(path, method, status);
                 if (count) write_answers(out, path, method, status, count);
             }
+}
+
+static void write_refusals(struct writer *out) {
+    static const char name[] = "gradd_http_malformed_requests_total";
+    write_family(out, name, "counter",
+                 "What was no request, or had headers too long, by the status of its refusal; "
+                 "other: none was sent.");
+    for (size_t status = 0; status < STATS_STATUSES; status++) {
+        const int64_t count = stats_refusals(status);
+        if (!count) continue;
+        write_text(out, name);
+        write_text(out, "{");
+        write_status(out, status, count);
+    }
 }
 
 static int64_t count_of(const struct stats_histogram *h) {
@@ -162,6 +181,7 @@ static void write_durations(struct writer *out) {
 static void write_traffic(struct writer *out, const struct engine *e) {
     write_requests(out);
     write_durations(out);
+    write_refusals(out);
     gauge(out, "gradd_http_requests_in_flight", "Requests that are being read, run or answered.",
           stats_sum(STAT_IN_FLIGHT));
     counter(out, "gradd_http_requests_cancelled_total",

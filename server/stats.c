@@ -16,8 +16,9 @@ const int64_t stats_times[] = {US(50),     US(100),     US(250),     US(500),
 const int64_t stats_sizes[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024};
 
 /* The one that is wanted most stands behind the one for all others. */
-const int stats_statuses[STATS_STATUSES] = {0,   200, 201, 202, 204, 304, 400, 401, 403, 404, 405,
-                                            406, 409, 412, 413, 415, 422, 429, 500, 503, 504, 507};
+const int stats_statuses[STATS_STATUSES] = {0,   200, 201, 202, 204, 304, 400, 401, 403,
+                                            404, 405, 406, 409, 412, 413, 414, 415, 422,
+                                            429, 431, 500, 503, 504, 505, 507};
 
 struct counted {
     _Atomic int64_t bucket[STATS_BUCKETS], sum;
@@ -27,6 +28,7 @@ struct counted {
 static struct slot {
     _Alignas(64) _Atomic int64_t count[STAT_COUNT];
     struct counted histograms[HISTOGRAM_COUNT], durations[STATS_PATHS];
+    _Atomic int64_t refusals[STATS_STATUSES];
     _Atomic int64_t answers[STATS_PATHS][STATS_METHODS][STATS_STATUSES];
 } slots[SLOTS];
 
@@ -78,11 +80,17 @@ void stats_observe(enum histogram histogram, int64_t value) {
     observe(&slot()->histograms[histogram], bounds_of(histogram), value);
 }
 
-void stats_answer(size_t path, size_t method, int status, int64_t duration) {
-    struct slot *s = slot();
+static size_t status_number(int status) {
     size_t i = 1;
     while (i < STATS_STATUSES && stats_statuses[i] != status) i++;
-    add(&s->answers[path][method][i < STATS_STATUSES ? i : 0], 1);
+    return i < STATS_STATUSES ? i : 0;
+}
+
+void stats_refuse(int status) { add(&slot()->refusals[status_number(status)], 1); }
+
+void stats_answer(size_t path, size_t method, int status, int64_t duration) {
+    struct slot *s = slot();
+    add(&s->answers[path][method][status_number(status)], 1);
     observe(&s->durations[path], stats_times, duration);
 }
 
@@ -125,6 +133,12 @@ int64_t stats_answers(size_t path, size_t method, size_t status) {
     int64_t sum = 0;
     for (unsigned i = 0, n = used(); i < n; i++)
         sum += read_one(&slots[i].answers[path][method][status]);
+    return sum;
+}
+
+int64_t stats_refusals(size_t status) {
+    int64_t sum = 0;
+    for (unsigned i = 0, n = used(); i < n; i++) sum += read_one(&slots[i].refusals[status]);
     return sum;
 }
 

@@ -18,7 +18,7 @@ enum counter {
     STAT_CONNECTIONS,   /* open now; a gauge */
     STAT_ACCEPTED,      /* connections since the start */
     STAT_TIMED_OUT,     /* connections cut for being too slow */
-    STAT_REFUSED,       /* connections that there was no descriptor for */
+    STAT_REFUSED,       /* connections that there was no place or no descriptor for */
     STAT_STORE_COMMITS, /* of the store, that have held */
     STAT_STORE_ERRORS,  /* and that have not */
     STAT_LOG_DROPPED,   /* lines that nobody took */
@@ -56,13 +56,17 @@ struct stats_histogram stats_histogram(enum histogram histogram);
 
 /* A path is a number below STATS_PATHS, a method one below STATS_METHODS. Of the statuses that are not in the
  * list the first one, 0, stands for all. */
-enum { STATS_PATHS = 97, STATS_METHODS = 8, STATS_STATUSES = 22 };
+enum { STATS_PATHS = 97, STATS_METHODS = 8, STATS_STATUSES = 25 };
 extern const int stats_statuses[STATS_STATUSES];
 
 /* A request was answered, so many nanoseconds after its headers had been read. */
 void stats_answer(size_t path, size_t method, int status, int64_t duration);
 
+/* What is no request was refused with that status. */
+void stats_refuse(int status);
+
 int64_t stats_answers(size_t path, size_t method, size_t status); /* of stats_statuses */
+int64_t stats_refusals(size_t status);                            /* the same */
 int64_t stats_answers_of(int hundreds); /* 2: with a status of 200 to 299 */
 struct stats_histogram stats_durations(size_t path);
 

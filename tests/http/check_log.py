@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,17 @@ PATIENCE = int(os.environ.get("GRADD_TEST_PATIENCE", "1"))
 GRAPH = json.dumps({"graph": "z = x * x", "variables": {"x": 2.0}})
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
+# What libmicrohttpd refuses by itself; the last one in the middle of its body.
+REFUSED = [
+    b"GET\r\n\r\n",
+    b"GET / HTTP/0.9\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+    b"POST /v1/gradient HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 20000 + b"\r\n\r\n",
+    b"GET /" + b"x" * 20000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"POST /v1/gradient HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+]
 PAIR = re.compile(r' ?([a-z0-9_]+)=("(?:[^"\\]|\\.)*"|[^ "]*)')
 passed = failed = 0
 
@@ -159,6 +171,41 @@ def check_switches(gradd):
         check(len(requests_of(read_logfmt(s.end()))) == count, f"lines with {options}")
 
 
+def knock(port, text):
+    """The status of what gradd answers to these bytes, None where it says nothing; it closes the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60 * PATIENCE) as connection:
+        connection.sendall(text)
+        answer = b""
+        with contextlib.suppress(ConnectionResetError):
+            while some := connection.recv(4096):
+                answer += some
+    return int(answer.split()[1]) if answer else None
+
+
+def check_refusals(gradd):
+    """What is no request, and who finds no place, has a line too, and is counted."""
+    head = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+    s = Server(gradd, "--max-address-connections", "2")
+    said = [knock(s.port, text) for text in REFUSED]
+    check(said == [None, 505, 505, 400, 400, 431, 414, 400], "the library's own answers", said)
+    end = time.monotonic() + 60 * PATIENCE
+    while time.monotonic() < end and '"connections":{"open":1,' not in s.ask("GET", "/v1/stats")[1]:
+        time.sleep(0.01)
+    with socket.create_connection(("127.0.0.1", s.port)) as second:
+        second.sendall(head + b"\r\n")
+        first = second.recv(12)
+        check(first == b"HTTP/1.1 200", "there are two places", first)
+        check(knock(s.port, head) == 429, "and no third")
+    lines = read_logfmt(s.end())
+    found = [(line["why"], int(line.get("status", 0)), line.get("remote"))
+             for line in lines if line["event"] == "refused"]
+    wanted = [("no_request", status or 0, None if status else "127.0.0.1") for status in said]
+    check(sorted(found, key=str) == sorted([*wanted, ("max_address_connections", 0, "127.0.0.1")], key=str), "a line for each", found)
+    s = Server(gradd, "--access-log", "off")
+    check(knock(s.port, REFUSED[1]) == 505, "without a line")
+    check(not [line for line in read_logfmt(s.end()) if line["event"] == "refused"], "--access-log off")
+
+
 def check_timing(gradd):
     """Its parts add up to no more than the client waited."""
     s = Server(gradd, "--log-level", "error")
@@ -266,6 +313,7 @@ def main(gradd):
     check_streams(gradd)
     check_tenants(gradd)
     check_switches(gradd)
+    check_refusals(gradd)
     check_timing(gradd)
     check_traces(gradd)
     check_prompt(gradd)

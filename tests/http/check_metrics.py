@@ -11,9 +11,11 @@ import http.client
 import json
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
@@ -61,6 +63,19 @@ def ask(port, method, path, body=None, headers=None):
     return answer.status, answer.getheader("Content-Type"), text
 
 
+def refuse(port):
+    """What is no request, or has headers that are too long."""
+    for text in (b"GET / HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"x" * 20000 + b"\r\n\r\n", b"garbage\r\n"):
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+            connection.sendall(text)
+            while connection.recv(4096):
+                pass
+    # The last one is counted when the server has closed its side too.
+    end = time.monotonic() + 60
+    while 'malformed_requests_total{code="other"}' not in scrape(port)[0] and time.monotonic() < end:
+        time.sleep(0.01)
+
+
 def scrape(port):
     status, kind, text = ask(port, "GET", "/metrics")
     check((status, kind) == (200, "text/plain; version=0.0.4; charset=utf-8"), "the answer", f"{status} {kind}")
@@ -80,13 +95,17 @@ def check_requests(families):
     wanted = collections.Counter()
     for method, _, _, route, status in ASKED:
         wanted[route, method if method != "BREW" else "other", str(status)] += 1
-    counted = values(families["gradd_http_requests"], "_total")
+    counted = {labels: n for labels, n in values(families["gradd_http_requests"], "_total").items() if labels[0] != "/metrics"}
     check(counted == dict(wanted), "requests", f"{counted}\n  expected {dict(wanted)}")
+
+    refused = values(families["gradd_http_malformed_requests"], "_total")
+    check(refused == {("505",): 1, ("431",): 1, ("other",): 1}, "what was no request", refused)
 
     of_route = collections.Counter()
     for (route, _, _), n in wanted.items():
         of_route[route] += n
     durations = values(families["gradd_http_request_duration_seconds"], "_count")
+    durations.pop(("/metrics",))
     check(durations == {(route,): n for route, n in of_route.items()}, "durations", durations)
 
 
@@ -166,6 +185,7 @@ def main(gradd, command):
         for method, path, body, _, status in ASKED:
             found = ask(port, method, path, body)
             check(found[0] == status, f"{method} {path}", found)
+        refuse(port)
         text, first = scrape(port)
         check_requests(first)
         check_histograms(first)
