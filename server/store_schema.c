@@ -50,6 +50,27 @@ bool schema_prepare(sqlite3 *db) {
                                    checksum, NULL, NULL) == SQLITE_OK;
 }
 
+void schema_bind_object(sqlite3_stmt *statement, enum store_kind kind, const char *tenant,
+                        const char *id) {
+    sqlite3_bind_int(statement, 1, (int)kind);
+    sqlite3_bind_text(statement, 2, tenant, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 3, id, -1, SQLITE_STATIC);
+}
+
+bool schema_fail(struct error *error, sqlite3 *db, const char *doing) {
+    switch (sqlite3_errcode(db)) {
+    case SQLITE_FULL:
+        return error_set(error, ERROR_DISK_FULL, "the disk of the store is full: nothing was kept");
+    case SQLITE_NOMEM:
+    case SQLITE_TOOBIG:
+        return error_set(error, ERROR_MEMORY_BUDGET, "no room while %s: %s", doing,
+                         sqlite3_errmsg(db));
+    default:
+        return error_set(error, ERROR_STORE_FAILED, "the store failed while %s: %s", doing,
+                         sqlite3_errmsg(db));
+    }
+}
+
 static bool read_int(sqlite3 *db, const char *sql, int *out) {
     sqlite3_stmt *statement;
     if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK) return false;

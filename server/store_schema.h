@@ -7,7 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "server/store.h"
+
 struct sqlite3;
+struct sqlite3_stmt;
 
 /* In the header of the file: whose it is, and how its tables are. */
 enum { STORE_APPLICATION = 0x67726164, STORE_SCHEMA = 2 };
@@ -16,6 +19,14 @@ enum { STORE_APPLICATION = 0x67726164, STORE_SCHEMA = 2 };
 #define SUM_OF_OBJECT(kind, tenant, id, summary)                                                   \
     "checksum(" kind ", " tenant ", " id ", " summary ")"
 #define SUM_OF_CONTENT(place, part, bytes) "checksum(" place ", " part ", " bytes ")"
+
+/* The row of an object, in SQL; and the object that a statement says it of. The names must outlive its run. */
+#define NAMED_OBJECT "kind = ?1 AND tenant = ?2 AND id = ?3"
+void schema_bind_object(struct sqlite3_stmt *statement, enum store_kind kind, const char *tenant,
+                        const char *id);
+
+/* Says what the connection's last failure is for who asked; returns false. */
+bool schema_fail(struct error *error, struct sqlite3 *db, const char *doing);
 
 /* Teaches a connection the function `checksum`; every connection needs it that writes or verifies. */
 bool schema_prepare(struct sqlite3 *db);
