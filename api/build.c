@@ -3,6 +3,7 @@
 #include "api/build.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "api/build_bind.h"
@@ -237,6 +238,18 @@ static bool call_op(struct builder *b, int tag, const struct argument *args, siz
     return folded || emit(b, tag, bound, n_params, out);
 }
 
+/* In many a language max(a, b) is the larger of two, and here it is a along the axis b. */
+static bool hint_twin(struct builder *b, int tag) {
+    const char *twin = tag == OP_reduce_max   ? "larger of two is maximum"
+                       : tag == OP_reduce_min ? "smaller of two is minimum"
+                                              : NULL;
+    struct error *e = b->error;
+    const size_t n = strlen(e->detail);
+    if (twin && e->code == ERROR_INVALID_ARGUMENT)
+        snprintf(e->detail + n, sizeof e->detail - n, "; the %s(a, b)", twin);
+    return false;
+}
+
 bool build_call(struct builder *b, const char *name, const struct argument *args, size_t n,
                 struct value *out) {
     const struct builtin *builtin = builtin_find(name);
@@ -250,7 +263,7 @@ bool build_call(struct builder *b, const char *name, const struct argument *args
     int tag = op_find(name);
     if (tag < 0) tag = op_find(build_plain_name(name));
     if (tag < 0) return fail_unknown_op(b, name);
-    return call_op(b, tag, args, n, out);
+    return call_op(b, tag, args, n, out) || (n > 1 && !args[1].name && hint_twin(b, tag));
 }
 
 bool build_choice(struct builder *b, const struct value *condition, const struct value *x,

@@ -69,7 +69,10 @@ enum ctl_set {
     CTL_DTYPE = 1 << 24,     /* say a dtype */
     CTL_OPTIMIZER = 1 << 25, /* take an optimizer */
     CTL_DIAGNOSE = 1 << 26,
-    CTL_SEEDED = 1 << 27 /* take output gradients */
+    CTL_SEEDED = 1 << 27, /* take output gradients */
+    CTL_SQUARES = 1 << 28,
+    CTL_MATCH = 1 << 29, /* change what has an entity tag */
+    CTL_TAGGED = 1 << 30 /* answer one */
 };
 
 struct ctl_option {
@@ -181,7 +184,7 @@ const char *help_nearest(const char *word);
 
 /* ---- values (gradctl_value.c) ---- */
 
-/* Reads a whole file, "-" for standard input, which can be read once; exits where it cannot. */
+/* Reads a whole file of text, "-" for standard input, which can be read once; exits where it cannot. */
 const char *value_file(struct ctl *ctl, const char *name, size_t *n);
 /* Writes what stands for a value as JSON; `what` is its name for messages. */
 void value_write(struct ctl *ctl, struct writer *out, const char *what, const char *text);
@@ -218,6 +221,7 @@ struct ctl_answer {
     const char *text; /* NUL-terminated */
     size_t length;
     bool is_json;
+    const char *etag; /* of what it shows, or NULL */
 };
 
 /* Makes the client that the options and the environment describe, and ends it. */
@@ -277,6 +281,7 @@ int run_help(struct ctl *ctl);
 int run_completion(struct ctl *ctl);
 int run_minimize(struct ctl *ctl);
 int run_fit(struct ctl *ctl);
+int run_least_squares(struct ctl *ctl);
 int run_job(struct ctl *ctl);
 int run_follow(struct ctl *ctl);
 int run_wait(struct ctl *ctl);

@@ -9,15 +9,28 @@
 #include "api/client.h"
 #include "api/gradctl.h"
 
+enum { WAITING = 10 }; /* seconds beyond those of a wait, in which its last answer comes */
+
 static struct gradd_client *client;
 static struct gradd_answer *latest; /* whose text is in use */
+static const char *if_match;        /* of whatever is asked, or NULL */
 
 static const char *variable(const char *name) {
     const char *text = getenv(name);
     return text && *text ? text : NULL;
 }
 
+/* An entity tag has quotes, which shells are fond of. */
+static const char *etag_of(struct ctl *ctl, const char *text) {
+    if (!text || *text == '"' || strcmp(text, "*") == 0 || strncmp(text, "W/", 2) == 0) return text;
+    char *quoted = arena_alloc(&ctl->arena, strlen(text) + 3);
+    if (quoted) sprintf(quoted, "\"%s\"", text);
+    return quoted;
+}
+
 void ask_open(struct ctl *ctl) {
+    const long timeout = ctl_number(ctl, "timeout", 0, 1, 86400),
+               more = timeout && ctl->command->run == run_wait ? WAITING : 0;
     const char *reason = NULL, *url = ctl_said(ctl, "url"), *file = ctl_said(ctl, "token-file");
     if (!url) url = variable("GRADCTL_URL");
     if (!url) url = variable("GRADD_URL");
@@ -29,8 +42,9 @@ void ask_open(struct ctl *ctl) {
         .cert_file = ctl_said(ctl, "cert"),
         .key_file = ctl_said(ctl, "key"),
         .user_agent = "gradctl/" GRADD_VERSION,
-        .timeout_seconds = (double)ctl_number(ctl, "timeout", 0, 1, 86400),
+        .timeout_seconds = (double)(timeout + more),
     };
+    if_match = etag_of(ctl, ctl_said(ctl, "if-match"));
     client = gradd_client_new(&options, &reason);
     if (!client) ctl_wrong("%s", reason ? reason : "no memory");
 }
@@ -56,11 +70,12 @@ static struct ctl_answer take(struct gradd_answer *answer) {
     const char *type = gradd_answer_header(answer, "Content-Type");
     out.text = gradd_answer_text(answer, &out.length);
     out.is_json = type && strstr(type, "json");
+    out.etag = gradd_answer_header(answer, "ETag");
     return out;
 }
 
 struct ctl_answer ask(const char *method, const char *path, const char *json) {
-    return take(gradd_call(client, method, path, json, NULL));
+    return take(gradd_call(client, method, path, json, if_match));
 }
 
 bool ask_once(const char *method, const char *path, const char *json, int *status) {

@@ -93,7 +93,8 @@ static void report(struct ctl *ctl, const double *all, size_t n, double took, lo
                                n ? all[k] * 1e3 : 0);
     }
     snprintf(text + at, sizeof text - at, "}}");
-    const struct ctl_answer answer = {200, text, strlen(text), true};
+    const struct ctl_answer answer = {
+        .status = 200, .text = text, .length = strlen(text), .is_json = true};
     show_answer(ctl, &answer);
 }
 

@@ -292,8 +292,26 @@ static void print_fit(struct ctl *ctl, const struct json *answer) {
     show_table(cells, count, 2, "ll");
 }
 
-int run_fit(struct ctl *ctl) {
+/* Asks, and shows the table of a fit. */
+static int run_squares(struct ctl *ctl) {
     struct ctl_answer answer;
+    const int code = run(ctl, "least_squares", &answer);
+    if (answer.status >= 400) return code;
+    const struct json *root = show_parse(ctl, answer.text, answer.length);
+    if (ctl->is_json || !json_member(root, "parameters"))
+        show_answer(ctl, &answer);
+    else
+        print_fit(ctl, root);
+    const int met = outcome(ctl, root, false);
+    return code == CTL_OK ? met : code;
+}
+
+int run_least_squares(struct ctl *ctl) {
+    words_place(ctl);
+    return run_squares(ctl);
+}
+
+int run_fit(struct ctl *ctl) {
     struct csv csv;
     size_t n;
     words_place(ctl);
@@ -303,14 +321,5 @@ int run_fit(struct ctl *ctl) {
     const char *text = value_file(ctl, file, &n);
     csv_read(&csv, &ctl->arena, strcmp(file, "-") == 0 ? "standard input" : file, text, n);
     place_fit(ctl, model, &csv);
-    const int code = run(ctl, "least_squares", &answer);
-    if (answer.status >= 400) return code;
-    const struct json *root = show_parse(ctl, answer.text, answer.length);
-    const struct json *parameters = json_member(root, "parameters");
-    if (ctl->is_json || !parameters)
-        show_answer(ctl, &answer);
-    else
-        print_fit(ctl, root);
-    const int met = outcome(ctl, root, false);
-    return code == CTL_OK ? met : code;
+    return run_squares(ctl);
 }

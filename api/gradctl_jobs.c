@@ -133,14 +133,23 @@ int run_follow(struct ctl *ctl) {
     return follow(ctl, ctl->words[0]);
 }
 
+/* A timeout is that of the waiting, and not of one answer. */
 int run_wait(struct ctl *ctl) {
-    char query[16];
+    const long most = ctl_number(ctl, "timeout", 0, 1, 86400);
+    const double end_ms = now_ms() + (double)most * 1e3;
     words_place(ctl);
-    snprintf(query, sizeof query, "?wait=%d", WAIT);
-    write_text(&ctl->query, query);
     const char *path = run_path(ctl);
+    const size_t n = strlen(path) + sizeof "?wait=30";
+    char *waiting = arena_alloc(&ctl->arena, n);
+    if (!waiting) ctl_wrong("no memory for the request");
     for (;;) {
-        const struct ctl_answer answer = ask("GET", path, NULL);
+        const double left = most ? (end_ms - now_ms()) / 1e3 : WAIT;
+        if (left <= 0) {
+            fprintf(stderr, "gradctl: %s is not done after %ld s\n", ctl->words[0], most);
+            return CTL_UNMET;
+        }
+        snprintf(waiting, n, "%s?wait=%d", path, left < WAIT ? (int)ceil(left) : WAIT);
+        const struct ctl_answer answer = ask("GET", waiting, NULL);
         if (run_refused(ctl, &answer) != CTL_OK) return CTL_REFUSED;
         const struct json *operation = show_parse(ctl, answer.text, answer.length);
         const struct json *done = json_member(operation, "done"),
@@ -149,7 +158,8 @@ int run_wait(struct ctl *ctl) {
         if (!done || json_type(done) != JSON_BOOL) ctl_wrong("the answer is no operation");
         if (!json_bool(done)) continue;
         const char *text = show_text(ctl, response ? response : error ? error : operation);
-        const struct ctl_answer end = {error ? 400 : 200, text, strlen(text), true};
+        const struct ctl_answer end = {
+            .status = error ? 400 : 200, .text = text, .length = strlen(text), .is_json = true};
         return show_end(ctl, &end);
     }
 }

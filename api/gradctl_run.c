@@ -46,12 +46,22 @@ int run_ask(struct ctl *ctl, struct ctl_answer *answer) {
     return code;
 }
 
+/* Shows what was asked for, or its entity tag. */
+static int show(struct ctl *ctl, const struct ctl_answer *answer) {
+    if (!ctl_said(ctl, "etag"))
+        show_answer(ctl, answer);
+    else if (answer->etag)
+        puts(answer->etag);
+    else
+        fputs("gradctl: what was asked for has no entity tag\n", stderr);
+    return ctl_said(ctl, "etag") && !answer->etag ? CTL_UNMET : CTL_OK;
+}
+
 int run_request(struct ctl *ctl) {
     struct ctl_answer answer;
     words_place(ctl);
     const int code = run_ask(ctl, &answer);
-    if (code == CTL_OK) show_answer(ctl, &answer);
-    return code;
+    return code == CTL_OK ? show(ctl, &answer) : code;
 }
 
 int run_check(struct ctl *ctl) {
@@ -113,8 +123,7 @@ int run_call(struct ctl *ctl) {
         body = value_file(ctl, *body == '@' ? body + 1 : body, &n);
     struct ctl_answer answer;
     const int code = send_request(ctl, ctl->words[0], ctl->words[1], body, &answer);
-    if (code == CTL_OK) show_answer(ctl, &answer);
-    return code;
+    return code == CTL_OK ? show(ctl, &answer) : code;
 }
 
 int run_completion(struct ctl *ctl) {

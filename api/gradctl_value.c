@@ -34,7 +34,7 @@ static const char *read_stream(struct ctl *ctl, FILE *file, const char *name, si
     return kept;
 }
 
-const char *value_file(struct ctl *ctl, const char *name, size_t *n) {
+static const char *read_file(struct ctl *ctl, const char *name, size_t *n) {
     if (strcmp(name, "-") == 0) {
         if (ctl->read_input) ctl_wrong("standard input was read already");
         ctl->read_input = true;
@@ -44,6 +44,20 @@ const char *value_file(struct ctl *ctl, const char *name, size_t *n) {
     const char *text = file ? read_stream(ctl, file, name, n) : NULL;
     if (!file) ctl_wrong("%s: %s", name, strerror(errno));
     fclose(file);
+    return text;
+}
+
+/* What is behind a byte of 0 would be lost without a word. */
+static void check_text(const char *text, size_t n, const char *name) {
+    const char *zero = memchr(text, 0, n);
+    if (zero)
+        ctl_wrong("%s: byte %zu is 0, which is no text",
+                  strcmp(name, "-") == 0 ? "standard input" : name, (size_t)(zero - text) + 1);
+}
+
+const char *value_file(struct ctl *ctl, const char *name, size_t *n) {
+    const char *text = read_file(ctl, name, n);
+    check_text(text, *n, name);
     return text;
 }
 
@@ -152,11 +166,12 @@ static void write_file(struct ctl *ctl, struct writer *out, const char *name) {
     }
     if (!file) file = arena_copy_text(&ctl->arena, name, strlen(name));
     if (!file) ctl_wrong("%s: no memory for it", name);
-    const char *text = value_file(ctl, file, &n);
+    const char *text = read_file(ctl, file, &n);
     if (npy_is(text, n)) {
         write_npy(ctl, out, file, text, n);
         return;
     }
+    check_text(text, n, file);
     const size_t blank = strspn(text, " \t\r\n");
     if (!column && (ends_with(file, ".json") || text[blank] == '[' || text[blank] == '{')) {
         write_json(ctl, out, file, text, n);
