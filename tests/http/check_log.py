@@ -182,28 +182,33 @@ def knock(port, text):
     return int(answer.split()[1]) if answer else None
 
 
+def refusals_of(lines):
+    return [(line["why"], int(line.get("status", 0)), line.get("remote")) for line in lines if line["event"] == "refused"]
+
+
 def check_refusals(gradd):
-    """What is no request, and who finds no place, has a line too, and is counted."""
-    head = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
-    s = Server(gradd, "--max-address-connections", "2")
+    """What is no request, and who finds no place, has a line too."""
+    s = Server(gradd)
     said = [knock(s.port, text) for text in REFUSED]
     check(said == [None, 505, 505, 400, 400, 431, 414, 400], "the library's own answers", said)
-    end = time.monotonic() + 60 * PATIENCE
-    while time.monotonic() < end and '"connections":{"open":1,' not in s.ask("GET", "/v1/stats")[1]:
-        time.sleep(0.01)
-    with socket.create_connection(("127.0.0.1", s.port)) as second:
-        second.sendall(head + b"\r\n")
+    found = refusals_of(read_logfmt(s.end()))
+    wanted = [("no_request", status or 0, None if status else "127.0.0.1") for status in said]
+    check(sorted(found, key=str) == sorted(wanted, key=str), "a line for each", found)
+
+    head = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    s = Server(gradd, "--max-address-connections", "2")
+    s.ask("GET", "/healthz")
+    with socket.create_connection(("127.0.0.1", s.port), timeout=60 * PATIENCE) as second:
+        second.sendall(head)
         first = second.recv(12)
         check(first == b"HTTP/1.1 200", "there are two places", first)
         check(knock(s.port, head) == 429, "and no third")
-    lines = read_logfmt(s.end())
-    found = [(line["why"], int(line.get("status", 0)), line.get("remote"))
-             for line in lines if line["event"] == "refused"]
-    wanted = [("no_request", status or 0, None if status else "127.0.0.1") for status in said]
-    check(sorted(found, key=str) == sorted([*wanted, ("max_address_connections", 0, "127.0.0.1")], key=str), "a line for each", found)
+    found = refusals_of(read_logfmt(s.end()))
+    check(found == [("max_address_connections", 0, "127.0.0.1")], "and for who found no place", found)
+
     s = Server(gradd, "--access-log", "off")
     check(knock(s.port, REFUSED[1]) == 505, "without a line")
-    check(not [line for line in read_logfmt(s.end()) if line["event"] == "refused"], "--access-log off")
+    check(not refusals_of(read_logfmt(s.end())), "--access-log off")
 
 
 def check_timing(gradd):
