@@ -69,6 +69,16 @@ static bool map(struct tape *t, const node_id *from, const node_id *to, size_t n
     return tape_ok(t);
 }
 
+/* The same, where an output that depends on none of them is its own image. */
+static bool map_or_keep(struct tape *t, const node_id *from, const node_id *to, size_t n_from,
+                        const node_id *outputs, size_t n_outputs, image_rule rule,
+                        node_id *images) {
+    const bool done = map(t, from, to, n_from, outputs, n_outputs, rule, images);
+    for (size_t i = 0; i < n_outputs; i++)
+        if (images[i] == NODE_NONE) images[i] = outputs[i];
+    return done;
+}
+
 /* ---- tangents: linear ops are their own, pointwise ops use the partials of reverse mode ---------- */
 
 /* Sum over arguments of tangent times partial, in the shape of y. */
@@ -147,10 +157,7 @@ static node_id batched(struct tape *t, node_id y, node_id *x, uint32_t n_args) {
 
 bool tape_batch(struct tape *t, const node_id *from, const node_id *to, size_t n_from,
                 const node_id *outputs, size_t n_outputs, node_id *images) {
-    bool done = map(t, from, to, n_from, outputs, n_outputs, batched, images);
-    for (size_t i = 0; i < n_outputs; i++)
-        if (images[i] == NODE_NONE) images[i] = outputs[i];
-    return done;
+    return map_or_keep(t, from, to, n_from, outputs, n_outputs, batched, images);
 }
 
 /* ---- copies: the same node on other arguments ------------------------------------------------------ */
@@ -164,8 +171,5 @@ static node_id copied(struct tape *t, node_id y, node_id *x, uint32_t n_args) {
 
 bool tape_substitute(struct tape *t, const node_id *from, const node_id *to, size_t n_from,
                      const node_id *outputs, size_t n_outputs, node_id *images) {
-    bool done = map(t, from, to, n_from, outputs, n_outputs, copied, images);
-    for (size_t i = 0; i < n_outputs; i++)
-        if (images[i] == NODE_NONE) images[i] = outputs[i];
-    return done;
+    return map_or_keep(t, from, to, n_from, outputs, n_outputs, copied, images);
 }

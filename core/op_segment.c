@@ -219,30 +219,20 @@ static node_id sorted_emit(struct tape *t, const char *op, const struct op_arg *
     return fold_segments(t, &s, fold, data, ids, n, INDEX_SORTED);
 }
 
-#define UNSORTED(id, fold, takes, text)                                                            \
+#define SEGMENTS(id, emit_segments, optional, fold, takes, text)                                   \
     static node_id id##_emit(struct tape *t, const struct op_arg *args) {                          \
-        return unsorted_emit(t, #id, args, fold);                                                  \
+        return emit_segments(t, #id, args, fold);                                                  \
     }                                                                                              \
     const struct op op_##id = {.name = #id,                                                        \
                                .notation = text,                                                   \
                                .kind = OP_COMPOSITE,                                               \
                                .params = {{"data", PARAM_TENSOR, false},                           \
                                           {"segment_ids", PARAM_INDICES, false},                   \
-                                          {"num_segments", PARAM_INT, false}},                     \
+                                          {"num_segments", PARAM_INT, optional}},                  \
                                .dtypes = takes,                                                    \
                                .emit = id##_emit};
-#define SORTED(id, fold, takes, text)                                                              \
-    static node_id id##_emit(struct tape *t, const struct op_arg *args) {                          \
-        return sorted_emit(t, #id, args, fold);                                                    \
-    }                                                                                              \
-    const struct op op_##id = {.name = #id,                                                        \
-                               .notation = text,                                                   \
-                               .kind = OP_COMPOSITE,                                               \
-                               .params = {{"data", PARAM_TENSOR, false},                           \
-                                          {"segment_ids", PARAM_INDICES, false},                   \
-                                          {"num_segments", PARAM_INT, true}},                      \
-                               .dtypes = takes,                                                    \
-                               .emit = id##_emit};
+#define UNSORTED(id, fold, takes, text) SEGMENTS(id, unsorted_emit, false, fold, takes, text)
+#define SORTED(id, fold, takes, text) SEGMENTS(id, sorted_emit, true, fold, takes, text)
 #define SEGMENT_TEXT(what) "y_s = " what " where segment_ids = s, in order; 0 of an empty segment"
 SORTED(segment_sum, FOLD_SUM, DTYPES_NUMBERS, SEGMENT_TEXT("sum of data"))
 SORTED(segment_mean, FOLD_MEAN, DTYPES_FLOATS, SEGMENT_TEXT("mean of data"))
