@@ -86,13 +86,7 @@ static inline const char *fill(const char *pattern, const char *first, char out[
 
 /* Runs the tests against a gradd that is given the tokens. */
 static inline int run_with_tokens(int argc, char **argv, const struct test *tests, size_t n) {
-    if (argc != 2) {
-        fprintf(stderr, "usage: %s GRADD\n", argv[0]);
-        return 2;
-    }
-    gradd = argv[1];
-    const char *factor = getenv("GRADD_TEST_PATIENCE");
-    if (factor && atoi(factor) > 0) patience = atoi(factor);
+    if (!take_arguments(argc, argv)) return 2;
     make_tokens();
     const int code = run_tests(argc, argv, "--tokens", path, tests, n);
     unlink(path);

@@ -313,16 +313,22 @@ struct test {
 
 #define TEST(name) {#name, name},
 
-/* Runs the tests against one gradd with an option (NULL, NULL: none), which must end well in the end. */
-static inline int run_tests(int argc, char **argv, const char *option, const char *value,
-                            const struct test *tests, size_t n) {
+/* What the program is given; false where that makes no sense. */
+static inline bool take_arguments(int argc, char **argv) {
     if (argc != 2) {
         fprintf(stderr, "usage: %s GRADD\n", argv[0]);
-        return 2;
+        return false;
     }
     gradd = argv[1];
     const char *factor = getenv("GRADD_TEST_PATIENCE");
     if (factor && atoi(factor) > 0) patience = atoi(factor);
+    return true;
+}
+
+/* Runs the tests against one gradd with an option (NULL, NULL: none), which must end well in the end. */
+static inline int run_tests(int argc, char **argv, const char *option, const char *value,
+                            const struct test *tests, size_t n) {
+    if (!take_arguments(argc, argv)) return 2;
     signal(SIGPIPE, SIG_IGN);
     setvbuf(stdout, NULL, _IOLBF, 0);
     usual = start(option, value);
