@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """What gradd says on standard error, and what it passes on of a trace.
 
     check_log.py GRADD
@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 
+from checks import check, conclude
+
 PATIENCE = int(os.environ.get("GRADD_TEST_PATIENCE", "1"))
 GRAPH = json.dumps({"graph": "z = x * x", "variables": {"x": 2.0}})
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -32,16 +34,6 @@ REFUSED = [
     b"POST /v1/gradient HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
 ]
 PAIR = re.compile(r' ?([a-z0-9_]+)=("(?:[^"\\]|\\.)*"|[^ "]*)')
-passed = failed = 0
-
-
-def check(good, name, why=""):
-    global passed, failed
-    if good:
-        passed += 1
-    else:
-        failed += 1
-        print(f"{name}\n  {why}")
 
 
 class Server:
@@ -325,8 +317,7 @@ def main(gradd):
     check_full_pipe(gradd)
     with contextlib.suppress(BrokenPipeError):
         check_no_reader(gradd)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return conclude()
 
 
 if __name__ == "__main__":

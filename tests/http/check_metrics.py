@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """Asks a fresh gradd for known things and holds GET /metrics against them.
 
     check_metrics.py GRADD [COMMAND...]
@@ -18,6 +18,7 @@ import tempfile
 import time
 
 import yaml
+from checks import check, conclude
 from prometheus_client.parser import text_string_to_metric_families
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -41,16 +42,6 @@ ASKED = [
     ("GET", "/nowhere/\"\\\n", None, "unknown", 404),
     ("GET", "/readyz", None, "/readyz", 200),
 ]
-passed = failed = 0
-
-
-def check(good, name, why=""):
-    global passed, failed
-    if good:
-        passed += 1
-    else:
-        failed += 1
-        print(f"{name}\n  {why}")
 
 
 def ask(port, method, path, body=None, headers=None):
@@ -201,8 +192,7 @@ def main(gradd, command):
     if command:
         said = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
         check(said.returncode == 0 and not said.stdout + said.stderr, " ".join(command), said.stdout + said.stderr)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return conclude()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """Holds api/openapi.yaml against the transcript of the HTTP tests.
 
     check_openapi.py OPENAPI_YAML TRANSCRIPT
@@ -17,6 +17,7 @@ import urllib.parse
 
 import jsonschema
 import yaml
+from checks import check, conclude
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 # Headers of any answer, which the document does not repeat.
@@ -28,18 +29,6 @@ COMMON = {
 }
 # What any path may answer to a request that is not one of its operations.
 STRAY = {401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
-
-passed = failed = 0
-
-
-def check(good, name, why=""):
-    global passed, failed
-    if good:
-        passed += 1
-    else:
-        failed += 1
-        print(f"{name}\n  {why}")
-    return good
 
 
 def strict_json(text):
@@ -337,8 +326,7 @@ def main(openapi, transcript_path):
     check_closed(document.root)
     check_references(document)
     check_codes(document, pathlib.Path(openapi).parent.parent / "core" / "error.h")
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return conclude()
 
 
 if __name__ == "__main__":
