@@ -51,6 +51,7 @@ set(CPACK_STRIP_FILES ON)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
 
@@ -79,6 +80,30 @@ tables, progress as it comes, and a loss as a curve.")
   list(APPEND packages tools)
 endif()
 
+if(TARGET gradd_client)
+  get_target_property(soversion gradd_client SOVERSION)
+  set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME libgradd-client${soversion})
+  set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
+  set(CPACK_COMPONENT_LIBRARY_DESCRIPTION "client of gradd, a server of exact gradients
+libgradd-client asks gradd for derivatives, minima and fits from programs in
+C and C++. It tries again where that is safe, reads tensors out of answers,
+and follows long work while it goes on. Any number of threads may use it.")
+  set(CPACK_DEBIAN_CLIENT_PACKAGE_NAME libgradd-client-dev)
+  set(CPACK_DEBIAN_CLIENT_PACKAGE_SECTION libdevel)
+  set(CPACK_DEBIAN_CLIENT_PACKAGE_DEPENDS
+      "${CPACK_DEBIAN_LIBRARY_PACKAGE_NAME} (= ${PROJECT_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE}), libcurl4-openssl-dev, libcjson-dev")
+  set(CPACK_COMPONENT_CLIENT_DESCRIPTION "client of gradd, for the development of programs
+libgradd-client asks gradd, a server of exact gradients, for derivatives,
+minima and fits. This package has what programs in C and C++ are built with:
+the header, the static library, and what pkg-config and CMake read.")
+  set(library_overrides "# CPack of Debian 12 knows no triggers: its scripts run ldconfig themselves.
+${CPACK_DEBIAN_LIBRARY_PACKAGE_NAME}: lacks-ldconfig-trigger
+${CPACK_DEBIAN_LIBRARY_PACKAGE_NAME}: maintscript-calls-ldconfig")
+  set(client_overrides "# It is found all the same, and where CMake's own prefix puts it.
+libgradd-client-dev: pkg-config-unavailable-for-cross-compilation [usr/lib/pkgconfig/gradd-client.pc]")
+  list(APPEND packages library client)
+endif()
+
 # Each has its licence and its changelogs.
 execute_process(COMMAND gzip -9n INPUT_FILE ${PROJECT_SOURCE_DIR}/CHANGELOG.md
                 OUTPUT_FILE ${pages}/changelog.gz COMMAND_ERROR_IS_FATAL ANY)
@@ -86,12 +111,14 @@ string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC)
 foreach(component IN LISTS packages)
   string(TOUPPER ${component} upper)
   set(name ${CPACK_DEBIAN_${upper}_PACKAGE_NAME})
+  set(overrides "${${component}_overrides}")
   configure_file(${debian}/changelog.in ${pages}/doc/${name}/changelog.Debian @ONLY)
   execute_process(COMMAND gzip -9nf changelog.Debian WORKING_DIRECTORY ${pages}/doc/${name}
                   COMMAND_ERROR_IS_FATAL ANY)
   install(FILES ${pages}/doc/${name}/changelog.Debian.gz ${pages}/changelog.gz ${debian}/copyright
           DESTINATION share/doc/${name} COMPONENT ${component} EXCLUDE_FROM_ALL)
-  install(FILES ${debian}/${name}.overrides RENAME ${name}
+  configure_file(${debian}/overrides.in ${pages}/doc/${name}/${name} @ONLY)
+  install(FILES ${pages}/doc/${name}/${name}
           DESTINATION share/lintian/overrides COMPONENT ${component} EXCLUDE_FROM_ALL)
 endforeach()
 set(CPACK_COMPONENTS_ALL ${packages})
