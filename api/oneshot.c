@@ -72,10 +72,16 @@ static bool read_body(struct oneshot *o, enum request_route route) {
     return true;
 }
 
+static void tell_decoded(const struct service_call *call) {
+    if (call->is_timed) call->reply->decoded = clock_now();
+}
+
 bool oneshot_read(struct oneshot *o, const struct service_call *call, enum request_route route,
                   struct error *error) {
     init(o, call, error);
-    return read_body(o, route);
+    const bool ok = read_body(o, route);
+    tell_decoded(call);
+    return ok;
 }
 
 bool oneshot_begin(struct oneshot *o, const struct service_call *call, enum request_route route,
@@ -89,10 +95,11 @@ bool oneshot_serve(const struct service_call *call, enum request_route route,
     _Alignas(16) char memory[ARENA_FIRST_CHUNK]; /* small requests take no other */
     init(&o, call, error);
     arena_lend(&o.arena, memory, sizeof memory);
-    const bool ok =
-        read_body(&o, route) && oneshot_decode(&o) &&
-        (known_answer(&o, out) || (!error->code && oneshot_place(&o) && oneshot_build(&o) &&
-                                   derive(&o) && oneshot_answer(&o, out)));
+    const bool is_read = read_body(&o, route) && oneshot_decode(&o);
+    tell_decoded(call);
+    const bool ok = is_read && (known_answer(&o, out) ||
+                                (!error->code && oneshot_place(&o) && oneshot_build(&o) &&
+                                 derive(&o) && oneshot_answer(&o, out)));
     oneshot_end(&o);
     return ok;
 }

@@ -102,6 +102,7 @@ struct service_reply {
     /* The answer is the operation's events behind that one. */
     bool streams;
     uint64_t seen;
+    int64_t decoded; /* clock_now, where that was asked for; 0: the service does not tell */
 };
 
 /* One line of what a long run says of itself. */
@@ -150,6 +151,7 @@ struct service_call {
     const char *last_event_id; /* NULL: none */
     bool has_waited;           /* it is asked again: it must answer now */
     const void *server;        /* of the routes that tell of the server: the server's own */
+    bool is_timed;             /* the reply is to say when the request had been decoded */
     struct service_reply *reply;
 };
 

@@ -17,7 +17,7 @@
 #include "server/idempotency.h"
 #include "server/trace.h"
 
-enum { ANSWER_TIMES = 160, EXCHANGE_ID = 64, CHALLENGE = 128 };
+enum { ANSWER_TIMES = 192, EXCHANGE_ID = 64, CHALLENGE = 128 };
 
 struct exchange;
 

@@ -9,6 +9,7 @@
 #include "server/durable.h"
 #include "server/exchange.h"
 #include "server/keeper.h"
+#include "server/log.h"
 #include "server/stats.h"
 
 /* A body that takes longer than this to look at is no network thread's business. */
@@ -161,6 +162,7 @@ static struct service_call make_call(struct exchange *x, const struct service_li
         .operations = x->tenant->operations,
         .has_waited = x->has_waited,
         .server = e,
+        .is_timed = e->tells_times || log_tells_requests(),
         .reply = &x->reply,
     };
 }

@@ -30,6 +30,11 @@ static bool read_trace(const struct exchange *x, struct trace *out) {
 
 /* ---- times ---- */
 
+/* From the run's begin until what was sent had been read; it is part of the run. */
+static int64_t decoding(const struct exchange *x) {
+    return x->reply.decoded ? x->reply.decoded - x->started - x->queued : 0;
+}
+
 /* Of the parts that this request had, in the order in which it had them. */
 static void tell_times(const struct exchange *x, char out[ANSWER_TIMES]) {
     const int64_t started = x->started ? x->started : x->ended;
@@ -38,9 +43,10 @@ static void tell_times(const struct exchange *x, char out[ANSWER_TIMES]) {
         int64_t time;
     } parts[] = {{"read;dur=", started - x->began},
                  {"queue;dur=", x->queued},
-                 {"run;dur=", x->ended - started - x->queued - x->stored},
+                 {"decode;dur=", decoding(x)},
+                 {"run;dur=", x->ended - started - x->queued - decoding(x) - x->stored},
                  {"store;dur=", x->stored}};
-    _Static_assert(ANSWER_TIMES >= 4 * (LINE_MS + 12), "the times may not fit");
+    _Static_assert(ANSWER_TIMES >= 5 * (LINE_MS + 14), "the times may not fit");
     char *at = out;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (parts[i].time <= 0) continue;
@@ -81,6 +87,7 @@ static void write_line(struct exchange *x, const struct answer *out, const struc
     line_int(&l, LINE_KEY("bytes_out"), (int64_t)out->length);
     line_ms(&l, LINE_KEY("duration_ms"), x->ended - x->began);
     if (!out->log) line_ms(&l, LINE_KEY("queue_ms"), x->queued);
+    if (!out->log && x->reply.decoded) line_ms(&l, LINE_KEY("decode_ms"), decoding(x));
     tell_client(&l, x);
     if (trace) {
         line_word(&l, LINE_KEY("trace_id"), trace->id);

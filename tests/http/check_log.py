@@ -116,6 +116,8 @@ def check_fields(gradd, options, read):
     check(found[0]["user_agent"] == "plain/1.0" and found[1]["user_agent"] == agent[:120], "agents", found[:2])
     check(all(r["remote"] == "127.0.0.1" and "tenant" not in r for r in found), "who asked", found)
     check(all(float(r["duration_ms"]) >= float(r["queue_ms"]) >= 0 for r in found), "times", found)
+    check([0 <= float(r["decode_ms"]) <= float(r["duration_ms"]) if "decode_ms" in r else None for r in found]
+          == [True, True, None, None, True], "who had something to decode", found)
     check(float(found[4]["queue_ms"]) > 0 and float(found[0]["queue_ms"]) == 0, "a large one waits for a worker", found[4])
     check([r.get("trace_id") for r in found] == [None, None, TRACE, None, None], "traces", found)
 
@@ -206,8 +208,8 @@ def check_refusals(gradd):
 def check_timing(gradd):
     """Its parts add up to no more than the client waited."""
     s = Server(gradd, "--log-level", "error")
-    for body, parts in ((GRAPH, {"read", "run"}),
-                        ('{"graph":"m = broadcast_to(1.0, [600, 600])\\nreduce_sum(m @ m)"}', {"read", "queue", "run"})):
+    for body, parts in ((GRAPH, {"read", "decode", "run"}),
+                        ('{"graph":"m = broadcast_to(1.0, [600, 600])\\nreduce_sum(m @ m)"}', {"read", "queue", "decode", "run"})):
         begun = time.monotonic()
         answer, _ = s.ask("POST", "/v1/evaluate", body)
         waited = 1000 * (time.monotonic() - begun)
