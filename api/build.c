@@ -263,7 +263,7 @@ bool build_call(struct builder *b, const char *name, const struct argument *args
     int tag = op_find(name);
     if (tag < 0) tag = op_find(build_plain_name(name));
     if (tag < 0) return fail_unknown_op(b, name);
-    return call_op(b, tag, args, n, out) || (n > 1 && !args[1].name && hint_twin(b, tag));
+    return call_op(b, tag, args, n, out) || (n == 2 && !args[1].name && hint_twin(b, tag));
 }
 
 bool build_choice(struct builder *b, const struct value *condition, const struct value *x,
