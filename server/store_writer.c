@@ -21,6 +21,7 @@ enum { LONGEST_OBJECT = 999000000 };
  * since every page that is touched is written once more. */
 enum statement {
     SQL_BEGIN,
+    SQL_TOUCH,
     SQL_COMMIT,
     SQL_FIND,
     SQL_PUT,
@@ -39,6 +40,7 @@ enum statement {
 
 static const char *const texts[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SQL_TOUCH] = "PRAGMA application_id=1735549284", /* STORE_APPLICATION, as it is there */
     [SQL_COMMIT] = "COMMIT",
     [SQL_FIND] = "SELECT place FROM object WHERE " NAMED_OBJECT " AND summary IS ?4",
     [SQL_PUT] = "INSERT INTO object (kind, tenant, id, saved_at, summary, sum)"
@@ -92,6 +94,12 @@ static bool step(struct store_writer *w, enum statement which) {
     sqlite3_stmt *statement = w->statements[which];
     const bool ok = sqlite3_step(statement) == SQLITE_DONE;
     return sqlite3_reset(statement) == SQLITE_OK && ok;
+}
+
+/* A commit that has failed may yet be there behind a power cut, unless another one has taken its place in the
+ * log: so the next one writes something in any case, also where what it deletes is not there. */
+static bool begin(struct store_writer *w) {
+    return step(w, SQL_BEGIN) && (!atomic_load(&w->ails) || step(w, SQL_TOUCH));
 }
 
 /* The part i of an object's. */
@@ -158,7 +166,7 @@ static bool write_batches(struct store_writer *w, struct batch *first, const str
                           struct error *error) {
     const int64_t begun = clock_now();
     int64_t saves = 0;
-    bool ok = step(w, SQL_BEGIN);
+    bool ok = begin(w);
     for (struct batch *b = first; ok && b != end; b = b->next, saves++)
         for (size_t i = 0; ok && i < b->n; i++) ok = write_change(w, &b->changes[i]);
     ok = commit(w, ok, error);
@@ -200,7 +208,7 @@ static void write_all(struct store_writer *w, struct batch *first) {
 static void forget_old(struct store_writer *w, enum store_kind kind, int64_t seconds) {
     struct error error;
     error_clear(&error);
-    bool ok = step(w, SQL_BEGIN);
+    bool ok = begin(w);
     for (int i = SQL_EMPTY_OLD; ok && i <= SQL_DROP_OLD; i++) {
         sqlite3_bind_int(w->statements[i], 1, (int)kind);
         sqlite3_bind_int64(w->statements[i], 2, seconds);

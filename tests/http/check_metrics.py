@@ -7,6 +7,7 @@ What Prometheus' own parser reads must be what was asked.
 Where a COMMAND is given, such as `promtool check metrics`, it gets the text and must have nothing to say.
 """
 import collections
+import contextlib
 import http.client
 import json
 import pathlib
@@ -58,19 +59,28 @@ def refuse(port):
     """What is no request, or has headers that are too long."""
     for text in (b"GET / HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"x" * 20000 + b"\r\n\r\n", b"garbage\r\n"):
         with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
-            connection.sendall(text)
-            while connection.recv(4096):
-                pass
-    # The last one is counted when the server has closed its side too.
-    end = time.monotonic() + 60
-    while 'malformed_requests_total{code="other"}' not in scrape(port)[0] and time.monotonic() < end:
-        time.sleep(0.01)
+            # What it did not read makes the server's end a reset.
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(text)
+                while connection.recv(4096):
+                    pass
 
 
 def scrape(port):
     status, kind, text = ask(port, "GET", "/metrics")
     check((status, kind) == (200, "text/plain; version=0.0.4; charset=utf-8"), "the answer", f"{status} {kind}")
     return text, {family.name: family for family in text_string_to_metric_families(text)}
+
+
+def scrape_at_rest(port):
+    """What is answered is in flight for a moment more, and what was no request is counted when its connection ends."""
+    end = time.monotonic() + 60
+    while True:
+        text, families = scrape(port)
+        rests = one(families, "gradd_http_requests_in_flight") == 1 and 'malformed_requests_total{code="other"}' in text
+        if rests or time.monotonic() > end:
+            return text, families
+        time.sleep(0.01)
 
 
 def values(family, suffix=""):
@@ -96,7 +106,7 @@ def check_requests(families):
     for (route, _, _), n in wanted.items():
         of_route[route] += n
     durations = values(families["gradd_http_request_duration_seconds"], "_count")
-    durations.pop(("/metrics",))
+    durations.pop(("/metrics",), None)
     check(durations == {(route,): n for route, n in of_route.items()}, "durations", durations)
 
 
@@ -171,13 +181,14 @@ def check_growth(before, after):
 def main(gradd, command):
     with tempfile.TemporaryDirectory() as directory, subprocess.Popen(
             [gradd, "--listen", "127.0.0.1:0", "--log-level", "error", "--data-dir", f"{directory}/data"],
-            stdout=subprocess.PIPE, text=True) as child:
+            stdout=subprocess.PIPE, text=True) as child, contextlib.ExitStack() as ends:
+        ends.callback(child.kill)
         port = int(child.stdout.readline().rsplit(":", 1)[1])
         for method, path, body, _, status in ASKED:
             found = ask(port, method, path, body)
             check(found[0] == status, f"{method} {path}", found)
         refuse(port)
-        text, first = scrape(port)
+        text, first = scrape_at_rest(port)
         check_requests(first)
         check_histograms(first)
         check_state(first)
