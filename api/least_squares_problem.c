@@ -213,17 +213,15 @@ static void rows(void *context, int64_t first, int64_t n, double *jacobian, int6
     }
 }
 
-static bool bend(void *context, const double *x, const double *v, const double *factor, double *w) {
+static enum evaluation bend(void *context, const double *x, const double *v, const double *factor,
+                            double *w) {
     struct fitting *t = context;
     const struct minimize *m = &t->m;
     flat_store(&t->flat, m->n, x);
     flat_round(factor, &t->factor);
     for (size_t i = 0; i < m->n; i++) flat_round(v + t->flat.offset[i], &t->direction[i]);
     struct run *ran = run(t, &t->bends);
-    if (!ran) {
-        fail(t);
-        return false;
-    }
+    if (!ran) return fail(t);
     memset(w, 0, t->flat.n * sizeof *w);
     size_t at = 0;
     for (size_t i = 0; i < m->n; i++) {
@@ -232,7 +230,7 @@ static bool bend(void *context, const double *x, const double *v, const double *
         flat_load(&part, w + t->flat.offset[i]);
     }
     run_end(ran);
-    return true;
+    return EVALUATION_DONE;
 }
 
 /* ---- all of it -------------------------------------------------------------------------------------- */

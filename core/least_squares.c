@@ -190,8 +190,9 @@ static bool step(struct fit *f, struct damping *d, struct least_squares *out) {
             return false;
         }
         double gain = fit_step(f, d->lambda);
-        if (gain > noise(f) && !fit_bend(f)) gain = 0;
-        if (f->run->stopped) return false;
+        const enum evaluation bent = gain > noise(f) ? fit_bend(f) : EVALUATION_DONE;
+        if (bent == EVALUATION_STOPPED || f->run->stopped) return false;
+        if (bent == EVALUATION_UNDEFINED) gain = 0;
         if (isfinite(gain) && !step_to(f)) return converge(out, TEST_XTOL);
         if (!(gain > 0)) continue;
         const enum evaluation e = try_step(f, &gain);

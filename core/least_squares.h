@@ -53,9 +53,10 @@ struct least_squares_problem {
      * elements between columns. */
     void (*rows)(void *context, int64_t first, int64_t n, double *jacobian, int64_t stride);
     /* Writes J^T (factor * r'') at x, the point of an earlier evaluation: r'' is the second derivative of the
-     * residuals along v, `factor` m numbers. False: there is none, or the run is to end. May be NULL: it
-     * serves to bend steps along curved valleys. */
-    bool (*bend)(void *context, const double *x, const double *v, const double *factor, double *w);
+     * residuals along v, `factor` m numbers. May be NULL: it serves to bend steps along curved valleys, which
+     * are straight where it has no value. */
+    enum evaluation (*bend)(void *context, const double *x, const double *v, const double *factor,
+                            double *w);
     /* Hears of the start (step 0) and of each step that was taken. False: the run is to end. May be NULL. */
     bool (*report)(void *context, int64_t step, const double *x, double cost, double gradient_norm);
 

@@ -59,7 +59,7 @@ bool fit_part(struct fit *f, const double *triangle, const bool *still, const do
 double fit_step(struct fit *f, double lambda);
 
 /* Bends the step of fit_step along the curvature of the residuals, where that keeps it within the bounds.
- * False: the curvature is so large that the model is worth nothing there. */
-bool fit_bend(struct fit *f);
+ * Undefined: the curvature is so large that the model is worth nothing there. */
+enum evaluation fit_bend(struct fit *f);
 
 #endif

@@ -118,21 +118,23 @@ static double scaled(const struct fit *f, const double *x) {
 
 /* a = -(J^T J + lambda D^2)^-1 J^T r'', of what may move, is the second derivative of the path along which the
  * residuals go straight: the step becomes s + a/2, where 2 |a| / |s| is at most ALPHA. */
-bool fit_bend(struct fit *f) {
+enum evaluation fit_bend(struct fit *f) {
     static const double ALPHA = 0.75;
     const struct least_squares_problem *p = f->p;
     double *w = f->along;
-    if (!f->bends || !p->bend(p->context, f->at.x, f->s, f->bends, w)) return true;
+    if (!f->bends) return EVALUATION_DONE;
+    const enum evaluation e = p->bend(p->context, f->at.x, f->s, f->bends, w);
+    if (e != EVALUATION_DONE) return e == EVALUATION_STOPPED ? e : EVALUATION_DONE;
     for (int64_t i = 0; i < f->n_free; i++) w[i] = w[f->free[i]];
     upper_solve(true, f->n_free, f->part, f->k, w);
     upper_solve(false, f->n_free, f->part, f->k, w);
     memset(f->a, 0, (size_t)p->n * sizeof *f->a);
     for (int64_t i = 0; i < f->n_free; i++) f->a[f->free[i]] = -w[i];
-    if (!(2 * sqrt(scaled(f, f->a)) <= ALPHA * sqrt(scaled(f, f->s)))) return false;
+    if (!(2 * sqrt(scaled(f, f->a)) <= ALPHA * sqrt(scaled(f, f->s)))) return EVALUATION_UNDEFINED;
     for (int64_t j = 0; p->lower && j < p->n; j++) {
         const double to = f->at.x[j] + f->s[j] + 0.5 * f->a[j];
-        if (!f->still[j] && (to < p->lower[j] || to > p->upper[j])) return true;
+        if (!f->still[j] && (to < p->lower[j] || to > p->upper[j])) return EVALUATION_DONE;
     }
     for (int64_t j = 0; j < p->n; j++) f->s[j] += 0.5 * f->a[j];
-    return true;
+    return EVALUATION_DONE;
 }
