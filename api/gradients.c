@@ -166,28 +166,11 @@ static bool read_pairs(struct gradients *g, struct oneshot *o, const struct sess
 
 /* ---- what is missing ---- */
 
-/* Keras' warning with a list of the names, as Python prints it. */
 static bool warn_of_missing(struct gradients *g, struct oneshot *o) {
-    struct writer list;
-    writer_init(&list, 400);
-    for (size_t i = 0; i < g->n; i++) {
-        if (g->pairs[i].gradient.data) continue;
-        const char *name = g->items[g->pairs[i].variable]->name;
-        if (list.length + strlen(name) > 300) {
-            write_text(&list, ", ...");
-            break;
-        }
-        write_text(&list, list.length ? ", '" : "'");
-        write_text(&list, name);
-        write_text(&list, "'");
-    }
-    const bool done =
-        oneshot_warn(o, "missing_gradient", "/grads_and_vars",
-                     "Gradients do not exist for variables [%.*s] when minimizing the loss. If "
-                     "using `model.compile()`, did you forget to provide a `loss` argument?",
-                     (int)list.length, list.length ? list.data : "");
-    writer_free(&list);
-    return done;
+    struct missing missing = {.length = 0};
+    for (size_t i = 0; i < g->n; i++)
+        if (!g->pairs[i].gradient.data) missing_add(&missing, g->items[g->pairs[i].variable]->name);
+    return oneshot_warn_of_missing(o, &missing, "/grads_and_vars");
 }
 
 static bool check_missing(struct gradients *g, struct oneshot *o) {

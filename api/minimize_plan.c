@@ -42,25 +42,13 @@ static bool bind_states(struct drawing *g) {
     return true;
 }
 
-/* Keras' warning with a list of the names, as Python prints it. */
 static bool warn_of_missing(struct drawing *g, const node_id *gradients) {
     const struct minimize *m = g->d->m;
     struct oneshot *o = &g->d->m->o;
-    char list[320] = "";
-    size_t at = 0;
-    for (size_t i = 0; i < m->n_shown; i++) {
-        if (gradients[i] != NODE_NONE) continue;
-        if (at + strlen(m->moving[i].name) + 12 > sizeof list) {
-            memcpy(list + at, ", ...", 6);
-            break;
-        }
-        at += (size_t)snprintf(list + at, sizeof list - at, "%s'%s'", at ? ", " : "",
-                               m->moving[i].name);
-    }
-    return oneshot_warn(o, "missing_gradient", o->request.var_list ? "/var_list" : "/graph",
-                        "Gradients do not exist for variables [%s] when minimizing the loss. If "
-                        "using `model.compile()`, did you forget to provide a `loss` argument?",
-                        list);
+    struct missing missing = {.length = 0};
+    for (size_t i = 0; i < m->n_shown; i++)
+        if (gradients[i] == NODE_NONE) missing_add(&missing, m->moving[i].name);
+    return oneshot_warn_of_missing(o, &missing, o->request.var_list ? "/var_list" : "/graph");
 }
 
 static bool differentiate(struct drawing *g) {

@@ -196,6 +196,16 @@ bool oneshot_names(struct oneshot *o, const struct json *v, const char *member, 
 bool oneshot_warn_of_integers(struct oneshot *o, const struct json *json, const struct value *v,
                               const char *pointer);
 
+/* Names of variables that have no gradient, as Python prints a list of them; those past its end are cut. */
+struct missing {
+    char names[320];
+    size_t length;
+    bool cut;
+};
+void missing_add(struct missing *m, const char *name);
+/* Notes Keras' warning of them. */
+bool oneshot_warn_of_missing(struct oneshot *o, const struct missing *m, const char *pointer);
+
 /* Picks what a diagnosis must look at, for targets that need not be differentiated (seeds NULL and
  * w NULL: values only). */
 bool diagnose_prepare(struct oneshot *o, const struct window *w, const node_id *targets,

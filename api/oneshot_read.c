@@ -120,6 +120,25 @@ bool oneshot_warn_of_integers(struct oneshot *o, const struct json *json, const 
     return true;
 }
 
+void missing_add(struct missing *m, const char *name) {
+    static const char more[] = ", ...";
+    char *at = m->names + m->length;
+    const size_t left = sizeof m->names - m->length;
+    if (m->cut) return;
+    m->cut = strlen(name) + sizeof ", ''" + sizeof more > left;
+    if (m->cut)
+        memcpy(at, more, sizeof more);
+    else
+        m->length += (size_t)snprintf(at, left, "%s'%s'", m->length ? ", " : "", name);
+}
+
+bool oneshot_warn_of_missing(struct oneshot *o, const struct missing *m, const char *pointer) {
+    return oneshot_warn(o, "missing_gradient", pointer,
+                        "Gradients do not exist for variables [%s] when minimizing the loss. If "
+                        "using `model.compile()`, did you forget to provide a `loss` argument?",
+                        m->names);
+}
+
 bool oneshot_window(struct oneshot *o, struct window *w) {
     const struct json *watch = o->request.watch;
     struct value v;
