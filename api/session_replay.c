@@ -154,20 +154,23 @@ static bool is_listed(const struct json *numbers, uint64_t number) {
     return false;
 }
 
-/* A list of numbers as values of their own. */
+/* A list of numbers as values of their own; NULL where it is none, or without memory. */
 static const struct json *numbers_of(struct replay *r, const struct json *tapes,
                                      const char *member) {
     const struct json *v = json_member(tapes, member);
-    if (v && json_type(v) == JSON_NUMBERS) return json_split(r->arena, v);
-    return v && json_type(v) == JSON_ARRAY ? v : NULL;
+    const bool is_list = v && (json_type(v) == JSON_NUMBERS || json_type(v) == JSON_ARRAY);
+    if (is_list && json_type(v) == JSON_NUMBERS) v = json_split(r->arena, v);
+    if (is_list && !v) error_set(r->error, ERROR_MEMORY_BUDGET, "no memory for the tapes' numbers");
+    if (!is_list) fail(r, member, "a list of tapes' numbers");
+    return is_list ? v : NULL;
 }
 
 static bool finish(struct replay *r, const struct json *tapes) {
     struct session *s = r->session;
     uint64_t last = 0;
     const struct json *live = numbers_of(r, tapes, "live"),
-                      *consumed = numbers_of(r, tapes, "consumed");
-    if (!live || !consumed) return fail(r, live ? "consumed" : "live", "a list of tapes' numbers");
+                      *consumed = live ? numbers_of(r, tapes, "consumed") : NULL;
+    if (!live || !consumed) return false;
     if (!read_number(r, tapes, "last", &last)) return false;
     if (last < s->last_tape) return fail(r, "last", "the number of the newest tape");
     for (struct recording *tape = s->recorder ? s->recorder->tapes : NULL, *next; tape;
