@@ -168,15 +168,15 @@ static bool read_constants(struct asked *a, struct item_change **changes, size_t
     return true;
 }
 
-/* The answer is written behind the change, which it shows, and so must not fail. It is about as long
- * as one written before. */
+/* The answer is written behind the change, which it shows, and so must not fail. It is longer than one written
+ * before by what is new in it, which is in the request. */
 static bool try_answer(struct asked *a) {
-    if (session_bytes(a->session) > a->out->ceiling / 16) {
-        write_session(a, a->session);
-        if (!asked_written(a)) return false;
-        a->out->length = 0;
-    }
+    enum { NUMBERS_AND_ONE_LABEL = 4 << 10 };
+    write_session(a, a->session);
+    if (!asked_written(a)) return false;
     a->out->ceiling = SIZE_MAX;
+    if (!writer_room(a->out, a->call->body_length + NUMBERS_AND_ONE_LABEL)) return asked_written(a);
+    writer_clear(a->out);
     return true;
 }
 

@@ -96,6 +96,13 @@ static char *reserve(struct writer *w, size_t n) {
     return w->data + w->length;
 }
 
+bool writer_room(struct writer *w, size_t n) { return reserve(w, n); }
+
+void writer_clear(struct writer *w) {
+    w->length = 0;
+    w->full = false;
+}
+
 /* Takes at once what so many elements may need, where they are many: of slabs that are there already, since the
  * system's work on fresh pages takes half as long as printing numbers into them. Without it the buffer grows as it
  * does for others. */

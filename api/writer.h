@@ -18,6 +18,11 @@ enum tensor_format { FORMAT_NESTED, FORMAT_TYPED, FORMAT_BASE64 };
 
 void writer_init(struct writer *w, size_t ceiling);
 void writer_free(struct writer *w);
+/* Makes room for so many bytes beyond the text; false, and full, without memory. What is written into it
+ * cannot fail, if each piece leaves room for how long it might have been. */
+bool writer_room(struct writer *w, size_t n);
+/* Takes the text back, and keeps its room. */
+void writer_clear(struct writer *w);
 /* What was written is complete, and goes to somebody who will release it soon: see budget_pass_on. */
 void writer_pass_on(struct writer *w);
 /* Gives back what was taken from a writer; NULL is nothing. Any thread may. */
