@@ -5,11 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/problem.h"
 #include "api/session_io.h"
 
 /* Of a row: step, loss, norm of the gradient, dtype; little-endian. */
-enum { ROW_BYTES = 25, PROBLEM_BYTES = 16 << 10, HEAD_BYTES = 64 << 10 };
+enum { ROW_BYTES = 25, HEAD_BYTES = 64 << 10 };
 
 static void put_64(unsigned char *at, uint64_t x) {
     for (int i = 0; i < 8; i++) at[i] = (unsigned char)(x >> 8 * i);
@@ -118,7 +117,7 @@ static bool read_tail(struct operation *op, const struct json *head, const char 
     for (uint64_t i = 0; i < kept; i++)
         op->log.rows[(op->log.n - kept + 1 + i) % EVENTS_KEPT] = read_row(at += ROW_BYTES);
     at += ROW_BYTES;
-    writer_init(&op->answer, SIZE_MAX);
+    op->answer.ceiling = SIZE_MAX;
     write_bytes(&op->answer, at, (size_t)(end - at));
     return !op->answer.full;
 }
@@ -164,10 +163,7 @@ struct operation *operation_decode(const struct writer *kept, bool *was_interrup
     if (done) return op;
     error_set(&why, ERROR_INTERRUPTED,
               "the server ended before the job was done; what it had committed stays");
-    writer_free(&op->answer);
-    writer_init(&op->answer, PROBLEM_BYTES);
-    problem_write(&op->answer, &why, NULL);
-    op->failed = true;
+    operation_fail(op, &why);
     op->done_at = wall_clock();
     return op;
 }

@@ -182,22 +182,25 @@ bool service_operation_get(const struct service_call *call, struct writer *out,
     return ok;
 }
 
-/* One that is done goes; one that is not is cancelled, and shown when it has ended. */
+/* One that is done goes; one that is not is cancelled, and shown when it has ended: at once where it had not
+ * begun, for which there is room before. */
 static bool cancel(struct asked *a) {
+    enum { CANCELLED_ROOM = 2 << 10 };
     const struct service_call *call = a->call;
     struct operation *op = find(a);
     if (!op) return false;
-    if (!call->has_waited && operations_remove(call->operations, op)) {
-        call->reply->operation = op;
+    call->reply->operation = op;
+    if (!call->has_waited && operation_state(op) == OPERATION_DONE) {
+        /* It goes when the store has let it go. */
         call->reply->status = 204;
         changed(a, op, true);
         return true;
     }
+    if (!writer_room(a->out, CANCELLED_ROOM)) return asked_written(a);
     operations_cancel(call->operations, op);
     if (!call->has_waited && operation_state(op) != OPERATION_DONE)
         return wait_for(a, op, CANCEL_SECONDS);
     operation_write(a->out, op, true);
-    call->reply->operation = op;
     if (!asked_written(a)) return false;
     changed(a, op, false);
     return true;

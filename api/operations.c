@@ -11,7 +11,8 @@
 #include "api/session_io.h"
 #include "core/budget.h"
 
-enum { PROBLEM_BYTES = 16 << 10 };
+/* PROBLEM_ROOM: for any problem of want of memory, and most others. */
+enum { PROBLEM_BYTES = 16 << 10, PROBLEM_ROOM = 1 << 10 };
 
 struct operations *operations_new(const struct service_limits *limits, struct registry *registry,
                                   struct job_queue *queue, void *owner) {
@@ -46,7 +47,11 @@ struct operation *operation_new(struct error *error) {
     event_log_init(&op->log);
     op->references = 1;
     op->created_at = wall_clock();
-    if (registry_new_id(op->id, error)) return op;
+    writer_init(&op->answer, PROBLEM_BYTES);
+    if (!writer_room(&op->answer, PROBLEM_ROOM))
+        error_set(error, ERROR_MEMORY_BUDGET, "no memory for one more operation");
+    else if (registry_new_id(op->id, error))
+        return op;
     operation_release(op);
     return NULL;
 }
@@ -80,7 +85,7 @@ void operation_release(struct operation *op) {
 }
 
 static size_t request_bytes(const struct operation *op) {
-    return sizeof *op + op->body_length + op->arena.held +
+    return sizeof *op + op->body_length + op->arena.held + op->answer.capacity +
            (op->snapshot ? session_bytes(op->snapshot) : 0);
 }
 
@@ -192,12 +197,11 @@ struct operation *operations_find(struct operations *all, const char *id, struct
     return op;
 }
 
-bool operations_remove(struct operations *all, struct operation *op) {
+void operations_remove(struct operations *all, struct operation *op) {
     pthread_mutex_lock(&all->lock);
-    const bool done = op->state == OPERATION_DONE;
-    if (done && is_in(all, op)) operations_take_out(all, op); /* The caller has a reference. */
+    if (op->state == OPERATION_DONE && is_in(all, op))
+        operations_take_out(all, op); /* The caller has a reference. */
     pthread_mutex_unlock(&all->lock);
-    return done;
 }
 
 /* ---- running ---- */
@@ -222,10 +226,16 @@ void operations_tell(struct operation_waiter *w) {
     }
 }
 
-static void write_problem(struct operation *op, const struct error *error) {
-    writer_init(&op->answer, PROBLEM_BYTES);
-    problem_write(&op->answer, error, NULL);
+void operation_fail(struct operation *op, const struct error *error) {
+    struct error no_memory;
     op->failed = true;
+    writer_clear(&op->answer);
+    problem_write(&op->answer, error, NULL);
+    if (!op->answer.full) return;
+    writer_clear(&op->answer);
+    error_clear(&no_memory);
+    error_set(&no_memory, ERROR_MEMORY_BUDGET, "no memory to say what has failed");
+    problem_write(&op->answer, &no_memory, NULL);
 }
 
 /* An answer stays within what all may keep. */
@@ -238,10 +248,11 @@ static void keep_answer(struct operations *all, struct operation *op, struct wri
                   "the answer has %zu bytes; half of %" PRId64 " may be kept (max_operation_bytes)",
                   answer->length, all->limits->max_operation_bytes);
     if (!error->code && !full.code) {
+        writer_free(&op->answer);
         op->answer = *answer;
         writer_init(answer, 0);
     } else {
-        write_problem(op, error->code ? error : &full);
+        operation_fail(op, error->code ? error : &full);
         writer_free(answer);
     }
 }

@@ -66,6 +66,9 @@ void *operation_owner(const struct operation *op);
 /* A new operation with one reference, which is in no table; NULL without memory or randomness. */
 struct operation *operation_new(struct error *error);
 void operation_release(struct operation *op);
+/* What came of it is this problem; where there is no memory for its text, the answer says that, for which there
+ * is room from the beginning. */
+void operation_fail(struct operation *op, const struct error *error);
 
 /* Puts an operation into the table and the queue, and holds one more reference. False where there is no
  * room for it. */
@@ -75,8 +78,8 @@ bool operations_add(struct operations *all, struct operation *op, struct error *
 void operations_restore(struct operations *all, struct operation *op, int64_t now, double wall);
 /* The operation of that id, to be released; NULL where there is none. */
 struct operation *operations_find(struct operations *all, const char *id, struct error *error);
-/* Takes a done operation out of the table; false where it is not done. */
-bool operations_remove(struct operations *all, struct operation *op);
+/* Takes a done operation out of the table, if it is there. */
+void operations_remove(struct operations *all, struct operation *op);
 /* Asks a run to end; what has not begun is done now. */
 void operations_cancel(struct operations *all, struct operation *op);
 

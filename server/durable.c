@@ -12,6 +12,7 @@
 #include "api/session_services.h"
 #include "core/budget.h"
 #include "server/keeper.h"
+#include "server/log.h"
 
 /* Nobody has used it for so long; and where memory is short. */
 static const int64_t unused = INT64_C(3600) * 1000000000, unused_soon = INT64_C(1) * 1000000000;
@@ -150,6 +151,20 @@ struct store_change durable_operation_change(const struct tenant *t, const struc
                                  .id = op->id,
                                  .encode = operation_encode,
                                  .object = op};
+}
+
+void durable_not_kept(const struct operation *op, const struct error *error) {
+    log_event(LOG_ERROR, "operation_not_kept", "id=%s code=%s", op->id, error_name(error->code));
+}
+
+const struct error *durable_operation_settle(struct tenant *t, struct operation *op, bool begun,
+                                             bool deleted, const struct error *error) {
+    /* A job that is not kept is not begun either, and nobody has been told of it. */
+    if (begun && error) operations_cancel(t->operations, op);
+    if (begun ? error != NULL : deleted && !error) operations_remove(t->operations, op);
+    if (begun || deleted || !error) return error;
+    durable_not_kept(op, error);
+    return NULL;
 }
 
 static void on_ended(void *context, const struct error *error) {

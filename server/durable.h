@@ -34,6 +34,12 @@ void durable_session_settle(const struct engine *e, struct tenant *t, struct sea
                             bool created, bool deleted, bool failed);
 void durable_function_settle(const struct engine *e, struct tenant *t, const char *name,
                              bool failed);
+/* `error`: why it failed, or NULL; what the client is told of that. `begun`: the request has made it. */
+const struct error *durable_operation_settle(struct tenant *t, struct operation *op, bool begun,
+                                             bool deleted, const struct error *error);
+/* The end of an operation could not be kept; it is told all the same. After a restart it will have been
+ * interrupted, and what it had committed is there. */
+void durable_not_kept(const struct operation *op, const struct error *error);
 
 /* About once a second: sessions that are not used leave memory, sooner where it is short. */
 void durable_cool(struct engine *e);

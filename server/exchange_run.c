@@ -45,11 +45,9 @@ static void on_stored(void *context, const struct error *error) {
                                change->deleted, error != NULL);
     if (change->kind == CHANGE_FUNCTION)
         durable_function_settle(x->engine, x->tenant, change->id, error != NULL);
-    /* A job that is not kept is not begun either, and nobody has been told of it. */
-    if (change->kind == CHANGE_OPERATION && error && !change->deleted) {
-        operations_cancel(x->tenant->operations, x->reply.operation);
-        operations_remove(x->tenant->operations, x->reply.operation);
-    }
+    if (change->kind == CHANGE_OPERATION)
+        error = durable_operation_settle(x->tenant, x->reply.operation, x->reply.status == 202,
+                                         change->deleted, error);
     if (error) {
         x->error = *error;
         writer_free(&x->out);

@@ -125,15 +125,12 @@ static bool save(struct job *job, struct seat *seat) {
     return ok;
 }
 
-/* The end of a job is kept before anybody hears of it. Where it cannot be, it is told all the same: after
- * a restart it will have been interrupted, and what it had committed is there. */
+/* The end of a job is kept before anybody hears of it. */
 static void keep(struct job *job) {
     const struct store_change change = durable_operation_change(job->tenant, job->op, false);
     struct error error;
     error_clear(&error);
-    if (!store(job, &change, &error))
-        log_event(LOG_ERROR, "operation_not_kept", "id=%s code=%s", job->op->id,
-                  error_name(error.code));
+    if (!store(job, &change, &error)) durable_not_kept(job->op, &error);
 }
 
 /* Brings what the snapshot holds into the session and the store. */
