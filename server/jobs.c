@@ -15,7 +15,6 @@
 #include "core/budget.h"
 #include "server/durable.h"
 #include "server/keeper.h"
-#include "server/log.h"
 
 /* As those of the workers are. */
 enum { STACK_BYTES = 3 << 19, LOWEST_PRIORITY = 19 };

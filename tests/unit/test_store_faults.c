@@ -310,7 +310,6 @@ static void what_was_done_survives_power_cuts(void **state) {
     book_free(b);
 }
 
-/* The same test, where syncs are not done: it must see that. */
 /* One object saved, or deleted. */
 static enum outcome save_one(struct book *b, int number, bool deleted) {
     struct batch *batch = &b->batches[b->n];
@@ -339,6 +338,7 @@ static void what_has_failed_does_not_come_back(void **state) {
     book_free(b);
 }
 
+/* The same test, where syncs are not done: it must see that. */
 static void without_syncs_power_cuts_lose_what_was_done(void **state) {
     (void)state;
     int lossy = 0;
