@@ -49,7 +49,7 @@ void exchange_begin(struct exchange *x, struct engine *engine, const char *metho
     x->media = NULL;
     x->seat = NULL;
     x->again.key = NULL;
-    x->again.entered = x->again.is_new = false;
+    x->again.entered = x->again.is_new = x->again.is_marked = false;
     x->reply = (struct service_reply){0};
     body_init(&x->body);
     error_clear(&x->error);

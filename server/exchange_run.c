@@ -15,12 +15,62 @@
 /* A body that takes longer than this to look at is no network thread's business. */
 enum { INLINE_BODY = 256 << 10 };
 
+/* ---- what may be sent again ---- */
+
+static bool encode_answer(const void *object, struct writer *out) {
+    const struct exchange *x = object;
+    idempotency_write(out, &x->again, &x->reply, &x->out);
+    return !out->full;
+}
+
+static bool encode_mark(const void *object, struct writer *out) {
+    const struct exchange *x = object;
+    const struct service_reply mark = {.status = IDEMPOTENCY_MARK};
+    idempotency_write(out, &x->again, &mark, &x->out);
+    return !out->full;
+}
+
+static struct store_change answer_change(const struct exchange *x, store_encode encode) {
+    return (struct store_change){.kind = STORE_ANSWER,
+                                 .tenant = x->tenant->name,
+                                 .id = x->again.key,
+                                 .encode = encode,
+                                 .object = x};
+}
+
+static void on_marked(void *context, const struct error *error) {
+    struct exchange *x = context;
+    if (error) x->error = *error;
+    x->again.is_marked = !error;
+}
+
+/* What lives in memory alone cannot be taken back when there is no room to keep the answer. So a store that does not
+ * endure, and is done at once, keeps beforehand that the request is to be run, and it is not run a second time. */
+static bool mark(struct exchange *x) {
+    struct store *store = x->engine->store;
+    const struct store_change change = answer_change(x, encode_mark);
+    if (!store->verbs->endures) store->verbs->save(store, &change, 1, on_marked, x);
+    return !x->error.code;
+}
+
+static void on_unmarked(void *context, const struct error *error) { (void)context, (void)error; }
+
+/* What has failed may be tried again. */
+static void unmark(struct exchange *x) {
+    struct store *store = x->engine->store;
+    struct store_change change = answer_change(x, NULL);
+    change.deleted = true;
+    store->verbs->save(store, &change, 1, on_unmarked, NULL);
+    x->again.is_marked = false;
+}
+
 /* The request is over: what it held is free, and then its answer may go. */
 static void conclude(struct exchange *x) {
     struct registry *registry = x->tenant->registry;
     if (x->reply.created) registry_release(registry, x->reply.created, clock_coarse());
     if (x->seat) registry_release(registry, x->seat, clock_coarse());
     if (x->reply.function) function_release(x->reply.function);
+    if (x->again.is_marked && x->error.code) unmark(x);
     idempotency_leave(&x->engine->idempotency, &x->again);
     x->wake(x, true);
 }
@@ -40,6 +90,10 @@ static void on_stored(void *context, const struct error *error) {
     struct exchange *x = context;
     x->stored += clock_now();
     const struct service_change *change = &x->reply.change;
+    if (x->again.is_marked && error) {
+        if (change->kind == CHANGE_NONE) unmark(x); /* it may as well run again */
+        error = NULL;                               /* and what is done is done */
+    }
     if (change->kind == CHANGE_SESSION)
         durable_session_settle(x->engine, x->tenant, changed_seat(x), x->reply.created,
                                change->deleted, error != NULL);
@@ -53,20 +107,6 @@ static void on_stored(void *context, const struct error *error) {
         writer_free(&x->out);
     }
     conclude(x);
-}
-
-static bool encode_answer(const void *object, struct writer *out) {
-    const struct exchange *x = object;
-    idempotency_write(out, &x->again, &x->reply, &x->out);
-    return !out->full;
-}
-
-static struct store_change answer_change(const struct exchange *x) {
-    return (struct store_change){.kind = STORE_ANSWER,
-                                 .tenant = x->tenant->name,
-                                 .id = x->again.key,
-                                 .encode = encode_answer,
-                                 .object = x};
 }
 
 /* Hands what has changed to the store, and with it the answer where that may be asked for again; the
@@ -87,7 +127,7 @@ static bool commit(struct exchange *x) {
         changes[n++] = durable_session_change(t, changed_seat(x), change->deleted);
     if (of_operation)
         changes[n++] = durable_operation_change(t, x->reply.operation, change->deleted);
-    if (ok && x->again.is_new) changes[n++] = answer_change(x);
+    if (ok && x->again.is_new) changes[n++] = answer_change(x, encode_answer);
     if (n) x->stored -= clock_now();
     if (n)
         store->verbs->save(store, changes, n, on_stored, x);
@@ -115,10 +155,8 @@ static bool is_new(struct exchange *x) {
             again->is_new = x->error.code == ERROR_NOT_FOUND;
     }
     writer_free(&record);
-    if (again->is_new) {
-        error_clear(&x->error);
-        return true;
-    }
+    if (again->is_new) error_clear(&x->error);
+    if (again->is_new && mark(x)) return true;
     conclude(x); /* The exchange may be another's now. */
     return false;
 }

@@ -107,6 +107,11 @@ bool idempotency_read(const struct writer *record, struct idempotent *i,
         return error_set(error, ERROR_IDEMPOTENCY_MISMATCH,
                          "the Idempotency-Key \"%.80s\" was used for another request", i->key);
     reply->status = (int)strtol(status, NULL, 10);
+    if (reply->status == IDEMPOTENCY_MARK)
+        return error_set(error, ERROR_MEMORY_BUDGET,
+                         "the request of the Idempotency-Key \"%.80s\" was done, and there was no "
+                         "memory to keep its answer",
+                         i->key);
     reply->type = i->type[0] ? i->type : NULL;
     write_bytes(answer, line[LINES], (size_t)(end - line[LINES]));
     return !answer->full ||

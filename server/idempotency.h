@@ -13,7 +13,8 @@ enum {
     IDEMPOTENCY_KEY = 255,              /* the longest key, in characters */
     IDEMPOTENCY_ANSWER = 16 << 20,      /* the longest answer that is kept */
     IDEMPOTENCY_SECONDS = 24 * 60 * 60, /* how long, at least */
-    IDEMPOTENCY_TYPE = 64
+    IDEMPOTENCY_TYPE = 64,
+    IDEMPOTENCY_MARK = -1 /* the status of an answer that could not be kept */
 };
 
 /* What is running under a key. The texts are the exchange's. */
@@ -21,6 +22,7 @@ struct idempotent {
     const char *tenant, *key; /* key NULL: none */
     bool entered;             /* it is among those that run */
     bool is_new;              /* nothing was kept of it, and it is to be run */
+    bool is_marked;           /* something is kept of it already: that it was to be run */
     struct secret_digest request;
     char type[IDEMPOTENCY_TYPE]; /* of an answer that is given again */
     struct idempotent *next, *previous;
@@ -47,7 +49,7 @@ void idempotency_digest(struct idempotent *i, const char *method, const char *pa
                         const char *body, size_t n);
 
 /* An answer as it is kept, and again out of that. False (idempotency_mismatch) where it was given to
- * another request. */
+ * another request, or (memory_budget) could not be kept. */
 void idempotency_write(struct writer *out, const struct idempotent *i,
                        const struct service_reply *reply, const struct writer *answer);
 bool idempotency_read(const struct writer *record, struct idempotent *i,

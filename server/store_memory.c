@@ -59,6 +59,11 @@ static struct held_answer *find(struct memory *m, const char *tenant, const char
     return a;
 }
 
+static void release(struct held_answer *a) {
+    writer_free(&a->out);
+    free(a);
+}
+
 static void drop(struct memory *m, struct held_answer *a) {
     struct held_answer **at = &m->buckets[a->bucket];
     while (*at != a) at = &(*at)->next_in_bucket;
@@ -66,8 +71,7 @@ static void drop(struct memory *m, struct held_answer *a) {
     *(a->older ? &a->older->newer : &m->oldest) = a->newer;
     *(a->newer ? &a->newer->older : &m->newest) = a->older;
     m->bytes -= a->out.capacity;
-    writer_free(&a->out);
-    free(a);
+    release(a);
 }
 
 static void memory_close(struct store *store) {
@@ -87,8 +91,7 @@ static struct held_answer *make(const struct store_change *change) {
     a->saved = clock_now();
     writer_init(&a->out, MOST_BYTES / 2);
     if (change->encode(change->object, &a->out)) return a;
-    writer_free(&a->out);
-    free(a);
+    release(a);
     return NULL;
 }
 
@@ -97,26 +100,47 @@ static void put(struct memory *m, struct held_answer *a) {
     a->next_in_bucket = m->buckets[a->bucket];
     m->buckets[a->bucket] = a;
     a->older = m->newest;
+    a->newer = NULL;
     *(m->newest ? &m->newest->newer : &m->oldest) = a;
     m->newest = a;
     m->bytes += a->out.capacity;
 }
 
-/* What has changed lives elsewhere and cannot be taken back: where there is no room for an answer, it is
- * not kept, and a request that is sent again is run again. */
+/* All are made before any is put, in the order of their changes. */
+static bool make_all(const struct store_change *changes, size_t n, struct held_answer **made) {
+    *made = NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (changes[i].kind != STORE_ANSWER || changes[i].deleted) continue;
+        if (!(*made = make(&changes[i]))) return false;
+        made = &(*made)->newer;
+        *made = NULL;
+    }
+    return true;
+}
+
 static void memory_save(struct store *store, const struct store_change *changes, size_t n,
                         store_done done, void *context) {
     struct memory *m = (struct memory *)store;
-    for (size_t i = 0; i < n; i++) {
+    struct held_answer *made;
+    struct error error;
+    error_clear(&error);
+    const bool ok = make_all(changes, n, &made);
+    if (!ok) error_set(&error, ERROR_MEMORY_BUDGET, "no memory to keep an answer");
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; ok && i < n; i++) {
         if (changes[i].kind != STORE_ANSWER) continue;
-        struct held_answer *a = changes[i].deleted ? NULL : make(&changes[i]);
-        pthread_mutex_lock(&m->lock);
-        struct held_answer *old = find(m, changes[i].tenant, changes[i].id);
+        struct held_answer *old = find(m, changes[i].tenant, changes[i].id), *a = made;
         if (old) drop(m, old);
-        if (a) put(m, a);
-        pthread_mutex_unlock(&m->lock);
+        if (changes[i].deleted) continue;
+        made = a->newer;
+        put(m, a);
     }
-    done(context, NULL);
+    pthread_mutex_unlock(&m->lock);
+    for (struct held_answer *next; made; made = next) {
+        next = made->newer;
+        release(made);
+    }
+    done(context, ok ? NULL : &error);
 }
 
 static bool memory_load(struct store *store, enum store_kind kind, const char *tenant,

@@ -259,8 +259,7 @@ static bool encode_one(const struct store_change *from, struct kept *to) {
     if (from->deleted || to->head.full) return !to->head.full;
     if (from->summarize && !from->summarize(from->object, &to->head)) return false;
     if (from->encode_parts) return from->encode_parts(from->object, &to->parts);
-    from->encode(from->object, parts_add(&to->parts, 0));
-    return !to->parts.bytes.full;
+    return from->encode(from->object, parts_add(&to->parts, 0));
 }
 
 static struct batch *encode_all(const struct store_change *changes, size_t n) {

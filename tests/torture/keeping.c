@@ -118,8 +118,7 @@ static bool encode(const struct store_change *c, struct encoded *e) {
     if (c->deleted) return true;
     if (c->summarize && !c->summarize(c->object, &e->summary)) return false;
     if (c->encode_parts) return c->encode_parts(c->object, &e->parts);
-    c->encode(c->object, parts_add(&e->parts, 0));
-    return !e->parts.bytes.full;
+    return c->encode(c->object, parts_add(&e->parts, 0));
 }
 
 static void keeping_save(struct store *store, const struct store_change *changes, size_t n,

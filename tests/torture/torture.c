@@ -128,6 +128,28 @@ static void deny(struct trial *t, const char *before, long at, bool cold) {
         reply_free(&got);
 }
 
+/* What was done, and has a key, is not done a second time, even where its answer could not be kept. */
+static void ask_again(struct trial *t, long at) {
+    bool failed;
+    struct reply got;
+    char *before = twins_look(t->w, 1);
+    twins_attempt(t->w, -1, true, &got, &failed);
+    char *after = twins_look(t->w, 1);
+    if (got.status != t->want->status && !is_problem(&got, 507))
+        complain(t->suite, t->test, "with its key it is not answered again", at, got.body,
+                 t->want->body);
+    if (strcmp(before, after) != 0)
+        complain(t->suite, t->test, "in spite of its key it is done again", at, after, before);
+    free(before);
+    free(after);
+}
+
+static bool has_key(const struct test *t) {
+    for (size_t i = 0; i < t->n_headers; i++)
+        if (strncmp(t->headers[i], "Idempotency-Key:", 16) == 0) return true;
+    return false;
+}
+
 /* The same in a process of its own, since it may change something; there the request must be answered
  * behind it as if nothing had been. */
 static void deny_apart(struct trial *t, const char *before, long at, bool cold) {
@@ -141,6 +163,7 @@ static void deny_apart(struct trial *t, const char *before, long at, bool cold) 
         deny(t, before, at, cold);
         const bool failed = t->failed, changed = t->changed;
         if (failed && !changed) deny(t, before, -1, cold);
+        if (changed && has_key(t->test)) ask_again(t, at);
         _exit((failed ? FAILED : 0) | (changed ? CHANGED : 0) | (failures > found ? WRONG : 0));
     }
     waitpid(child, &status, 0);

@@ -29,14 +29,19 @@ static void done(void *context, const struct error *error) {
     pthread_mutex_unlock(&o->lock);
 }
 
-static void save(struct store *store, const struct store_change *changes, size_t n) {
+/* Whether the batch is kept. */
+static bool is_saved(struct store *store, const struct store_change *changes, size_t n) {
     struct outcome o = {.lock = PTHREAD_MUTEX_INITIALIZER, .came = PTHREAD_COND_INITIALIZER};
     store->verbs->save(store, changes, n, done, &o);
     pthread_mutex_lock(&o.lock);
     while (o.calls == 0) pthread_cond_wait(&o.came, &o.lock);
     pthread_mutex_unlock(&o.lock);
     assert_int_equal(o.calls, 1);
-    assert_false(o.failed);
+    return !o.failed;
+}
+
+static void save(struct store *store, const struct store_change *changes, size_t n) {
+    assert_true(is_saved(store, changes, n));
 }
 
 static bool encode(const void *object, struct writer *out) {
@@ -414,6 +419,29 @@ static void keeps_answers_for_a_while(const struct store_verbs *verbs, const cha
     verbs->close(store);
 }
 
+static bool encode_nothing(const void *object, struct writer *out) {
+    (void)object, (void)out;
+    return false;
+}
+
+/* Of a batch of which one thing cannot be written nothing is kept, and what was stays. */
+static void keeps_all_or_nothing(const struct store_verbs *verbs, const char *where) {
+    struct store *store = open_store(verbs, where);
+    const struct store_change first[] = {saved(STORE_ANSWER, "kept", "1"),
+                                         saved(STORE_SESSION, "kept", "1")};
+    struct store_change second[] = {saved(STORE_SESSION, "kept", "2"),
+                                    deleted(STORE_ANSWER, "kept"), saved(STORE_ANSWER, "new", "2"),
+                                    saved(STORE_ANSWER, "no", "")};
+    save(store, first, 2);
+    second[3].encode = encode_nothing;
+    assert_false(is_saved(store, second, 4));
+    assert_kept(store, STORE_SESSION, "kept", "1");
+    assert_kept(store, STORE_ANSWER, "kept", "1");
+    assert_kept(store, STORE_ANSWER, "new", NULL);
+    assert_kept(store, STORE_ANSWER, "no", NULL);
+    verbs->close(store);
+}
+
 void store_suite(const struct store_verbs *verbs, const char *where) {
     keeps_batches(verbs, where);
     lists_in_order(verbs, where);
@@ -423,5 +451,6 @@ void store_suite(const struct store_verbs *verbs, const char *where) {
     ends_a_list_when_told_to(verbs, where);
     keeps_parts(verbs, where);
     keeps_tenants_apart(verbs, where);
+    keeps_all_or_nothing(verbs, where);
     keeps_answers_for_a_while(verbs, where);
 }
