@@ -9,19 +9,23 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "server/stats.h"
 
-enum { BUFFERS = 64, BUFFER_BYTES = 128 << 10, RING_AT = 32 << 10 };
+/* Large, since each ring interrupts the others; what is never written to has no memory. */
+enum { BUFFERS = 64, BUFFER_BYTES = 1 << 20, RING_AT = 256 << 10 };
 enum { FLUSH_MS = 100, LAST_MS = 1000, STACK_BYTES = 256 << 10 };
 
-/* Threads beyond their number share them. What nobody writes to has no memory. */
+static char texts[BUFFERS + 1][BUFFER_BYTES];
+
+/* Threads beyond their number share them. */
 static struct buffer {
     _Alignas(64) pthread_mutex_t lock;
     size_t n;
-    char text[BUFFER_BYTES];
+    char *text; /* one of the texts; the one more is the flusher's */
 } buffers[BUFFERS];
 
 static atomic_uint owners;
@@ -108,9 +112,15 @@ static bool is_stopping(void) {
     return stopping;
 }
 
+/* A file takes everything at once. */
+static bool is_file(void) {
+    struct stat status;
+    return fstat(STDERR_FILENO, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 /* Whole lines, and no more than a pipe takes at once. */
 static size_t next_block(const char *lines, size_t n) {
-    if (n <= PIPE_BUF) return n;
+    if (n <= PIPE_BUF || is_file()) return n;
     size_t end = PIPE_BUF;
     while (end > 0 && lines[end - 1] != '\n') end--;
     return end ? end : PIPE_BUF;
@@ -120,11 +130,13 @@ static size_t next_block(const char *lines, size_t n) {
 static void write_lines(const char *lines, size_t n, int64_t *last) {
     while (n > 0) {
         const size_t block = next_block(lines, n);
-        const ssize_t written = is_free(FLUSH_MS) ? try_write(lines, block) : 0;
+        const ssize_t written = try_write(lines, block);
         if (written < 0) break;
         lines += written;
         n -= (size_t)written;
-        if (written > 0 || !is_stopping()) continue;
+        if (written > 0) continue;
+        is_free(FLUSH_MS);
+        if (!is_stopping()) continue;
         if (!*last) *last = now_ms() + LAST_MS;
         if (now_ms() >= *last) break;
     }
@@ -132,15 +144,19 @@ static void write_lines(const char *lines, size_t n, int64_t *last) {
 }
 
 static void flush(int64_t *last) {
-    static char lines[BUFFER_BYTES]; /* the one thread's */
+    static char *lines = texts[BUFFERS];
     for (int i = 0; i < BUFFERS; i++) {
         struct buffer *b = &buffers[i];
         pthread_mutex_lock(&b->lock);
         const size_t n = b->n;
-        memcpy(lines, b->text, n);
-        b->n = 0;
+        if (n > 0) {
+            char *full = b->text;
+            b->text = lines;
+            b->n = 0;
+            lines = full;
+        }
         pthread_mutex_unlock(&b->lock);
-        write_lines(lines, n, last);
+        if (n > 0) write_lines(lines, n, last);
     }
 }
 
@@ -182,7 +198,10 @@ bool sink_start(void) {
     pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
     pthread_cond_init(&flusher.rung, &steady);
     pthread_condattr_destroy(&steady);
-    for (int i = 0; i < BUFFERS; i++) pthread_mutex_init(&buffers[i].lock, NULL);
+    for (int i = 0; i < BUFFERS; i++) {
+        pthread_mutex_init(&buffers[i].lock, NULL);
+        buffers[i].text = texts[i];
+    }
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
     flusher.started = pthread_create(&flusher.thread, &attributes, keep_flushing, NULL) == 0;
