@@ -13,10 +13,18 @@
 /* Bytes that are told of what a client wrote. */
 enum { MOST_PATH = 200, MOST_AGENT = 120, MOST_METHOD = 24, MOST_NAME = 120 };
 
+/* The numbers from 1 on, each once: a thread takes many at a time, as what all write to is slow. */
+static uint64_t next_number(void) {
+    enum { MANY = 1024 };
+    static atomic_uint_fast64_t taken;
+    static _Thread_local uint64_t number;
+    if (number % MANY == 0) number = atomic_fetch_add(&taken, MANY);
+    return ++number;
+}
+
 uint64_t exchange_number(const struct engine *engine) {
-    static atomic_uint_fast64_t count;
     /* The finalizer of SplitMix64, over a counter that starts anywhere: one of 2^64 numbers becomes 0. */
-    uint64_t z = engine->ids + UINT64_C(0x9e3779b97f4a7c15) * (atomic_fetch_add(&count, 1) + 1);
+    uint64_t z = engine->ids + UINT64_C(0x9e3779b97f4a7c15) * next_number();
     z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
     z ^= z >> 31;
