@@ -17,18 +17,27 @@ static void put(struct line *l, const char *bytes, size_t n) {
     l->n += n;
 }
 
-/* False where neither the key nor `n` bytes have room. */
-static bool put_key(struct line *l, const struct line_key *key, size_t n) {
+/* Where the key's value begins; NULL where neither the key nor `n` bytes have room. */
+static char *begin(struct line *l, const struct line_key *key, size_t n) {
     const size_t length = key->n[l->format];
-    if (!has_room(l, length + n)) return false;
+    if (!has_room(l, length + n)) return NULL;
     put(l, key->text[l->format], length);
-    return true;
+    return l->text + l->n;
 }
 
-static char *print_int(uint64_t n, char *end) {
-    do *--end = digits[n % 10];
-    while (n /= 10);
-    return end;
+/* Each returns the end of what it has written. */
+static char *print_int(char *out, uint64_t n) {
+    int length = 1;
+    for (uint64_t rest = n; rest >= 10; rest /= 10) length++;
+    for (int i = length; i-- > 0; n /= 10) out[i] = digits[n % 10];
+    return out + length;
+}
+
+static char *print_thousand(char *out, unsigned n) {
+    out[0] = digits[n / 100];
+    out[1] = digits[n / 10 % 10];
+    out[2] = digits[n % 10];
+    return out + 3;
 }
 
 /* ---- time ---- */
@@ -53,8 +62,8 @@ void line_begin(struct line *l, enum line_format format) {
     size_t n;
     clock_gettime(CLOCK_REALTIME, &now);
     const char *second = print_second(now.tv_sec, &n);
-    const int ms = (int)(now.tv_nsec / 1000000);
-    const char rest[] = {'.', digits[ms / 100], digits[ms / 10 % 10], digits[ms % 10], 'Z'};
+    char rest[] = ".000Z";
+    print_thousand(rest + 1, (unsigned)(now.tv_nsec / 1000000));
     l->format = format;
     l->n = 0;
     if (format == LINE_JSON)
@@ -62,7 +71,7 @@ void line_begin(struct line *l, enum line_format format) {
     else
         put(l, "time=", 5);
     put(l, second, n);
-    put(l, rest, sizeof rest);
+    put(l, rest, sizeof rest - 1);
     if (format == LINE_JSON) put(l, "\"", 1);
 }
 
@@ -102,39 +111,41 @@ static void put_text(struct line *l, const char *text, size_t n) {
 }
 
 void line_text(struct line *l, const struct line_key *key, const char *text, size_t most) {
-    if (put_key(l, key, 2)) put_text(l, text, strnlen(text, most));
+    if (begin(l, key, 2)) put_text(l, text, strnlen(text, most));
 }
 
 void line_word(struct line *l, const struct line_key *key, const char *word) {
     const size_t n = strlen(word);
     const bool json = l->format == LINE_JSON;
-    if (!put_key(l, key, n + 2)) return;
+    if (!begin(l, key, n + 2)) return;
     if (json) put(l, "\"", 1);
     put(l, word, n);
     if (json) put(l, "\"", 1);
 }
 
 void line_int(struct line *l, const struct line_key *key, int64_t value) {
-    char text[NUMBER];
-    if (!put_key(l, key, NUMBER)) return;
-    if (value < 0) put(l, "-", 1);
-    const char *at = print_int(value < 0 ? -(uint64_t)value : (uint64_t)value, text + NUMBER);
-    put(l, at, (size_t)(text + NUMBER - at));
+    char *at = begin(l, key, NUMBER);
+    if (!at) return;
+    if (value < 0) *at++ = '-';
+    at = print_int(at, value < 0 ? -(uint64_t)value : (uint64_t)value);
+    l->n = (size_t)(at - l->text);
 }
 
+/* Most take less than ten milliseconds. */
 size_t line_print_ms(char out[LINE_MS], int64_t nanoseconds) {
-    const int64_t us = nanoseconds > 0 ? nanoseconds / 1000 : 0;
-    const char rest[] = {'.', digits[us / 100 % 10], digits[us / 10 % 10], digits[us % 10]};
-    char text[LINE_MS];
-    const char *at = print_int((uint64_t)us / 1000, text + LINE_MS);
-    const size_t n = (size_t)(text + LINE_MS - at);
-    memcpy(out, at, n);
-    memcpy(out + n, rest, sizeof rest);
-    return n + sizeof rest;
+    const uint64_t us = nanoseconds > 0 ? (uint64_t)nanoseconds / 1000 : 0;
+    char *at = out;
+    if (us < 10000)
+        *at++ = digits[us / 1000];
+    else
+        at = print_int(at, us / 1000);
+    *at++ = '.';
+    return (size_t)(print_thousand(at, us % 1000) - out);
 }
 
 void line_ms(struct line *l, const struct line_key *key, int64_t nanoseconds) {
-    if (put_key(l, key, LINE_MS)) l->n += line_print_ms(l->text + l->n, nanoseconds);
+    char *at = begin(l, key, LINE_MS);
+    if (at) l->n += line_print_ms(at, nanoseconds);
 }
 
 /* ---- pairs ---- */

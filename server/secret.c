@@ -25,7 +25,23 @@ bool secret_same(const struct secret_digest *a, const struct secret_digest *b) {
     return memeql_sec(a->bytes, b->bytes, SECRET_DIGEST);
 }
 
-bool secret_equals(const char *a, const char *b, size_t n) { return memeql_sec(a, b, n); }
+/* Eight bytes at a time, where nettle compares one, which with each request takes as long as reading a header. The
+ * assembler's line is empty: that an early end would do is not to be seen. */
+bool secret_equals(const char *a, const char *b, size_t n) {
+    uint64_t differ = 0, x, y;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        memcpy(&x, a + i, 8);
+        memcpy(&y, b + i, 8);
+        differ |= x ^ y;
+        __asm__("" : "+r"(differ));
+    }
+    for (; i < n; i++) {
+        differ |= (unsigned char)(a[i] ^ b[i]);
+        __asm__("" : "+r"(differ));
+    }
+    return !differ;
+}
 
 static void write_hex(const unsigned char *bytes, size_t n, char *out) {
     for (size_t i = 0; i < n; i++) {
