@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/plan.h"
 #include "server/stats.h"
@@ -83,6 +84,8 @@ struct store_writer {
     pthread_mutex_t queue_lock; /* of all below */
     pthread_cond_t came;
     struct batch *first, **last;
+    size_t n_waiting, n_expected; /* batches in the queue; as many as there were the last time */
+    int64_t took;                 /* the last commit of the queue, in nanoseconds */
     int64_t forget[STORE_KIND_COUNT]; /* what is older is to go; seconds, 0: nothing is */
     bool ends;
     atomic_bool ails; /* the last commit failed */
@@ -217,28 +220,73 @@ static void forget_old(struct store_writer *w, enum store_kind kind, int64_t sec
     commit(w, ok, &error);
 }
 
+static struct timespec moment(int64_t at) {
+    return (struct timespec){.tv_sec = at / 1000000000, .tv_nsec = at % 1000000000};
+}
+
+/* Whoever waits for a commit asks again soon after it: without them the next one would take half of all, and they the
+ * one behind it, in twice the time. So as many as there were the last time are waited for, and no longer than half a
+ * commit takes (PostgreSQL's advice for its commit_delay) and a disk that turns; where one is fast nobody is, as to ask
+ * takes as long. */
+static void gather(struct store_writer *w) {
+    enum { LEAST = 200000, MOST = 10000000 };
+    const int64_t wait = w->took / 2 < MOST ? w->took / 2 : MOST;
+    const struct timespec until = moment(clock_now() + wait);
+    if (wait < LEAST) return;
+    while (!w->ends && w->n_waiting < w->n_expected)
+        if (pthread_cond_timedwait(&w->came, &w->queue_lock, &until)) break;
+}
+
+/* What is to be done at once: all that is in the queue, and what is to be forgotten. */
+struct work {
+    struct batch *first;
+    size_t n;
+    int64_t forget[STORE_KIND_COUNT];
+};
+
+static struct work take_work(struct store_writer *w) {
+    struct work work = {.first = w->first, .n = w->n_waiting};
+    w->first = NULL;
+    w->last = &w->first;
+    w->n_waiting = 0;
+    memcpy(work.forget, w->forget, sizeof work.forget);
+    memset(w->forget, 0, sizeof w->forget);
+    return work;
+}
+
+static bool has_work(const struct store_writer *w) {
+    int64_t forget = 0;
+    for (int i = 0; i < STORE_KIND_COUNT; i++) forget |= w->forget[i];
+    return w->first || forget;
+}
+
+/* How long the queue's part took, in nanoseconds. */
+static int64_t do_work(struct store_writer *w, const struct work *work) {
+    const int64_t begun = clock_now();
+    write_all(w, work->first);
+    const int64_t took = clock_now() - begun;
+    for (int i = 0; i < STORE_KIND_COUNT; i++)
+        if (work->forget[i]) forget_old(w, (enum store_kind)i, work->forget[i]);
+    return took;
+}
+
 static void *write_on(void *context) {
     struct store_writer *w = context;
     pthread_setname_np(pthread_self(), "store");
     pthread_mutex_lock(&w->queue_lock);
     for (;;) {
-        int64_t forget[STORE_KIND_COUNT], any = 0;
-        for (int i = 0; i < STORE_KIND_COUNT; i++) any |= w->forget[i];
-        struct batch *first = w->first;
-        if (!first && !any) {
+        if (!has_work(w)) {
             if (w->ends) break;
             pthread_cond_wait(&w->came, &w->queue_lock);
             continue;
         }
-        w->first = NULL;
-        w->last = &w->first;
-        memcpy(forget, w->forget, sizeof forget);
-        memset(w->forget, 0, sizeof w->forget);
+        if (w->first) gather(w);
+        const struct work work = take_work(w);
         pthread_mutex_unlock(&w->queue_lock);
-        write_all(w, first);
-        for (int i = 0; any && i < STORE_KIND_COUNT; i++)
-            if (forget[i]) forget_old(w, (enum store_kind)i, forget[i]);
+        const int64_t took = do_work(w, &work);
         pthread_mutex_lock(&w->queue_lock);
+        if (work.n > 0) w->took = took;
+        w->n_expected = work.n + w->n_waiting;
     }
     pthread_mutex_unlock(&w->queue_lock);
     return NULL;
@@ -293,7 +341,8 @@ void store_writer_save(struct store_writer *w, const struct store_change *change
     pthread_mutex_lock(&w->queue_lock);
     *w->last = b;
     w->last = &b->next;
-    pthread_cond_signal(&w->came);
+    w->n_waiting++;
+    if (w->n_waiting == 1 || w->n_waiting >= w->n_expected) pthread_cond_signal(&w->came);
     pthread_mutex_unlock(&w->queue_lock);
 }
 
@@ -332,7 +381,11 @@ struct store_writer *store_writer_start(sqlite3 *db, char *why, size_t size) {
     w->db = db;
     w->last = &w->first;
     pthread_mutex_init(&w->queue_lock, NULL);
-    pthread_cond_init(&w->came, NULL);
+    pthread_condattr_t steady;
+    pthread_condattr_init(&steady);
+    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->came, &steady);
+    pthread_condattr_destroy(&steady);
     if (!prepare_all(w))
         snprintf(why, size, "%s", sqlite3_errmsg(db));
     else if (pthread_create(&w->thread, NULL, write_on, w) != 0)
