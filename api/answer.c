@@ -119,9 +119,7 @@ static bool print_answer(struct oneshot *o, struct run *run, struct plan *plan,
     if (o->warnings) oneshot_write_warnings(o, out);
     if (o->request.wants_diagnosis) diagnose_write(o, run, p.next, out);
     write_text(out, "}");
-    if (!out->full) return true;
-    return error_set(o->error, ERROR_MEMORY_BUDGET,
-                     "the answer is larger than the %zu bytes it may take", out->ceiling);
+    return writer_whole(out, o->error);
 }
 
 /* Both are refused before anything is spent. */

@@ -316,9 +316,7 @@ static bool write_answer(const struct check *c, struct writer *out) {
     if (o->batch.n_failures) batch_write_failures(o, out);
     if (o->warnings) oneshot_write_warnings(o, out);
     write_text(out, "}");
-    return !out->full ||
-           error_set(o->error, ERROR_MEMORY_BUDGET,
-                     "the answer is larger than the %zu bytes it may take", out->ceiling);
+    return writer_whole(out, o->error);
 }
 
 /* Room for one tensor like the node's. */

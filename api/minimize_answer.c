@@ -173,10 +173,7 @@ bool minimize_finish(struct minimize *m, struct writer *out) {
     write_answer(m, run, out);
     run_end(run);
     plan_release(plan);
-    if (out->full)
-        return error_set(o->error, ERROR_MEMORY_BUDGET,
-                         "the answer is larger than the %zu bytes it may take", out->ceiling);
-    return !o->work || minimize_commit(m);
+    return writer_whole(out, o->error) && (!o->work || minimize_commit(m));
 }
 
 /* ---- what a session holds of it -------------------------------------------------------------------- */

@@ -3,10 +3,7 @@
 
 #include <stdlib.h>
 
-/* A row of SQLite's has at most 10^9 bytes. */
-enum { LONGEST = 999000000 };
-
-void parts_init(struct parts *p) { *p = (struct parts){.bytes.ceiling = LONGEST}; }
+void parts_init(struct parts *p) { *p = (struct parts){.bytes.ceiling = PARTS_LONGEST}; }
 
 void parts_free(struct parts *p) {
     writer_free(&p->bytes);
@@ -31,7 +28,7 @@ static void add(struct parts *p, struct part part) {
 
 struct writer *parts_add(struct parts *p, int64_t number) {
     add(p, (struct part){.from = number, .to = number});
-    p->bytes.ceiling = p->bytes.length + LONGEST;
+    p->bytes.ceiling = p->bytes.length + PARTS_LONGEST;
     return &p->bytes;
 }
 

@@ -5,6 +5,9 @@
 
 #include "api/writer.h"
 
+/* One part's most bytes: a row of SQLite's has at most 10^9. */
+enum { PARTS_LONGEST = 999000000 };
+
 struct part {
     int64_t from, to; /* numbers, both included; one that is kept has one */
     bool gone;        /* nothing is kept under these numbers any more */

@@ -10,12 +10,6 @@ const struct service_limits service_limits_default = {
 #undef SERVICE_LIMIT
 };
 
-static bool finish(struct writer *out, struct error *error) {
-    if (!out->full) return true;
-    return error_set(error, ERROR_MEMORY_BUDGET,
-                     "the answer is larger than the %zu bytes it may take", out->ceiling);
-}
-
 static const char *kind_name(enum param_kind kind) {
     static const char *const names[] = {
         [PARAM_TENSOR] = "tensor",
@@ -154,7 +148,7 @@ bool service_ops(const struct service_call *call, struct writer *out, struct err
         write_builtin(out, &builtins[i]);
     }
     write_text(out, "]}");
-    return finish(out, error);
+    return writer_whole(out, error);
 }
 
 bool service_limits(const struct service_call *call, struct writer *out, struct error *error) {
@@ -168,5 +162,5 @@ bool service_limits(const struct service_call *call, struct writer *out, struct 
     SERVICE_LIMITS(SERVICE_LIMIT)
 #undef SERVICE_LIMIT
     write_text(out, "}");
-    return finish(out, error);
+    return writer_whole(out, error);
 }

@@ -8,12 +8,6 @@
 #include "api/session_io.h"
 #include "core/solve.h"
 
-static bool finish(struct writer *out, struct error *error) {
-    if (!out->full) return true;
-    return error_set(error, ERROR_MEMORY_BUDGET,
-                     "the answer is larger than the %zu bytes it may take", out->ceiling);
-}
-
 /* ---- the tables ------------------------------------------------------------------------------- */
 
 static void write_member(struct writer *out, const char *name, const char *text) {
@@ -155,7 +149,7 @@ bool service_optimizers(const struct service_call *call, struct writer *out, str
         write_method(out, &solve_methods[i]);
     }
     write_text(out, "]}");
-    return finish(out, error);
+    return writer_whole(out, error);
 }
 
 bool service_schedules(const struct service_call *call, struct writer *out, struct error *error) {
@@ -174,7 +168,7 @@ bool service_schedules(const struct service_call *call, struct writer *out, stru
         write_text(out, "]}");
     }
     write_text(out, "]}");
-    return finish(out, error);
+    return writer_whole(out, error);
 }
 
 /* ---- the rates of a schedule ------------------------------------------------------------------ */
@@ -261,7 +255,7 @@ static bool run(struct rates *r, const struct plan *plan, const struct tensor *c
     write_tensor(a->out, &values, a->format);
     write_text(a->out, "}");
     run_end(run);
-    return finish(a->out, a->error);
+    return writer_whole(a->out, a->error);
 }
 
 static bool answer(struct rates *r) {

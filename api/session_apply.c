@@ -105,12 +105,6 @@ static void write_answer(struct applying *a, const struct run *run, int64_t iter
     write_text(out, "}");
 }
 
-static bool is_written(const struct applying *a, const struct writer *out) {
-    return !out->full ||
-           error_set(a->o.error, ERROR_MEMORY_BUDGET,
-                     "the answer is larger than the %zu bytes it may take", out->ceiling);
-}
-
 static bool keep_values(struct applying *a, const struct run *run) {
     struct session *s = a->session;
     a->values = arena_zalloc(&a->o.arena, (a->state.n + 1) * sizeof *a->values);
@@ -150,7 +144,7 @@ static bool finish(struct applying *a, const struct run *run, struct writer *out
     write_answer(a, run,
                  optimizer_state_iterations(a->step.config, state->slots, slots, state->n_slots),
                  out);
-    if (!is_written(a, out) || !keep_values(a, run) ||
+    if (!writer_whole(out, a->o.error) || !keep_values(a, run) ||
         !training_keep(a->session, &a->state, slots, a->o.error)) {
         undo(a);
         return false;
@@ -195,7 +189,7 @@ static bool apply(struct applying *a, struct writer *out) {
     if (!skips) return build(a) && run(a, out);
     write_answer(a, NULL, training_iterations(a->session), out);
     write_etag(a);
-    return is_written(a, out);
+    return writer_whole(out, a->o.error);
 }
 
 bool service_apply_gradients(const struct service_call *call, struct writer *out,

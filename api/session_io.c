@@ -142,11 +142,7 @@ bool asked_fail_type(struct asked *a, const struct json *v, const char *wants) {
     return json_key(v) ? error_under(a->error, json_key(v)) : false;
 }
 
-bool asked_written(struct asked *a) {
-    return !a->out->full ||
-           error_set(a->error, ERROR_MEMORY_BUDGET,
-                     "the answer is larger than the %zu bytes it may take", a->out->ceiling);
-}
+bool asked_written(struct asked *a) { return writer_whole(a->out, a->error); }
 
 bool asked_within(struct asked *a) {
     const size_t bytes = session_bytes(a->session);

@@ -98,18 +98,12 @@ static void write_head(const struct recording *tape, struct writer *out) {
     write_text(out, tape->is_recording ? ",\"recording\":true" : ",\"recording\":false");
 }
 
-static bool whole(const struct writer *out, struct error *error) {
-    return !out->full ||
-           error_set(error, ERROR_MEMORY_BUDGET,
-                     "the answer is larger than the %zu bytes it may take", out->ceiling);
-}
-
 static bool write_tape(const struct session *s, const struct recording *tape, struct writer *out,
                        struct error *error) {
     write_head(tape, out);
     tape_describe(s, tape, out);
     write_text(out, "}");
-    return whole(out, error);
+    return writer_whole(out, error);
 }
 
 bool service_tape_get(const struct service_call *call, struct writer *out, struct error *error) {
@@ -125,7 +119,7 @@ bool service_tape_list(const struct service_call *call, struct writer *out, stru
         if (!write_tape(call->session, tape, out, error)) return false;
     }
     write_text(out, "]}");
-    return whole(out, error);
+    return writer_whole(out, error);
 }
 
 bool service_tape_delete(const struct service_call *call, struct writer *out, struct error *error) {
@@ -313,7 +307,7 @@ bool service_tape_watch(const struct service_call *call, struct writer *out, str
         tape_describe(call->session, tape, out);
         if (o.warnings) oneshot_write_warnings(&o, out);
         write_text(out, "}");
-        ok = whole(out, error) && journal_note(&o, JOURNAL_WATCH, tape->number);
+        ok = writer_whole(out, error) && journal_note(&o, JOURNAL_WATCH, tape->number);
     }
     if (ok) {
         session_commit(&o);
@@ -366,7 +360,7 @@ static bool open_empty(struct opening *opening, struct writer *out) {
     tape_describe(o->work->session, opening->tape, out);
     if (o->warnings) oneshot_write_warnings(o, out);
     write_text(out, "}");
-    return whole(out, o->error);
+    return writer_whole(out, o->error);
 }
 
 static bool open_tape(struct opening *opening, struct writer *out) {

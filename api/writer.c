@@ -90,7 +90,7 @@ static char *reserve(struct writer *w, size_t n) {
     while (capacity - w->length < n && capacity <= SIZE_MAX / 2) capacity *= 2;
     if (capacity > w->ceiling && capacity - w->ceiling > n) capacity = w->ceiling + n;
     if (capacity - w->length < n || !move(w, capacity, false)) {
-        w->full = true;
+        w->full = w->starved = true;
         return NULL;
     }
     return w->data + w->length;
@@ -98,9 +98,16 @@ static char *reserve(struct writer *w, size_t n) {
 
 bool writer_room(struct writer *w, size_t n) { return reserve(w, n); }
 
+bool writer_whole(const struct writer *w, struct error *error) {
+    if (!w->full) return true;
+    if (w->starved) return error_set(error, ERROR_MEMORY_BUDGET, "no memory for the answer");
+    return error_set(error, ERROR_MEMORY_BUDGET,
+                     "the answer is larger than the %zu bytes it may take", w->ceiling);
+}
+
 void writer_clear(struct writer *w) {
     w->length = 0;
-    w->full = false;
+    w->full = w->starved = false;
 }
 
 /* Takes at once what so many elements may need, where they are many: of slabs that are there already, since the

@@ -6,12 +6,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/error.h"
 #include "core/tensor.h"
 
 struct writer {
     char *data; /* not NUL-terminated; the owner gives it back with writer_free, or takes it */
     size_t length, capacity, ceiling;
-    bool full;
+    bool full, starved; /* nothing more is taken; and that was for want of memory */
 };
 
 enum tensor_format { FORMAT_NESTED, FORMAT_TYPED, FORMAT_BASE64 };
@@ -23,6 +24,8 @@ void writer_free(struct writer *w);
 bool writer_room(struct writer *w, size_t n);
 /* Takes the text back, and keeps its room. */
 void writer_clear(struct writer *w);
+/* False (memory_budget) where not all of it was taken, and why: past the ceiling, or without memory. */
+bool writer_whole(const struct writer *w, struct error *error);
 /* What was written is complete, and goes to somebody who will release it soon: see budget_pass_on. */
 void writer_pass_on(struct writer *w);
 /* Gives back what was taken from a writer; NULL is nothing. Any thread may. */

@@ -245,10 +245,7 @@ static bool run(struct exchange *x, const struct service_limits *given,
     writer_init(&x->out, (size_t)limits->max_answer_bytes);
     budget_begin(body_taken(&x->body));
     bool ok = x->route->serve(&call, &x->out, &x->error);
-    if (ok && x->out.full && x->reply.change.kind == CHANGE_NONE)
-        ok = error_set(&x->error, ERROR_MEMORY_BUDGET,
-                       "the answer has more than %" PRId64 " bytes (max_answer_bytes)",
-                       limits->max_answer_bytes);
+    if (ok && x->reply.change.kind == CHANGE_NONE) ok = writer_whole(&x->out, &x->error);
     if (!ok && !x->error.code) error_set(&x->error, ERROR_MEMORY_BUDGET, "out of memory");
     budget_end(&x->error);
     if (!ok && is_quota(x, given)) fail_quota(x);

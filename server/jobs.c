@@ -179,11 +179,7 @@ static void run(struct engine *e, struct operation *op) {
     error_clear(&job.error);
     writer_init(&out, (size_t)e->job.max_answer_bytes);
     budget_begin(0);
-    bool ok = op->serve(&call, &out, &error);
-    if (ok && out.full)
-        ok = error_set(&error, ERROR_MEMORY_BUDGET,
-                       "the answer has more than %" PRId64 " bytes (max_answer_bytes)",
-                       e->job.max_answer_bytes);
+    bool ok = op->serve(&call, &out, &error) && writer_whole(&out, &error);
     if (op->snapshot) commit(&job);
     if (!ok && !error.code) error_set(&error, ERROR_MEMORY_BUDGET, "out of memory");
     budget_end(&error);

@@ -15,7 +15,7 @@
 /* What turns version i into version i + 1; an empty database has version 0. Each is written once and never
  * changed: there are files that it has made. */
 static const char *const steps[STORE_SCHEMA] = {
-    "PRAGMA application_id=1735549284;" /* STORE_APPLICATION */
+    SAY_APPLICATION
     "CREATE TABLE object (place INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL,"
     " tenant TEXT NOT NULL, id TEXT NOT NULL, saved_at INTEGER NOT NULL, summary BLOB,"
     " UNIQUE (kind, tenant, id));"

@@ -12,8 +12,9 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-/* In the header of the file: whose it is, and how its tables are. */
+/* In the header of the file: whose it is ("grad"), as SQL has it too, and how its tables are. */
 enum { STORE_APPLICATION = 0x67726164, STORE_SCHEMA = 2 };
+#define SAY_APPLICATION "PRAGMA application_id=0x67726164;"
 
 /* What a row's checksum is of, in SQL. */
 #define SUM_OF_OBJECT(kind, tenant, id, summary)                                                   \

@@ -14,9 +14,6 @@
 #include "server/stats.h"
 #include "server/store_schema.h"
 
-/* SQLite's own limit is 10^9 bytes a row. */
-enum { LONGEST_OBJECT = 999000000 };
-
 /* The bytes stand in a table of their own, so that a list reads no more than it says. What is put or
  * dropped says its place, by which the bytes are found. What is there already is changed where it stands,
  * since every page that is touched is written once more. */
@@ -41,7 +38,7 @@ enum statement {
 
 static const char *const texts[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
-    [SQL_TOUCH] = "PRAGMA application_id=1735549284", /* STORE_APPLICATION, as it is there */
+    [SQL_TOUCH] = SAY_APPLICATION, /* as it is there */
     [SQL_COMMIT] = "COMMIT",
     [SQL_FIND] = "SELECT place FROM object WHERE " NAMED_OBJECT " AND summary IS ?4",
     [SQL_PUT] = "INSERT INTO object (kind, tenant, id, saved_at, summary, sum)"
@@ -298,7 +295,7 @@ static bool encode_one(const struct store_change *from, struct kept *to) {
     to->kind = from->kind;
     to->deleted = from->deleted;
     to->in_parts = from->encode_parts;
-    writer_init(&to->head, LONGEST_OBJECT);
+    writer_init(&to->head, PARTS_LONGEST);
     parts_init(&to->parts);
     write_bytes(&to->head, from->tenant, strlen(from->tenant) + 1);
     to->id = to->head.length;
@@ -331,8 +328,7 @@ void store_writer_save(struct store_writer *w, const struct store_change *change
         struct error error;
         error_clear(&error);
         error_set(&error, ERROR_MEMORY_BUDGET,
-                  "no memory to keep what has changed, or more than %d bytes of it",
-                  LONGEST_OBJECT);
+                  "no memory to keep what has changed, or more than %d bytes of it", PARTS_LONGEST);
         done(context, &error);
         return;
     }
