@@ -40,10 +40,13 @@ static char *header_of(const char *token, size_t n) {
 static const char *read_token(struct gradd_client *c, const char *path) {
     char line[TOKEN_MOST];
     FILE *file = fopen(path, "re");
-    const bool read = file && fgets(line, sizeof line, file);
+    const size_t read = file ? fread(line, 1, sizeof line - 1, file) : 0;
+    const bool failed = !file || ferror(file);
     if (file) fclose(file);
-    if (!read) return "the token file cannot be read";
+    if (failed) return "the token file cannot be read";
+    line[read] = '\0';
     const size_t n = strcspn(line, " \t\r\n");
+    if (n < read && !line[n]) return "the token file has a byte 0 in its first line";
     if (n == 0 || n == sizeof line - 1) return "the token file has no token in its first line";
     c->authorization = header_of(line, n);
     return c->authorization ? NULL : "out of memory";

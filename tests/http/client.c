@@ -165,6 +165,9 @@ static bool reaches_a_unix_socket_with_a_token_of_a_file(void) {
     struct child child = spawn(arguments);
     FILE *file = fopen(at("token"), "we");
     EXPECT(get_ready(&child) && file);
+    EXPECT(fwrite("gradd_1\0\n", 1, 9, file) == 9 && fflush(file) == 0);
+    EXPECT(ends((struct gradd_options){.url = url, .token_file = at("token")}) == GRADD_INVALID);
+    rewind(file);
     fputs("gradd_11111111111111111111111111111111\nanother line\n", file);
     EXPECT(fclose(file) == 0);
     EXPECT(ends((struct gradd_options){.url = url, .token_file = at("token")}) == GRADD_OK);
