@@ -44,6 +44,7 @@ void exchange_begin(struct exchange *x, struct engine *engine, const char *metho
     x->expects_continue = x->bad_header = x->refused = false;
     x->query = NULL;
     x->n_query = x->query_capacity = 0;
+    x->texts = NULL;
     x->places_text = NULL;
     x->place[0] = x->place[1] = NULL;
     x->media = NULL;
@@ -289,11 +290,28 @@ bool exchange_take_stream(struct exchange *x) {
                      "there are %" PRId64 " streams of events already (max_streams)", most);
 }
 
+/* A run that is followed may go on when the client has left, and with it the transport's texts: it has copies of those
+ * that it is known by. */
+static bool keep_texts(struct exchange *x) {
+    const char **const texts[] = {&x->method_name, &x->path, &x->again.key};
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (*texts[i]) n += strlen(*texts[i]) + 1;
+    char *at = x->texts = malloc(n);
+    for (size_t i = 0; at && i < sizeof texts / sizeof *texts; i++) {
+        if (!*texts[i]) continue;
+        char *end = stpcpy(at, *texts[i]);
+        *texts[i] = at;
+        at = end + 1;
+    }
+    return at;
+}
+
 /* Last of all, so that what is refused has none. */
 static bool begin_log(struct exchange *x) {
     if (!wants_events(x)) return true;
     if (!exchange_take_stream(x)) return false;
-    x->log = malloc(sizeof *x->log);
+    x->log = keep_texts(x) ? malloc(sizeof *x->log) : NULL;
     if (!x->log) return error_set(&x->error, ERROR_MEMORY_BUDGET, "no memory for a log of events");
     event_log_init(x->log);
     return true;
@@ -333,9 +351,10 @@ bool exchange_body(struct exchange *x, const char *data, size_t n) {
 void exchange_end(struct exchange *x) {
     for (size_t i = 0; i < x->n_query; i++) free((char *)(uintptr_t)x->query[i].name);
     free(x->query);
+    free(x->texts);
     free(x->places_text);
     x->query = NULL;
-    x->places_text = NULL;
+    x->texts = x->places_text = NULL;
     x->n_query = 0;
     body_free(&x->body);
     writer_free(&x->out);

@@ -48,6 +48,7 @@ struct exchange {
     char challenge[CHALLENGE];  /* what WWW-Authenticate says; "": nothing */
     const char *allowed_origin; /* what Access-Control-Allow-Origin says; NULL: nothing */
     struct route_places places;
+    char *texts;       /* where the run may outlive those of the transport */
     char *places_text; /* decoded: */
     const char *place[ROUTE_PLACES];
     const char *media;          /* of a body that is no JSON */

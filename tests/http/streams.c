@@ -143,6 +143,29 @@ static bool ends_a_run_whose_client_leaves(void) {
     return true;
 }
 
+/* A key outlives the connection that it came on: these runs take so long that the transport has forgotten its texts when
+ * they are compared with the next one, and when an answer is kept. */
+static bool answers_again_runs_whose_clients_left(void) {
+    enum { RUNS = 12 };
+    static const char slow_run[] = "{\"graph\":\"reduce_mean(sin(x + zeros([8000000])) ** 2)\","
+                                   "\"variables\":{\"x\":2.5},\"steps\":4000,\"record_every\":1,"
+                                   "\"optimizer\":{\"name\":\"SGD\"}}";
+    char headers[80];
+    for (int i = 0; i < RUNS; i++) {
+        const int fd = fresh();
+        snprintf(headers, sizeof headers, EVENTS "Idempotency-Key: left-%d\r\n", i);
+        CHECK(post(fd, "/v1/minimize", headers, slow_run) && begin_events(fd));
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1},
+                   sizeof(struct linger));
+        close(fd); /* with a reset */
+    }
+    CHECK(stat_becomes(&usual, "requests", "in_flight", 1, true, 5000));
+    const int fd = fresh();
+    CHECK(post(fd, "/v1/minimize", headers, slow_run) && begin_events(fd));
+    CHECK(hear_event(fd) && event_is("done") && data_says("{\"status\":\"cancelled\","));
+    return close(fd) == 0;
+}
+
 static bool ends_a_stream_with_the_answer(void) {
     int fd = fresh();
     CHECK(post(fd, "/v1/minimize", EVENTS, RUN("2000")) && begin_events(fd));
@@ -364,6 +387,7 @@ static bool finishes_a_stream_when_told_to_end(void) {
 #define TESTS(X)                                                                                   \
     X(tells_the_first_step_while_the_run_goes_on)                                                  \
     X(ends_a_run_whose_client_leaves)                                                              \
+    X(answers_again_runs_whose_clients_left)                                                       \
     X(ends_a_stream_with_the_answer)                                                               \
     X(ends_a_stream_of_http_1_0_with_the_connection)                                               \
     X(answers_what_fails_at_once_as_ever)                                                          \
