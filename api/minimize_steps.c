@@ -205,7 +205,7 @@ static void write_more(struct minimize *m, struct writer *out) {
     struct descent *d = descent_of(m);
     const struct tensor *slots = descent_slots(d, d->best);
     if (!slots) {
-        out->full = true;
+        writer_starve(out);
         return;
     }
     write_text(out, ",\"iterations\":");

@@ -16,7 +16,7 @@ static void add(struct parts *p, struct part part) {
         const size_t capacity = p->capacity ? 2 * p->capacity : 8;
         struct part *list = realloc(p->list, capacity * sizeof *list);
         if (!list) {
-            p->bytes.full = true;
+            writer_starve(&p->bytes);
             return;
         }
         p->list = list;

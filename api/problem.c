@@ -97,7 +97,9 @@
     X(INTERRUPTED, 503, "The work was interrupted",                                                \
       "The server ended before the job was done; what it had committed stays.")                    \
     X(IDEMPOTENCY_MISMATCH, 422, "The key was used for another request",                           \
-      "The Idempotency-Key belongs to another request.")
+      "The Idempotency-Key belongs to another request.")                                           \
+    X(ANSWER_LOST, 507, "The answer was not kept",                                                 \
+      "The request of the Idempotency-Key was done, and there was no memory to keep its answer.")
 
 enum {
 #define PROBLEM_ROW(tag, status, title, meaning) ROW_##tag,

@@ -89,7 +89,7 @@ void optimizer_write_state(struct writer *out, const struct optimizer_config *co
                            enum tensor_format format) {
     struct shown *shown = malloc((n + 1) * sizeof *shown);
     if (!shown) {
-        out->full = true;
+        writer_starve(out);
         return;
     }
     for (size_t i = 0; i < n; i++) shown[i] = (struct shown){&slots[i], &state[i]};

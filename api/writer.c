@@ -90,11 +90,13 @@ static char *reserve(struct writer *w, size_t n) {
     while (capacity - w->length < n && capacity <= SIZE_MAX / 2) capacity *= 2;
     if (capacity > w->ceiling && capacity - w->ceiling > n) capacity = w->ceiling + n;
     if (capacity - w->length < n || !move(w, capacity, false)) {
-        w->full = w->starved = true;
+        writer_starve(w);
         return NULL;
     }
     return w->data + w->length;
 }
+
+void writer_starve(struct writer *w) { w->full = w->starved = true; }
 
 bool writer_room(struct writer *w, size_t n) { return reserve(w, n); }
 

@@ -24,6 +24,8 @@ void writer_free(struct writer *w);
 bool writer_room(struct writer *w, size_t n);
 /* Takes the text back, and keeps its room. */
 void writer_clear(struct writer *w);
+/* Nothing more is taken, since there was no memory for a part of it. */
+void writer_starve(struct writer *w);
 /* False (memory_budget) where not all of it was taken, and why: past the ceiling, or without memory. */
 bool writer_whole(const struct writer *w, struct error *error);
 /* What was written is complete, and goes to somebody who will release it soon: see budget_pass_on. */

@@ -53,7 +53,8 @@
     X(DISK_FULL, "disk_full")                                                                      \
     X(STORE_FAILED, "store_failed")                                                                \
     X(INTERRUPTED, "interrupted")                                                                  \
-    X(IDEMPOTENCY_MISMATCH, "idempotency_mismatch")
+    X(IDEMPOTENCY_MISMATCH, "idempotency_mismatch")                                                \
+    X(ANSWER_LOST, "answer_lost")
 
 enum error_code {
 #define ERROR_ENUM(tag, text) ERROR_##tag,

@@ -108,7 +108,7 @@ bool idempotency_read(const struct writer *record, struct idempotent *i,
                          "the Idempotency-Key \"%.80s\" was used for another request", i->key);
     reply->status = (int)strtol(status, NULL, 10);
     if (reply->status == IDEMPOTENCY_MARK)
-        return error_set(error, ERROR_MEMORY_BUDGET,
+        return error_set(error, ERROR_ANSWER_LOST,
                          "the request of the Idempotency-Key \"%.80s\" was done, and there was no "
                          "memory to keep its answer",
                          i->key);

@@ -49,7 +49,7 @@ void idempotency_digest(struct idempotent *i, const char *method, const char *pa
                         const char *body, size_t n);
 
 /* An answer as it is kept, and again out of that. False (idempotency_mismatch) where it was given to
- * another request, or (memory_budget) could not be kept. */
+ * another request, or (answer_lost) could not be kept. */
 void idempotency_write(struct writer *out, const struct idempotent *i,
                        const struct service_reply *reply, const struct writer *answer);
 bool idempotency_read(const struct writer *record, struct idempotent *i,

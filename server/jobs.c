@@ -2,7 +2,6 @@
  * shown; what a job computes is its service's business. */
 #include "server/jobs.h"
 
-#include <inttypes.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/resource.h>

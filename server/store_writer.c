@@ -81,7 +81,7 @@ struct store_writer {
     pthread_mutex_t queue_lock; /* of all below */
     pthread_cond_t came;
     struct batch *first, **last;
-    size_t n_waiting, n_expected; /* batches in the queue; as many as there were the last time */
+    size_t n_waiting, n_expected; /* batches in the queue; in the last commit or come during it */
     int64_t took;                 /* the last commit of the queue, in nanoseconds */
     int64_t forget[STORE_KIND_COUNT]; /* what is older is to go; seconds, 0: nothing is */
     bool ends;
@@ -222,9 +222,9 @@ static struct timespec moment(int64_t at) {
 }
 
 /* Whoever waits for a commit asks again soon after it: without them the next one would take half of all, and they the
- * one behind it, in twice the time. So as many as there were the last time are waited for, and no longer than half a
- * commit takes (PostgreSQL's advice for its commit_delay) and a disk that turns; where one is fast nobody is, as to ask
- * takes as long. */
+ * one behind it, in twice the time. So as many as were in the last or came during it are waited for, no longer than half
+ * a commit takes (PostgreSQL's advice for its commit_delay) or a disk turns; where one is fast nobody is, as to ask takes
+ * as long. */
 static void gather(struct store_writer *w) {
     enum { LEAST = 200000, MOST = 10000000 };
     const int64_t wait = w->took / 2 < MOST ? w->took / 2 : MOST;

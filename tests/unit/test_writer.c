@@ -278,6 +278,7 @@ static void every_code_has_the_status_of_the_contract(void **state) {
         {507, ERROR_MEMORY_BUDGET, ERROR_DISK_FULL},
         {503, ERROR_STORE_FAILED, ERROR_INTERRUPTED},
         {422, ERROR_IDEMPOTENCY_MISMATCH, ERROR_IDEMPOTENCY_MISMATCH},
+        {507, ERROR_ANSWER_LOST, ERROR_ANSWER_LOST},
     };
     int checked = 0;
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
