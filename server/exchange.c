@@ -293,18 +293,14 @@ bool exchange_take_stream(struct exchange *x) {
 /* A run that is followed may go on when the client has left, and with it the transport's texts: it has copies of those
  * that it is known by. */
 static bool keep_texts(struct exchange *x) {
-    const char **const texts[] = {&x->method_name, &x->path, &x->again.key};
-    size_t n = 0;
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (*texts[i]) n += strlen(*texts[i]) + 1;
-    char *at = x->texts = malloc(n);
-    for (size_t i = 0; at && i < sizeof texts / sizeof *texts; i++) {
-        if (!*texts[i]) continue;
-        char *end = stpcpy(at, *texts[i]);
-        *texts[i] = at;
-        at = end + 1;
-    }
-    return at;
+    const size_t method = strlen(x->method_name) + 1, path = strlen(x->path) + 1,
+                 key = x->again.key ? strlen(x->again.key) + 1 : 0;
+    char *at = x->texts = malloc(method + path + key);
+    if (!at) return false;
+    x->method_name = memcpy(at, x->method_name, method);
+    x->path = memcpy(at + method, x->path, path);
+    if (key) x->again.key = memcpy(at + method + path, x->again.key, key);
+    return true;
 }
 
 /* Last of all, so that what is refused has none. */
