@@ -140,7 +140,7 @@ size_t line_print_ms(char out[LINE_MS], int64_t nanoseconds) {
     else
         at = print_int(at, us / 1000);
     *at++ = '.';
-    return (size_t)(print_thousand(at, us % 1000) - out);
+    return (size_t)(print_thousand(at, (unsigned)(us % 1000)) - out);
 }
 
 void line_ms(struct line *l, const struct line_key *key, int64_t nanoseconds) {
