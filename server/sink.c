@@ -40,6 +40,7 @@ static struct {
     pthread_cond_t rung;
     bool started, stopping, hurries; /* under the lock */
     atomic_bool any;                 /* there may be something in a buffer */
+    bool to_file;                    /* from the start on */
 } flusher = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void drop(const char *lines, size_t n) {
@@ -112,15 +113,9 @@ static bool is_stopping(void) {
     return stopping;
 }
 
-/* A file takes everything at once. */
-static bool is_file(void) {
-    struct stat status;
-    return fstat(STDERR_FILENO, &status) == 0 && S_ISREG(status.st_mode);
-}
-
-/* Whole lines, and no more than a pipe takes at once. */
+/* Whole lines, and no more than a pipe takes at once; a file takes everything. */
 static size_t next_block(const char *lines, size_t n) {
-    if (n <= PIPE_BUF || is_file()) return n;
+    if (n <= PIPE_BUF || flusher.to_file) return n;
     size_t end = PIPE_BUF;
     while (end > 0 && lines[end - 1] != '\n') end--;
     return end ? end : PIPE_BUF;
@@ -192,6 +187,8 @@ static void *keep_flushing(void *unused) {
 }
 
 bool sink_start(void) {
+    struct stat status;
+    flusher.to_file = fstat(STDERR_FILENO, &status) == 0 && S_ISREG(status.st_mode);
     pthread_attr_t attributes;
     pthread_condattr_t steady;
     pthread_condattr_init(&steady);

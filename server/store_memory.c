@@ -126,16 +126,16 @@ static void memory_save(struct store *store, const struct store_change *changes,
     error_clear(&error);
     const bool ok = make_all(changes, n, &made);
     if (!ok) error_set(&error, ERROR_MEMORY_BUDGET, "no memory to keep an answer");
-    pthread_mutex_lock(&m->lock);
     for (size_t i = 0; ok && i < n; i++) {
         if (changes[i].kind != STORE_ANSWER) continue;
-        struct held_answer *old = find(m, changes[i].tenant, changes[i].id), *a = made;
+        struct held_answer *a = changes[i].deleted ? NULL : made;
+        if (a) made = a->newer;
+        pthread_mutex_lock(&m->lock);
+        struct held_answer *old = find(m, changes[i].tenant, changes[i].id);
         if (old) drop(m, old);
-        if (changes[i].deleted) continue;
-        made = a->newer;
-        put(m, a);
+        if (a) put(m, a);
+        pthread_mutex_unlock(&m->lock);
     }
-    pthread_mutex_unlock(&m->lock);
     for (struct held_answer *next; made; made = next) {
         next = made->newer;
         release(made);
