@@ -164,8 +164,8 @@ static void inspect(struct guest *g, int64_t now) {
     if (deadline && now >= deadline) {
         atomic_store_explicit(&g->deadline, 0, memory_order_relaxed);
         keeper_cut(g);
+        stats_add(STAT_TIMED_OUT, 1); /* before he hears of it himself */
         shutdown(g->fd, SHUT_RDWR);
-        stats_add(STAT_TIMED_OUT, 1);
     } else if (has_ended(g->fd)) {
         /* The library can miss an end that comes together with the last bytes. This makes it look. */
         shutdown(g->fd, SHUT_RD);
