@@ -143,6 +143,11 @@ static bool ends_a_run_whose_client_leaves(void) {
     return true;
 }
 
+static void leave_with_a_reset(int fd) {
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+    close(fd);
+}
+
 /* A key outlives the connection that it came on: these runs take so long that the transport has forgotten its texts when
  * they are compared with the next one, and when an answer is kept. */
 static bool answers_again_runs_whose_clients_left(void) {
@@ -155,15 +160,34 @@ static bool answers_again_runs_whose_clients_left(void) {
         const int fd = fresh();
         snprintf(headers, sizeof headers, EVENTS "Idempotency-Key: left-%d\r\n", i);
         CHECK(post(fd, "/v1/minimize", headers, slow_run) && begin_events(fd));
-        setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1},
-                   sizeof(struct linger));
-        close(fd); /* with a reset */
+        /* What has not begun when its client leaves is not kept, and the last one is asked for again. */
+        if (i == RUNS - 1) CHECK(hear_event(fd) && event_is("progress"));
+        leave_with_a_reset(fd);
     }
     CHECK(stat_becomes(&usual, "requests", "in_flight", 1, true, 5000));
     const int fd = fresh();
     CHECK(post(fd, "/v1/minimize", headers, slow_run) && begin_events(fd));
     CHECK(hear_event(fd) && event_is("done") && data_says("{\"status\":\"cancelled\","));
     return close(fd) == 0;
+}
+
+static bool runs_again_what_had_not_begun_when_its_client_left(void) {
+    static const char headers[] = EVENTS "Idempotency-Key: waits\r\n";
+    struct child child = start("--workers", "1");
+    int busy = dial(&child), waits = dial(&child);
+    CHECK(post(busy, "/v1/minimize", "", long_run));
+    CHECK(stat_becomes(&child, "requests", "queued", 1, false, 5000));
+    CHECK(post(waits, "/v1/minimize", headers, RUN("1000")) && begin_events(waits));
+    /* One thread hears of both, in this order. */
+    leave_with_a_reset(waits);
+    close(busy);
+    CHECK(stat_becomes(&child, "requests", "in_flight", 1, true, 5000));
+    waits = dial(&child);
+    CHECK(post(waits, "/v1/minimize", headers, RUN("1000")) && begin_events(waits));
+    CHECK(hear_event(waits) && event_is("progress") && hear_event(waits) && event_is("done"));
+    CHECK(data_says("{\"status\":\"max_steps\",\"steps\":1000,"));
+    close(waits);
+    return stop(&child);
 }
 
 static bool ends_a_stream_with_the_answer(void) {
@@ -388,6 +412,7 @@ static bool finishes_a_stream_when_told_to_end(void) {
     X(tells_the_first_step_while_the_run_goes_on)                                                  \
     X(ends_a_run_whose_client_leaves)                                                              \
     X(answers_again_runs_whose_clients_left)                                                       \
+    X(runs_again_what_had_not_begun_when_its_client_left)                                          \
     X(ends_a_stream_with_the_answer)                                                               \
     X(ends_a_stream_of_http_1_0_with_the_connection)                                               \
     X(answers_what_fails_at_once_as_ever)                                                          \
