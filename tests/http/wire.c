@@ -264,7 +264,7 @@ static int64_t hang_up(void) {
     int64_t begin = now_ms();
     close(fd);
     bool stopped =
-        working && stat_becomes(&usual, "requests", "cancelled", before + 1, false, 2000);
+        working && stat_becomes(&usual, "requests", "cancelled", before + 1, false, 30000);
     return stopped ? now_ms() - begin : -1;
 }
 
