@@ -62,16 +62,26 @@ static bool is_not_ready_once_it_is_told_to_end(void) {
 
 /* ---- the end ---- */
 
-static bool cancels_what_takes_longer_than_its_grace(void) {
+/* The status of what is cancelled; 0: it had no answer, and -1: the rest is not as it should be. */
+static int outlast_the_grace(void) {
     struct child child = start("--grace", "0");
     int busy = dial(&child);
-    CHECK(post(busy, long_work) && stat_becomes(&child, "requests", "queued", 1, false, 5000));
+    const bool working =
+        post(busy, long_work) && stat_becomes(&child, "requests", "queued", 1, false, 5000);
     kill(child.pid, SIGTERM);
-    /* What is cancelled has a second to answer, which may be too short for one that is slow. */
-    CHECK((hear_one(busy, false, 10000) == 503 && header_is("Connection", "close")) ||
-          (patience > 1 && reply.status == 0));
-    CHECK(reap(&child, 10000) == 0);
-    return close(busy) == 0;
+    const int status = hear_one(busy, false, 10000);
+    const bool closes = !status || header_is("Connection", "close");
+    close(busy);
+    return reap(&child, 10000) == 0 && working && closes ? status : -1;
+}
+
+static bool cancels_what_takes_longer_than_its_grace(void) {
+    /* It has a second for its answer, and workers are last in line for a core: where gradd is slow, one of
+     * many tries must be answered. */
+    int status = 0;
+    for (int i = 0; i < patience && status == 0; i++) status = outlast_the_grace();
+    CHECK(status == 503);
+    return true;
 }
 
 /* ---- gradd health ---- */
